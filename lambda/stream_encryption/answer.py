@@ -1,0 +1,132 @@
+"""The answer to CloudFormation: within its limits, delivered while there is time.
+
+Sources: CloudFormation user guide, "Custom resource response objects" and "Custom resources":
+4,096 bytes at most, sent by PUT to a presigned Amazon S3 URL, with no content type.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from stream_encryption.log import Log
+from stream_encryption.waiting import DeadlinePassed, Pace, Wait
+
+MAX_BODY = 4096
+"""Bytes of an answer."""
+
+MAX_REASON = 1024
+"""Bytes of a reason: what CloudFormation shows of it without cutting."""
+
+MAX_PHYSICAL_ID = 1024
+"""Bytes of a physical resource id."""
+
+_ECHOED = ("StackId", "RequestId", "LogicalResourceId")
+_TIMEOUT = 5.0
+_ELLIPSIS = " ..."
+_OK = range(200, 300)
+_FINAL = range(300, 500)
+_WORTH_RETRYING = {408, 429}
+
+
+class Put(Protocol):
+    """Sends a body by HTTP PUT."""
+
+    def __call__(self, url: str, body: bytes, timeout: float) -> int:
+        """Return the HTTP status; raise OSError when there is none within ``timeout`` seconds."""
+
+
+class Undelivered(Exception):
+    """The answer did not reach CloudFormation while there was time."""
+
+
+def compose(
+    event: Mapping[str, Any], *, status: str, reason: str, physical_id: str, data: dict[str, str]
+) -> bytes:
+    """Build the body of an answer, cutting what is too long from its end.
+
+    The reason keeps its beginning, which names the cause.
+
+    Parameters
+    ----------
+    event
+        Request that is answered; its ids are given back as they came.
+    status
+        ``SUCCESS`` or ``FAILED``.
+    reason, physical_id, data
+        The rest of the answer.
+    """
+    body: dict[str, Any] = {
+        "Status": status,
+        "Reason": cut(reason, MAX_REASON),
+        "PhysicalResourceId": cut(physical_id, MAX_PHYSICAL_ID, mark=""),
+        **{name: str(event.get(name, "")) for name in _ECHOED},
+        "NoEcho": False,
+        "Data": data,
+    }
+    excess = len(_encoded(body)) - MAX_BODY
+    if excess > 0:
+        kept = max(len(body["Reason"]) - excess, 0)
+        body["Reason"] = cut(body["Reason"], kept)
+    return _encoded(body)
+
+
+def cut(text: str, limit: int, mark: str = _ELLIPSIS) -> str:
+    """Shorten a text to so many bytes, marking that something is missing.
+
+    Characters beyond ASCII are replaced, as they cost up to six bytes each in JSON.
+    """
+    text = text.encode("ascii", "replace").decode()
+    if len(text) <= limit:
+        return text
+    return text[: max(limit - len(mark), 0)] + mark[:limit]
+
+
+def deliver(put: Put, url: str, body: bytes, wait: Wait, log: Log) -> None:
+    """Send an answer, again and again until it is accepted, refused for good, or time is up.
+
+    Parameters
+    ----------
+    put
+        The transport.
+    url
+        Presigned URL: a credential, never logged.
+    body
+        The answer.
+    wait
+        Intervals between attempts, and the end of them.
+    log
+        Takes a line for each attempt.
+
+    Raises
+    ------
+    Undelivered
+        When no attempt succeeded while there was time, so that another invocation may.
+    """
+    while True:
+        try:
+            status = put(url, body, min(_TIMEOUT, max(wait.until - wait.clock.now(), 0.1)))
+        except OSError as error:
+            # The exception's text may hold the URL.
+            log.warning("the answer was not delivered", error=type(error).__name__)
+        else:
+            if status in _OK:
+                log.info("the answer was delivered", status=status)
+                return
+            log.warning("the answer was not accepted", status=status)
+            if status in _FINAL and status not in _WORTH_RETRYING:
+                return
+        try:
+            wait.pause()
+        except DeadlinePassed:
+            raise Undelivered from None
+
+
+def answer_pace(uniform: Callable[[float, float], float]) -> Pace:
+    """Intervals between attempts to deliver an answer."""
+    return Pace(fraction=0.5, shortest=0.5, longest=20.0, jitter=0.3, uniform=uniform)
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()

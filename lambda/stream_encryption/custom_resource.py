@@ -1,0 +1,263 @@
+"""crhelper as this resource needs it.
+
+crhelper runs the protocol: one function a request type, the timer before Lambda's deadline, and
+polling through an EventBridge rule. What is changed here, with crhelper 2.0.12:
+
+- no clients at import, no debug log (it shows the presigned URL), no two minutes' sleep on Delete;
+- polling only when a wait outlasts its invocation, with one rule a request, by a name that the
+  function's role can be limited to, and a permission that is part of the stack;
+- an answer that has timeouts, a checked status and retries that end, is sent once, and always has
+  a physical id that is the same however often the request is delivered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from crhelper import FAILED, SUCCESS, CfnResource
+
+from stream_encryption.answer import Undelivered, answer_pace, compose, deliver
+from stream_encryption.failure import Cause, Failure
+from stream_encryption.log import Log
+from stream_encryption.request import check_envelope
+from stream_encryption.lifecycle import Progress
+from stream_encryption.runtime import Runtime, Timer
+from stream_encryption.waiting import Wait
+
+RULE_PREFIX = "POLLING_RULE_PREFIX"
+"""Environment variable with the prefix of this function's rules; absent when it has no right to
+make any."""
+
+ALARM = 3.0
+"""Seconds before Lambda's deadline at which a hanging invocation is answered for."""
+
+LAST_MOMENT = 1.0
+"""Seconds before Lambda's deadline at which delivering an answer is given up."""
+
+_MAX_RULE_INPUT = 8192
+
+Job = Callable[[dict[str, Any], Any], str | None]
+
+
+class CustomResource(CfnResource):
+    """The custom resource protocol.
+
+    The jobs set `progress` as soon as they know of any, and `attributes` when they succeed.
+
+    Parameters
+    ----------
+    runtime
+        The world outside.
+    change
+        Carries out Create and Update, and goes on with them.
+    remove
+        Carries out Delete, and goes on with it.
+    """
+
+    # crhelper's own, absent from its type stubs.
+    _context: Any
+    _event: dict[str, Any]
+    _sam_local: str | None
+    _timer: Timer | None
+
+    log: Log
+    progress: Progress | None
+    attributes: dict[str, str]
+
+    def __init__(self, runtime: Runtime, *, change: Job, remove: Job) -> None:
+        with _sam_local():
+            super().__init__(log_level="CRITICAL", boto_level="CRITICAL", sleep_on_delete=0)
+        self._sam_local = None
+        self._runtime = runtime
+        # Reentrant, as the alarm may go off in the thread that is answering.
+        self._answering = threading.RLock()
+        for register in (self.create, self.update, self.poll_create, self.poll_update):
+            register(change)
+        for register in (self.delete, self.poll_delete):
+            register(remove)
+
+    def __call__(self, event: dict[str, Any], context: Any) -> None:
+        """Handle one event.
+
+        Raises
+        ------
+        Undelivered
+            When the answer did not reach CloudFormation, so that Lambda delivers the event again.
+        Failure
+            When the event is so malformed that it cannot be answered.
+        """
+        self.log = Log(self._runtime.clock, self._runtime.write)
+        self.progress = None
+        self.attributes = {}
+        self._answered = False
+        self._undelivered = False
+        self._unfinished = False
+        self._ends = self._runtime.clock.now() + context.get_remaining_time_in_millis() / 1000
+        try:
+            check_envelope(event)
+        except Failure as failure:
+            self._refuse(event, failure)
+        else:
+            self.log.add(request=event["RequestId"], type=event["RequestType"])
+            super().__call__(event, context)
+        if self._undelivered:
+            raise Undelivered
+
+    # What the jobs use
+
+    @property
+    def can_poll(self) -> bool:
+        """Whether the function may go on with a wait in another invocation."""
+        return RULE_PREFIX in self._runtime.environ
+
+    @staticmethod
+    def is_poll(event: Mapping[str, Any]) -> bool:
+        """Tell whether the event goes on with an earlier one."""
+        return "CrHelperPoll" in event
+
+    @staticmethod
+    def carried(event: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what an earlier invocation has handed over; None when this is the first."""
+        progress: dict[str, Any] | None = event.get("CrHelperData", {}).get("Progress")
+        return progress
+
+    def go_on_later(self, event: dict[str, Any], progress: Progress) -> None:
+        """Let another invocation go on from here."""
+        self._unfinished = True
+        self.Data["Progress"] = progress.to_dict()
+        if self.is_poll(event) and self.carried(event) != progress.to_dict():
+            event["CrHelperData"] = self.Data
+            self._put_target()
+
+    # What crhelper calls
+
+    def _poll_enabled(self) -> bool:
+        return self._unfinished or self.is_poll(self._event)
+
+    def _set_timeout(self) -> None:
+        left = self._ends - self._runtime.clock.now() - ALARM
+        self._timer = self._runtime.timer(max(left, 0), self._timeout)
+        self._timer.start()
+
+    def _timeout(self) -> None:
+        failure = failure_of(self._event, Cause.UNEXPECTED, "a call hung until the function's end")
+        self._send(FAILED, str(failure))
+
+    def _send(self, status: str | None = None, reason: str = "", send_response: Any = None) -> None:
+        with self._answering:
+            if self._answered:
+                return
+            self._answered = True
+            status, reason = (status, reason) if status else (self.Status, self.Reason)
+            data = self.attributes if status == SUCCESS else {}
+            tell = self.log.info if status == SUCCESS else self.log.error
+            tell("answering", status=status, reason=reason, data=data)
+            self._answer(self._event, status, reason, data)
+
+    def _refuse(self, event: Any, failure: Failure) -> None:
+        """Answer an event that crhelper could not even read."""
+        self.log.error("malformed event", reason=str(failure))
+        known = event if isinstance(event, Mapping) else {}
+        if not isinstance(known.get("ResponseURL"), str) or not known["ResponseURL"]:
+            raise failure
+        self._answer(known, FAILED, str(failure), {})
+
+    def _answer(
+        self, event: Mapping[str, Any], status: str, reason: str, data: dict[str, str]
+    ) -> None:
+        body = compose(
+            event, status=status, reason=reason, physical_id=self._physical_id(event), data=data
+        )
+        clock = self._runtime.clock
+        wait = Wait(clock, self._ends - LAST_MOMENT, answer_pace(self._runtime.uniform))
+        try:
+            deliver(self._runtime.put, event["ResponseURL"], body, wait, self.log)
+        except Undelivered:
+            self.log.error("the answer was not delivered in time")
+            self._undelivered = True
+
+    def _physical_id(self, event: Mapping[str, Any]) -> str:
+        """Id to answer with: the same each time the event is delivered, and never empty."""
+        if self.progress:
+            return self.progress.physical_id
+        made_up = f"{event.get('LogicalResourceId')}-{_digest(event.get('StackId'))}"
+        return str(event.get("PhysicalResourceId") or made_up)
+
+    # crhelper's polling
+
+    @property
+    def _events_client(self) -> Any:
+        return self._runtime.client("events")
+
+    @property
+    def _rule(self) -> str:
+        return f"{self._runtime.environ[RULE_PREFIX]}-{_digest(self._event['RequestId'])}"
+
+    def _setup_polling(self) -> None:
+        self._event["CrHelperData"] = self.Data
+        self._event["CrHelperPoll"] = True
+        try:
+            self._events_client.put_rule(
+                Name=self._rule,
+                ScheduleExpression="rate(1 minute)",
+                Description="Goes on with a custom resource's wait, and is removed at its end",
+            )
+            self._put_target()
+        except (BotoCoreError, ClientError) as error:
+            self._remove_polling()
+            raise failure_of(self._event, Cause.POLLING_FAILED, str(error)) from error
+
+    def _put_target(self) -> None:
+        event = json.dumps(self._event)
+        if len(event.encode()) > _MAX_RULE_INPUT:
+            raise failure_of(self._event, Cause.POLLING_FAILED, "the event is over 8 KB long")
+        answer = self._events_client.put_targets(
+            Rule=self._rule,
+            Targets=[{"Id": "1", "Arn": self._context.invoked_function_arn, "Input": event}],
+        )
+        if answer.get("FailedEntryCount"):
+            raise failure_of(self._event, Cause.POLLING_FAILED, str(answer["FailedEntries"]))
+
+    def _remove_polling(self) -> None:
+        """Remove the rule; one that an error leaves behind is removed by its own next event."""
+        events = self._events_client
+        for remove, arguments in (
+            (events.remove_targets, {"Rule": self._rule, "Ids": ["1"]}),
+            (events.delete_rule, {"Name": self._rule}),
+        ):
+            try:
+                remove(**arguments)
+            except (BotoCoreError, ClientError) as error:
+                self.log.warning("a rule was not removed", rule=self._rule, error=error)
+
+
+def failure_of(event: Mapping[str, Any], cause: Cause, detail: str) -> Failure:
+    """Make a failure for an event that may not have been parsed."""
+    properties = event.get("ResourceProperties")
+    named = properties if isinstance(properties, Mapping) else {}
+    stream = named.get("StreamArn", named.get("StreamName"))
+    return Failure(cause, stream=stream, key=named.get("KeyId"), detail=detail)
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(str(value).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _sam_local() -> Iterator[None]:
+    """Make crhelper believe in SAM, for which it makes no clients."""
+    before = os.environ.get("AWS_SAM_LOCAL")
+    os.environ["AWS_SAM_LOCAL"] = "true"
+    try:
+        yield
+    finally:
+        del os.environ["AWS_SAM_LOCAL"]
+        if before is not None:
+            os.environ["AWS_SAM_LOCAL"] = before

@@ -1,0 +1,168 @@
+"""Every way a request can fail, each with its cause and its remedy."""
+
+from __future__ import annotations
+
+from enum import Enum
+from string import Formatter
+
+
+class Cause(Enum):
+    """Catalogue of failures: what happened, and what the user can do about it.
+
+    The first text is the cause in one line, the second the remedy. `docs/behaviour.md` is
+    generated from this catalogue.
+    """
+
+    INVALID_EVENT = (
+        "Malformed custom resource event: {detail}.",
+        "Send the event as CloudFormation does; see the custom resource request reference.",
+    )
+    UNKNOWN_PROPERTY = (
+        "Unknown property {name} (value {value}).",
+        "Remove it. Known properties: {known}.",
+    )
+    MISSING_PROPERTY = (
+        "Property {name} is missing.",
+        "Set it: {expected}.",
+    )
+    INVALID_PROPERTY = (
+        "Property {name} has the invalid value {value}.",
+        "Give {expected}.",
+    )
+    STREAM_AMBIGUOUS = (
+        "Both StreamArn {arn} and StreamName {name} are given.",
+        "Give exactly one of them, preferably StreamArn.",
+    )
+    STREAM_ELSEWHERE = (
+        "Stream {stream} is in {where}, this function in {here}.",
+        "Declare the resource in a stack of the stream's own partition, region and account.",
+    )
+    KEY_ELSEWHERE = (
+        "Key {key} is in {where}, stream {stream} in {here}.",
+        "Give a KMS key of the stream's own region and partition.",
+    )
+    ENCRYPTION_NONE = (
+        "EncryptionType NONE is refused: this resource encrypts stream {stream}, it does not"
+        " decrypt it.",
+        "Remove the property or set KMS. To end encryption, delete the resource with OnDelete"
+        " Restore, or call StopStreamEncryption.",
+    )
+    STREAM_NOT_FOUND = (
+        "Stream {stream} does not exist in region {region} of account {account}.",
+        "Check name, region and account, and create the stream before this resource.",
+    )
+    STREAM_DELETING = (
+        "Stream {stream} is being deleted (DELETING).",
+        "Nothing can be encrypted any more: create the stream anew or remove this resource.",
+    )
+    STREAM_GONE = (
+        "Stream {stream} was deleted while it was being encrypted with key {key}.",
+        "Create the stream anew in region {region} of account {account} and deploy again, or"
+        " remove this resource.",
+    )
+    KEY_NOT_FOUND = (
+        "KMS key {key} does not exist, so stream {stream} was left as it is ({found}).",
+        "Check key id, alias, region and account, or create the key first.",
+    )
+    KEY_UNUSABLE = (
+        "KMS key {key} cannot be used, its state is {state}; stream {stream} was left as it is"
+        " ({found}).",
+        "{remedy}",
+    )
+    KEY_UNSUITABLE = (
+        "KMS key {key} is no symmetric encryption key (KeySpec {spec}, KeyUsage {usage}); stream"
+        " {stream} was left as it is ({found}).",
+        "Give a key with KeySpec SYMMETRIC_DEFAULT and KeyUsage ENCRYPT_DECRYPT.",
+    )
+    KEY_REFUSED = (
+        "Kinesis cannot use KMS key {key} for stream {stream} ({code}: {detail}).",
+        "{remedy}",
+    )
+    DAILY_LIMIT = (
+        "Stream {stream} has spent its 25 key changes of the rolling 24 hours, key {key} was not"
+        " applied ({detail}).",
+        "Try again when the oldest of these changes is 24 hours old, at the latest after {retry}.",
+    )
+    LIMIT_EXCEEDED = (
+        "Kinesis kept refusing key {key} for stream {stream} with LimitExceededException"
+        " ({detail}).",
+        "Either the account's call rate or the stream's 25 key changes in 24 hours are spent."
+        " Try again later, at the latest after {retry}.",
+    )
+    ACCESS_DENIED = (
+        "Access denied to {action} for stream {stream}, key {key} ({detail}).",
+        "{remedy}",
+    )
+    CHANGED_BY_OTHERS = (
+        "Stream {stream} is ACTIVE but not encrypted with key {key} ({found}), although Kinesis"
+        " accepted that key: somebody else changed it meanwhile.",
+        "Find the other writer in CloudTrail (StartStreamEncryption, StopStreamEncryption), stop"
+        " it, and deploy again.",
+    )
+    TIMED_OUT = (
+        "Stream {stream} was not seen ACTIVE and encrypted with key {key} within {seconds} s; last"
+        " seen: {found}.",
+        "Look at the stream; if it is only slow, give the resource a longer timeout and deploy"
+        " again. A change already accepted goes on and is not lost.",
+    )
+    NOT_RESTORED = (
+        "Stream {stream} was not seen back in plaintext within {seconds} s; last seen: {found};"
+        " key {key}.",
+        "Delete again, or retain the resource and call StopStreamEncryption by hand.",
+    )
+    EXPIRED = (
+        "The request for stream {stream} was delivered {age} s after CloudFormation sent it, past"
+        " its deadline, and was not carried out (key {key}).",
+        "Deploy again; check the function's concurrency limits if it was throttled.",
+    )
+    SUPERSEDED = (
+        "The request for stream {stream}, key {key} is no longer the resource's current one"
+        " ({detail}) and was not carried out.",
+        "Nothing to do if the stack is in the wanted state; otherwise deploy again.",
+    )
+    SERVICE_ERROR = (
+        "{action} failed for stream {stream}, key {key} ({code}: {detail}).",
+        "Correct what the message names and deploy again.",
+    )
+    POLLING_FAILED = (
+        "The wait for stream {stream}, key {key} could not go on in another invocation ({detail}).",
+        "Allow the function events:PutRule and events:PutTargets on its own rules, or give a"
+        " timeout of at most 14 minutes. A change already accepted goes on.",
+    )
+    UNEXPECTED = (
+        "Unexpected error for stream {stream}, key {key} ({detail}).",
+        "See the function's log; deploying again is safe.",
+    )
+
+    @property
+    def summary(self) -> str:
+        """The cause, as a format string."""
+        return self.value[0]
+
+    @property
+    def remedy(self) -> str:
+        """The remedy, as a format string."""
+        return self.value[1]
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Names that the two texts need."""
+        texts = self.summary + self.remedy
+        return frozenset(name for _, name, _, _ in Formatter().parse(texts) if name)
+
+
+class Failure(Exception):
+    """A request that ends FAILED, with a reason that a user can act on.
+
+    Parameters
+    ----------
+    cause
+        Entry of the catalogue.
+    **fields
+        What the entry's texts name.
+    """
+
+    def __init__(self, cause: Cause, **fields: object) -> None:
+        self.cause = cause
+        self.fields = fields
+        super().__init__(f"{cause.summary.format(**fields)} {cause.remedy.format(**fields)}")

@@ -1,0 +1,113 @@
+"""Entry point of the Lambda function."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from stream_encryption.arn import Place
+from stream_encryption.cloudformation import StackResource
+from stream_encryption.custom_resource import CustomResource, failure_of
+from stream_encryption.failure import Cause, Failure
+from stream_encryption.kinesis import Stream
+from stream_encryption.kms import Keys
+from stream_encryption.lifecycle import (
+    SETTLING,
+    Lifecycle,
+    Outcome,
+    Progress,
+    Unfinished,
+    initial_physical_id,
+    undoes,
+)
+from stream_encryption.request import Request, parse
+from stream_encryption.runtime import Runtime
+from stream_encryption.waiting import Pace, Wait
+
+ANSWER_RESERVE = 10.0
+"""Seconds of an invocation that are kept for delivering the answer."""
+
+
+class Handler:
+    """Handles custom resource events.
+
+    Parameters
+    ----------
+    runtime
+        The world outside.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._resource = CustomResource(runtime, change=self._change, remove=self._remove)
+
+    def __call__(self, event: dict[str, Any], context: Any) -> None:
+        """Handle one event and answer it, unless another invocation has to go on with it."""
+        self._resource(event, context)
+
+    def _change(self, event: dict[str, Any], context: Any) -> str | None:
+        return self._carry_out(event, context)
+
+    def _remove(self, event: dict[str, Any], context: Any) -> str | None:
+        if not undoes(event):
+            self._resource.log.info("retained", physical_id=event["PhysicalResourceId"])
+            return str(event["PhysicalResourceId"])
+        return self._carry_out(event, context)
+
+    def _carry_out(self, event: dict[str, Any], context: Any) -> str | None:
+        resource = self._resource
+        now = self._runtime.clock.now()
+        try:
+            request = parse(event, Place.of(context.invoked_function_arn), now)
+            resource.log.add(stream=request.stream_arn, key=request.key_id)
+            carried = resource.carried(event)
+            progress = (
+                Progress(**carried) if carried else Progress(now, initial_physical_id(request))
+            )
+            resource.progress = progress
+            try:
+                outcome = self._run(request, progress, event, context)
+            except Unfinished:
+                resource.go_on_later(event, progress)
+                return None if resource.is_poll(event) else progress.physical_id
+        except Failure:
+            raise
+        except Exception as error:
+            resource.log.error("unexpected error", traceback=traceback.format_exc())
+            detail = f"{type(error).__name__}: {error}"
+            raise failure_of(event, Cause.UNEXPECTED, detail) from error
+        resource.attributes = outcome.attributes
+        return outcome.physical_id
+
+    def _run(
+        self, request: Request, progress: Progress, event: dict[str, Any], context: Any
+    ) -> Outcome:
+        runtime, resource = self._runtime, self._resource
+        now = runtime.clock.now()
+        if resource.is_poll(event):
+            # One look a minute is dense enough for a wait of many; no two invocations overlap.
+            until = now
+        else:
+            left = context.get_remaining_time_in_millis() / 1000
+            until = now + left - ANSWER_RESERVE - SETTLING - 1
+        lifecycle = Lifecycle(
+            request,
+            stream=Stream(runtime.client("kinesis"), request.stream_arn),
+            keys=Keys(lambda: runtime.client("kms"), request.place),
+            stack_resource=StackResource(
+                lambda: runtime.client("cloudformation"), request.stack_id, request.logical_id
+            ),
+            wait=Wait(
+                runtime.clock,
+                min(until, request.deadline),
+                Pace(uniform=runtime.uniform),
+                progress.since,
+            ),
+            progress=progress,
+            may_go_on=resource.can_poll,
+            log=resource.log,
+        )
+        return lifecycle.restore() if request.type == "Delete" else lifecycle.encrypt()
+
+
+on_event = Handler(Runtime())

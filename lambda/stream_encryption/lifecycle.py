@@ -1,0 +1,572 @@
+"""What is done about a stream: decided from what it is found to be, not from the request alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import Enum, auto
+from typing import Any, TypeVar
+
+from stream_encryption.arn import AWS_OWNED_ALIAS, is_alias, key_arn
+from stream_encryption.aws_error import AwsError, Kind
+from stream_encryption.cloudformation import StackResource
+from stream_encryption.failure import Cause, Failure
+from stream_encryption.kinesis import Found, Stream
+from stream_encryption.kms import Key, Keys
+from stream_encryption.log import Log
+from stream_encryption.request import Request
+from stream_encryption.waiting import DeadlinePassed, Wait
+
+SETTLING = 5.0
+"""Seconds after ACTIVE until all records written are encrypted.
+
+Source: Kinesis API reference, StartStreamEncryption.
+"""
+
+GRACE = 10.0
+"""Seconds for which Kinesis may still describe a stream as it was before our call."""
+
+DENIAL_PATIENCE = 60.0
+"""Seconds for which a denial may be a policy that has not propagated yet."""
+
+PREFLIGHT_PATIENCE = 10.0
+"""The same for looking at the key, which the change can do without."""
+
+LIMIT_PATIENCE = 30.0
+"""Seconds after which a LimitExceededException that doesn't name its limit is no throttling."""
+
+FRESH = 3.0
+"""Age in seconds below which no earlier delivery of a request can have completed a change."""
+
+LATE = 60.0
+"""Age in seconds above which a request may have been answered and overtaken by another one."""
+
+CHECK_VALIDITY = 30.0
+"""Seconds for which a look at the key, or at the stack, need not be repeated."""
+
+_DAY = 24 * 3600
+_MARK = re.compile(r"(?P<stream>.*)#was-plaintext,created=(?P<created>[0-9]+)")
+_T = TypeVar("_T")
+
+
+class Step(Enum):
+    """What to do next about a stream."""
+
+    DONE = auto()
+    CHANGE = auto()
+    WAIT = auto()
+    DOUBT = auto()
+    """Not as wanted although our change was accepted: described too early, or changed by others."""
+
+
+def next_step(found: Found, *, as_wanted: bool, accepted: bool) -> Step:
+    """Decide what to do about a stream that exists and is not being deleted.
+
+    Parameters
+    ----------
+    found
+        The stream as described.
+    as_wanted
+        Whether its encryption is the wanted one; counts only once the stream is ACTIVE.
+    accepted
+        Whether Kinesis has accepted our change.
+    """
+    if found.status != "ACTIVE":
+        return Step.WAIT
+    if as_wanted:
+        return Step.DONE
+    return Step.DOUBT if accepted else Step.CHANGE
+
+
+@dataclass
+class Progress:
+    """What one invocation has to tell the next about a change under way.
+
+    Parameters
+    ----------
+    since
+        When the wait for the stream began, in seconds since the epoch, as all times here.
+    physical_id
+        Id of the resource as it stands.
+    seen_changing
+        Whether the stream was seen to be other than ACTIVE, so that a change has just ended.
+    accepted
+        Whether Kinesis has accepted our change.
+    doubted_since
+        Since when the stream is not as wanted although our change was accepted.
+    refused_since
+        By action, since when AWS refuses it.
+    """
+
+    since: float
+    physical_id: str
+    seen_changing: bool = False
+    accepted: bool = False
+    doubted_since: float | None = None
+    refused_since: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the progress in the form that JSON carries."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A request that was carried out.
+
+    Parameters
+    ----------
+    physical_id
+        Id to answer with.
+    attributes
+        What ``Fn::GetAtt`` gives.
+    """
+
+    physical_id: str
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+class Unfinished(Exception):
+    """The invocation ends before the wait does."""
+
+
+def initial_physical_id(request: Request) -> str:
+    """Id of the resource before anything is done.
+
+    It is the stream's ARN, so that an Update to another stream is a replacement. A mark behind it
+    says that this resource found the stream in plaintext, and which incarnation of the stream it
+    was; the mark stays through the resource's updates, for Delete to see.
+    """
+    if request.type == "Delete" or _stream_of(request.physical_id) == request.stream_arn:
+        return request.physical_id
+    return request.stream_arn
+
+
+def undoes(event: Mapping[str, Any]) -> bool:
+    """Tell whether a Delete has anything to undo, however malformed its properties are."""
+    properties = event.get("ResourceProperties")
+    wanted = isinstance(properties, Mapping) and properties.get("OnDelete") == "Restore"
+    return wanted and _MARK.fullmatch(event["PhysicalResourceId"]) is not None
+
+
+def _stream_of(physical_id: str) -> str:
+    mark = _MARK.fullmatch(physical_id)
+    return mark["stream"] if mark else physical_id
+
+
+class Lifecycle:
+    """Carries out one request.
+
+    Parameters
+    ----------
+    request
+        What is wanted.
+    stream, keys, stack_resource
+        The AWS side.
+    wait
+        The wait, whose deadline is the earlier one of the request's and the invocation's.
+    progress
+        Where an earlier invocation has left off, or a new beginning.
+    may_go_on
+        Whether another invocation may go on when this one ends.
+    log
+        Takes a line for each look and decision.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        *,
+        stream: Stream,
+        keys: Keys,
+        stack_resource: StackResource,
+        wait: Wait,
+        progress: Progress,
+        may_go_on: bool,
+        log: Log,
+    ) -> None:
+        self._request = request
+        self._stream = stream
+        self._keys = keys
+        self._stack_resource = stack_resource
+        self._wait = wait
+        self._clock = wait.clock
+        self.progress = progress
+        self._may_go_on = may_go_on
+        self._log = log
+        self._found: Found | None = None
+        self._trouble: AwsError | None = None
+        self._resolved: dict[str, Key | None] = {}
+        self._key: Key | None = None
+        self._key_refusal: Failure | None = None
+        self._key_checked = float("-inf")
+        self._currency_checked = float("-inf")
+
+    def encrypt(self) -> Outcome:
+        """Carry out a Create or Update: ACTIVE, encrypted with the wanted key, and settled.
+
+        Raises
+        ------
+        Failure
+            When it cannot be done, or not in time.
+        Unfinished
+            When another invocation has to go on with it.
+        """
+        return self._in_time(self._encrypt, Cause.TIMED_OUT)
+
+    def restore(self) -> Outcome:
+        """Carry out a Delete: back to plaintext, if it was this resource that ended plaintext.
+
+        Raises
+        ------
+        Failure
+            When it cannot be done, or not in time.
+        Unfinished
+            When another invocation has to go on with it.
+        """
+        return self._in_time(self._restore, Cause.NOT_RESTORED)
+
+    def _encrypt(self) -> Outcome:
+        if self._key_may_change():
+            # Ahead of the first look, so that nothing comes between a look and the change.
+            self._check_key()
+        while True:
+            found = self._existing(self._look())
+            as_wanted = found.status == "ACTIVE" and self._has_wanted_key(found)
+            step = next_step(found, as_wanted=as_wanted, accepted=self.progress.accepted)
+            self._log.info("looked at the stream", found=found, step=step)
+            if step is Step.DONE:
+                if self._settled(found):
+                    return Outcome(self.progress.physical_id, self._attributes(found))
+                continue
+            if step is Step.WAIT:
+                self.progress.seen_changing = True
+            elif step is Step.DOUBT:
+                if self._doubted_for(GRACE):
+                    raise self._failure(Cause.CHANGED_BY_OTHERS, found=found)
+            elif self._checks_repeated():
+                continue
+            else:
+                self._start(found)
+            self._wait.pause()
+
+    def _restore(self) -> Outcome:
+        request = self._request
+        outcome = Outcome(request.physical_id)
+        mark = _MARK.fullmatch(request.physical_id)
+        while True:
+            found = self._look()
+            if mark is None or found is None or found.status == "DELETING":
+                self._log.info("nothing left to restore", found=found)
+                return outcome
+            plaintext = found.status == "ACTIVE" and found.key_id is None
+            step = next_step(found, as_wanted=plaintext, accepted=self.progress.accepted)
+            self._log.info("looked at the stream", found=found, step=step)
+            if step is Step.DONE:
+                return outcome
+            if step is Step.CHANGE:
+                if found.created != int(mark["created"]) or not self._has_wanted_key(found):
+                    self._log.info("left what somebody else has changed since", found=found)
+                    return outcome
+                if self._checks_repeated():
+                    continue
+                self._stop(found)
+            elif step is Step.DOUBT and self._doubted_for(GRACE):
+                self._log.info("left what somebody else has changed since", found=found)
+                return outcome
+            self._wait.pause()
+
+    def _in_time(self, job: Callable[[], Outcome], too_late: Cause) -> Outcome:
+        request = self._request
+        if self._clock.now() >= request.expiry:
+            raise self._failure(Cause.EXPIRED, age=self._age())
+        try:
+            return job()
+        except DeadlinePassed:
+            if self._may_go_on and self._clock.now() < request.deadline:
+                raise Unfinished from None
+            found = f"{self._found or 'nothing'}"
+            if self._trouble:
+                found += f", then {self._trouble}"
+            raise self._failure(too_late, seconds=self._age(), found=found) from None
+
+    def _existing(self, found: Found | None) -> Found:
+        if found is None and self.progress.accepted:
+            raise self._failure(Cause.STREAM_GONE)
+        if found is None:
+            raise self._failure(Cause.STREAM_NOT_FOUND)
+        if found.status == "DELETING":
+            raise self._failure(Cause.STREAM_DELETING)
+        return found
+
+    def _settled(self, found: Found) -> bool:
+        """Wait until all records are encrypted; False when the stream has changed meanwhile.
+
+        That takes time only after a change: this invocation's, or that of another delivery of the
+        same request, which only a young request cannot have had.
+        """
+        if not (self.progress.seen_changing or self.progress.accepted) and self._age() < FRESH:
+            return True
+        self._log.info("settling", seconds=SETTLING)
+        self._clock.sleep(SETTLING)
+        return self._existing(self._look()) == found
+
+    def _doubted_for(self, seconds: float) -> bool:
+        progress = self.progress
+        if progress.doubted_since is None:
+            progress.doubted_since = self._clock.now()
+        return self._clock.now() - progress.doubted_since >= seconds
+
+    # Keys
+
+    def _key_may_change(self) -> bool:
+        return self._request.key_changes and self._request.key_id != AWS_OWNED_ALIAS
+
+    def _has_wanted_key(self, found: Found) -> bool:
+        if found.key_id is None:
+            return False
+        return self._keys.same(found.key_id, self._request.key_id, self._resolve)
+
+    def _resolve(self, key_id: str) -> Key | None:
+        """Look up which key an alias means; None when that cannot be found out."""
+        if key_id not in self._resolved:
+            try:
+                self._resolved[key_id] = self._persistently(lambda: self._keys.look(key_id), 0)
+            except AwsError as error:
+                self._log.warning("the alias could not be looked up", alias=key_id, error=error)
+                self._resolved[key_id] = None
+        return self._resolved[key_id]
+
+    def _check_key(self) -> None:
+        """Look whether the wanted key is fit, as far as the function may look at it."""
+        request = self._request
+        self._key_checked = self._clock.now()
+        self._key_refusal = None
+        try:
+            key = self._persistently(lambda: self._keys.look(request.key_id), PREFLIGHT_PATIENCE)
+        except AwsError as error:
+            if error.kind is Kind.NOT_FOUND or error.code == "InvalidArnException":
+                self._key_refusal = self._failure(Cause.KEY_NOT_FOUND)
+            else:
+                self._log.warning("the key could not be looked at", error=error)
+            return
+        self._resolved[key_arn(request.key_id, request.place)] = key
+        if not key.is_symmetric_encryption_key:
+            self._key_refusal = self._failure(Cause.KEY_UNSUITABLE, spec=key.spec, usage=key.usage)
+        elif not key.is_usable:
+            self._key_refusal = self._failure(
+                Cause.KEY_UNUSABLE, state=key.state, remedy=key.remedy
+            )
+
+    # Changing
+
+    def _checks_repeated(self) -> bool:
+        """Make sure of key and request before a change; True when that took a call.
+
+        After a call the stream has to be looked at again: a change follows what is true now.
+
+        Raises
+        ------
+        Failure
+            When the change must not be made.
+        """
+        now = self._clock.now()
+        called = False
+        if now >= self._request.deadline:
+            raise DeadlinePassed
+        if self._request.type != "Delete" and self._request.key_id != AWS_OWNED_ALIAS:
+            if now - self._key_checked > CHECK_VALIDITY:
+                self._check_key()
+                called = True
+            if self._key_refusal:
+                raise self._key_refusal
+        if self._age() >= LATE and now - self._currency_checked > CHECK_VALIDITY:
+            self._check_currency()
+            called = True
+        return called
+
+    def _check_currency(self) -> None:
+        request = self._request
+        self._currency_checked = self._clock.now()
+        try:
+            moved_on = self._persistently(
+                lambda: self._stack_resource.moved_on(
+                    request.type, request.physical_id, request.issued
+                ),
+                0,
+            )
+        except AwsError as error:
+            self._log.warning("the stack could not be looked at", error=error)
+            return
+        if moved_on:
+            raise self._failure(Cause.SUPERSEDED, detail=moved_on)
+
+    def _start(self, found: Found) -> None:
+        request = self._request
+        if not self._accepted(lambda: self._stream.start_encryption(request.key_id)):
+            return
+        self._log.info("started encryption", found=found)
+        own = request.type == "Create" or _stream_of(request.physical_id) != request.stream_arn
+        if own and found.key_id is None:
+            self.progress.physical_id = (
+                f"{request.stream_arn}#was-plaintext,created={found.created}"
+            )
+
+    def _stop(self, found: Found) -> None:
+        if self._accepted(lambda: self._stream.stop_encryption(found.key_id or "")):
+            self._log.info("stopped encryption", found=found)
+
+    def _accepted(self, change: Callable[[], None]) -> bool:
+        """Ask for a change once; False when it may be asked for again after another look.
+
+        A call that fails for want of an answer may have been carried out all the same, so it is
+        never simply repeated.
+        """
+        try:
+            change()
+        except AwsError as error:
+            self._log.warning("the change was not accepted", error=error)
+            if error.kind in {Kind.TRANSIENT, Kind.IN_USE, Kind.NOT_FOUND}:
+                self._trouble = error
+                if error.kind is Kind.TRANSIENT:
+                    self._wait.pace.throttled()
+            elif not self._bear(error, _PATIENCE.get(error.kind, 0)):
+                raise self._refused(error) from error
+            return False
+        self._trouble = None
+        self.progress.refused_since.clear()
+        self.progress.accepted = True
+        self._wait.restart()
+        self.progress.since = self._wait.since
+        return True
+
+    # Calling
+
+    def _look(self) -> Found | None:
+        try:
+            self._found = self._persistently(self._stream.look, DENIAL_PATIENCE)
+        except AwsError as error:
+            raise self._refused(error) from error
+        return self._found
+
+    def _persistently(self, call: Callable[[], _T], patience: float) -> _T:
+        """Call until it succeeds, for as long as the error allows.
+
+        Parameters
+        ----------
+        call
+            A call that changes nothing.
+        patience
+            Seconds for which a denial is not taken for final.
+
+        Raises
+        ------
+        AwsError
+            When trying again cannot help.
+        DeadlinePassed
+            When time runs out before.
+        """
+        denied = ""
+        while True:
+            try:
+                result = call()
+            except AwsError as error:
+                if error.kind is Kind.TRANSIENT:
+                    self._trouble = error
+                    self._wait.pace.throttled()
+                elif error.kind is Kind.DENIED and self._bear(error, patience):
+                    denied = error.action
+                else:
+                    raise
+                self._log.warning("the call is tried again", error=error)
+            else:
+                self._trouble = None
+                self.progress.refused_since.pop(denied, None)
+                self._wait.pace.succeeded()
+                return result
+            self._wait.pause()
+
+    def _bear(self, error: AwsError, patience: float) -> bool:
+        """Tell whether a refusal is young enough to be tried again."""
+        self._trouble = error
+        now = self._clock.now()
+        return now - self.progress.refused_since.setdefault(error.action, now) < patience
+
+    # Telling
+
+    def _age(self) -> int:
+        return int(self._clock.now() - self._request.issued)
+
+    def _failure(self, cause: Cause, **fields: object) -> Failure:
+        request = self._request
+        known = {
+            "stream": request.stream_arn,
+            "key": request.key_id,
+            "region": request.place.region,
+            "account": request.place.account,
+            "found": self._found or "not looked at yet",
+        }
+        return Failure(cause, **{**known, **fields})
+
+    def _refused(self, error: AwsError) -> Failure:
+        """Turn an error that is final into the failure that tells the user what to do."""
+        told: dict[str, object] = {
+            "action": error.action,
+            "code": error.code,
+            "detail": error.message,
+        }
+        latest = datetime.fromtimestamp(self._clock.now() + _DAY, UTC)
+        told["retry"] = latest.isoformat(timespec="minutes")
+        cause = Cause.SERVICE_ERROR
+        match error.kind:
+            case Kind.DAILY_LIMIT:
+                cause = Cause.DAILY_LIMIT
+            case Kind.LIMIT:
+                cause = Cause.LIMIT_EXCEEDED
+            case Kind.KEY:
+                cause = Cause.KEY_REFUSED
+                told["remedy"] = _KEY_REMEDIES[error.code]
+            case Kind.DENIED | Kind.DENIED_EXPLICITLY:
+                cause = Cause.ACCESS_DENIED
+                told["remedy"] = _denial_remedy(error)
+        return self._failure(cause, **told)
+
+    def _attributes(self, found: Found) -> dict[str, str]:
+        request = self._request
+        spelling = found.key_id or request.key_id
+        arn = key_arn(spelling, request.place)
+        if is_alias(arn):
+            key = self._resolve(arn)
+            arn = key.arn if key else arn
+        return {
+            "StreamName": request.stream_name,
+            "StreamArn": request.stream_arn,
+            "StreamStatus": found.status,
+            "EncryptionType": found.encryption_type,
+            "KeyId": spelling,
+            "KeyArn": arn,
+            "Changed": "true" if self.progress.accepted else "false",
+        }
+
+
+_PATIENCE = {Kind.DENIED: DENIAL_PATIENCE, Kind.LIMIT: LIMIT_PATIENCE}
+
+_KEY_REMEDIES = {
+    "KMSDisabledException": "Enable the key (kms:EnableKey) or give another one.",
+    "KMSInvalidStateException": "Give a key whose state is Enabled.",
+    "KMSNotFoundException": "Check key id, alias, region and account.",
+    "KMSOptInRequired": "Subscribe the account to AWS KMS.",
+}
+
+
+def _denial_remedy(error: AwsError) -> str:
+    if error.kind is Kind.DENIED_EXPLICITLY:
+        return (
+            "A policy denies it explicitly: change that policy (role, permissions boundary,"
+            " service control policy or key policy)."
+        )
+    if error.code.startswith("KMS"):
+        return "Allow the function's role to use the key, in the key's policy too."
+    return f"Allow {error.action} to the function's role."
