@@ -131,9 +131,10 @@ class CustomResource(CfnResource):
     def go_on_later(self, event: dict[str, Any], progress: Progress) -> None:
         """Let another invocation go on from here."""
         self._unfinished = True
+        moved = self.carried(event) != progress.to_dict()
+        # In a poll these are the event's own CrHelperData.
         self.Data["Progress"] = progress.to_dict()
-        if self.is_poll(event) and self.carried(event) != progress.to_dict():
-            event["CrHelperData"] = self.Data
+        if self.is_poll(event) and moved:
             self._put_target()
 
     # What crhelper calls

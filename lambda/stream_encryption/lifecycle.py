@@ -199,8 +199,7 @@ class Lifecycle:
         self._found: Found | None = None
         self._trouble: AwsError | None = None
         self._resolved: dict[str, Key | None] = {}
-        self._key: Key | None = None
-        self._key_refusal: Failure | None = None
+        self._key_defect: tuple[Cause, dict[str, str]] | None = None
         self._key_checked = float("-inf")
         self._currency_checked = float("-inf")
 
@@ -229,7 +228,7 @@ class Lifecycle:
         return self._in_time(self._restore, Cause.NOT_RESTORED)
 
     def _encrypt(self) -> Outcome:
-        if self._key_may_change():
+        if self._expects_change():
             # Ahead of the first look, so that nothing comes between a look and the change.
             self._check_key()
         while True:
@@ -321,8 +320,10 @@ class Lifecycle:
 
     # Keys
 
-    def _key_may_change(self) -> bool:
-        return self._request.key_changes and self._request.key_id != AWS_OWNED_ALIAS
+    def _expects_change(self) -> bool:
+        request, progress = self._request, self.progress
+        under_way = progress.accepted or progress.seen_changing
+        return request.key_changes and request.key_id != AWS_OWNED_ALIAS and not under_way
 
     def _has_wanted_key(self, found: Found) -> bool:
         if found.key_id is None:
@@ -343,22 +344,20 @@ class Lifecycle:
         """Look whether the wanted key is fit, as far as the function may look at it."""
         request = self._request
         self._key_checked = self._clock.now()
-        self._key_refusal = None
+        self._key_defect = None
         try:
             key = self._persistently(lambda: self._keys.look(request.key_id), PREFLIGHT_PATIENCE)
         except AwsError as error:
             if error.kind is Kind.NOT_FOUND or error.code == "InvalidArnException":
-                self._key_refusal = self._failure(Cause.KEY_NOT_FOUND)
+                self._key_defect = Cause.KEY_NOT_FOUND, {}
             else:
                 self._log.warning("the key could not be looked at", error=error)
             return
         self._resolved[key_arn(request.key_id, request.place)] = key
         if not key.is_symmetric_encryption_key:
-            self._key_refusal = self._failure(Cause.KEY_UNSUITABLE, spec=key.spec, usage=key.usage)
+            self._key_defect = Cause.KEY_UNSUITABLE, {"spec": key.spec, "usage": key.usage}
         elif not key.is_usable:
-            self._key_refusal = self._failure(
-                Cause.KEY_UNUSABLE, state=key.state, remedy=key.remedy
-            )
+            self._key_defect = Cause.KEY_UNUSABLE, {"state": key.state, "remedy": key.remedy}
 
     # Changing
 
@@ -380,8 +379,9 @@ class Lifecycle:
             if now - self._key_checked > CHECK_VALIDITY:
                 self._check_key()
                 called = True
-            if self._key_refusal:
-                raise self._key_refusal
+            if self._key_defect:
+                cause, fields = self._key_defect
+                raise self._failure(cause, **fields)
         if self._age() >= LATE and now - self._currency_checked > CHECK_VALIDITY:
             self._check_currency()
             called = True

@@ -1,0 +1,90 @@
+"""The answer: complete, within limits, delivered while there is time, and once."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from stream_encryption.answer import MAX_BODY, MAX_REASON, Undelivered, compose
+
+from tests.unit.world import KEY, STACK, STREAM, World, event, url
+
+
+def test_answer_echoes_the_request(world: World) -> None:
+    world.kinesis.shows("ACTIVE", KEY)
+    answer = world.succeeds(event("Update"))
+    assert answer["StackId"] == STACK
+    assert answer["RequestId"] == event()["RequestId"]
+    assert answer["LogicalResourceId"] == "Encryption"
+    assert answer["PhysicalResourceId"] == STREAM
+    assert answer["NoEcho"] is False
+
+
+def test_failure_carries_no_attributes(world: World) -> None:
+    world.fails(event(KeyId=None))
+    assert world.puts[-1]["Data"] == {}
+
+
+@pytest.mark.parametrize("reason", ["cause: " + "x" * 5000, "cause: " + '"' * 5000, "é" * 9000])
+def test_long_reason_keeps_its_beginning(reason: str) -> None:
+    body = compose(
+        {"StackId": "s" * 200, "RequestId": "r" * 36, "LogicalResourceId": "l" * 255},
+        status="FAILED",
+        reason=reason,
+        physical_id="p" * 1024,
+        data={"KeyArn": "k" * 1000},
+    )
+    assert len(body) <= MAX_BODY
+    told = json.loads(body)["Reason"]
+    assert told[:7] == reason.encode("ascii", "replace").decode()[:7]
+    assert told.endswith(" ...")
+    assert len(told) <= MAX_REASON
+
+
+@pytest.mark.parametrize("status", [500, 503, 429, 408])
+def test_answer_is_sent_again_when_it_may_help(world: World, status: int) -> None:
+    world.kinesis.shows("ACTIVE", KEY)
+    world.statuses = [status, ConnectionResetError(), TimeoutError(), status]
+    world.succeeds(event("Update"))
+    assert world.clock.elapsed > 0
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_answer_refused_for_good_is_not_sent_again(world: World, status: int) -> None:
+    world.kinesis.shows("ACTIVE", KEY)
+    world.statuses = [status]
+    world.invoke(event("Update"))
+    assert world.puts == []
+    assert world.logged("the answer was not accepted")[0]["status"] == status
+
+
+def test_undelivered_answer_makes_lambda_deliver_the_event_again(world: World) -> None:
+    world.kinesis.shows("ACTIVE", KEY)
+    world.statuses = [503] * 1000
+    with pytest.raises(Undelivered):
+        world.invoke(event("Update"))
+    assert world.clock.elapsed == pytest.approx(899, abs=1)
+
+
+def test_presigned_url_is_never_logged(
+    world: World, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    world.kinesis.shows("ACTIVE", KEY)
+    world.statuses = [503, OSError(f"cannot reach {url()}"), 200]
+    world.succeeds(event("Update"))
+    world.fails(event(KeyId=None))
+    world.fails({**event(), "StackId": None})
+    printed = world.log_text + caplog.text + "".join(capfd.readouterr())
+    assert printed
+    assert "Signature" not in printed
+    assert "bucket.s3" not in printed
+
+
+def test_log_lines_carry_stream_key_and_request(world: World) -> None:
+    world.kinesis.shows("ACTIVE", KEY)
+    world.succeeds(event("Update"))
+    line = world.logged("looked at the stream")[0]
+    assert line["stream"] == STREAM
+    assert line["key"] == KEY
+    assert line["request"] == event()["RequestId"]
+    assert line["elapsed"] == 0

@@ -1,0 +1,258 @@
+"""Every wait ends by itself, with the reason, before crhelper's timer and Lambda do."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.unit.world import BEGIN, FUNCTION, KEY, MARKED, World, event
+
+PREFIX = "kse-3b1f2c10"
+
+
+def start_and_never_finish(world: World) -> None:
+    world.kms.shows()
+    world.kinesis.shows("ACTIVE")
+    world.kinesis.starts()
+    world.kinesis.keeps_showing("UPDATING", KEY)
+
+
+def test_wait_ends_with_the_time_the_user_gave_and_what_was_seen_last(world: World) -> None:
+    start_and_never_finish(world)
+    reason = world.fails(event(ServiceTimeout="180"))
+    assert "within 120 s" in reason
+    assert f"last seen: UPDATING, encryption KMS with key {KEY}" in reason
+    assert world.clock.elapsed == pytest.approx(120, abs=1)
+    assert world.puts[-1]["PhysicalResourceId"] == MARKED
+
+
+def test_short_service_timeout_leaves_half_for_the_answer(world: World) -> None:
+    start_and_never_finish(world)
+    world.fails(event(ServiceTimeout="40"))
+    assert world.clock.elapsed == pytest.approx(20, abs=1)
+
+
+def test_wait_ends_before_the_function_does(world: World) -> None:
+    world.function_timeout = 60
+    start_and_never_finish(world)
+    assert "UPDATING" in world.fails(event())
+    assert world.clock.elapsed < 60 - 10
+
+
+def test_time_counts_from_when_cloudformation_sent_the_request(world: World) -> None:
+    world.cloudformation.gives(
+        "describe_stack_resource", {"StackResourceDetail": detail("CREATE_IN_PROGRESS")}
+    )
+    world.kms.shows()
+    world.kinesis.shows("ACTIVE", times=2)
+    world.kinesis.starts()
+    world.kinesis.keeps_showing("UPDATING", KEY)
+    world.fails(event(ServiceTimeout="300", age=100))
+    assert world.clock.elapsed == pytest.approx(140, abs=1)
+
+
+def test_request_past_its_service_timeout_is_not_carried_out(world: World) -> None:
+    reason = world.fails(event(ServiceTimeout="300", age=301))
+    assert "was delivered 301 s after" in reason
+
+
+def test_hanging_call_is_answered_for_by_the_timer_once(world: World) -> None:
+    def hang(**_: str) -> None:
+        world.clock.sleep(899)
+        raise KeyboardInterrupt
+
+    world.kms.shows()
+    world.kinesis.client.describe_stream_summary = hang
+    with pytest.raises(KeyboardInterrupt):
+        world.invoke(event())
+    assert [answer["Status"] for answer in world.puts] == ["FAILED"]
+    assert "hung until the function's end" in world.puts[0]["Reason"]
+    assert world.puts[0]["PhysicalResourceId"] != ""
+
+
+def test_timer_and_end_of_the_wait_give_one_answer(world: World) -> None:
+    def hang(**_: str) -> None:
+        world.clock.sleep(898)
+        raise RuntimeError("too late")
+
+    world.kms.shows()
+    world.kinesis.client.describe_stream_summary = hang
+    world.invoke(event())
+    assert len(world.puts) == 1
+
+
+def detail(status: str, **more: Any) -> dict[str, Any]:
+    return {
+        "LogicalResourceId": "Encryption",
+        "ResourceType": "Custom::KinesisStreamEncryption",
+        "LastUpdatedTimestamp": datetime.fromtimestamp(0, UTC),
+        "ResourceStatus": status,
+        **more,
+    }
+
+
+class TestLateDelivery:
+    """A request that others have overtaken changes nothing."""
+
+    @pytest.mark.parametrize(
+        ("kind", "status"),
+        [
+            ("Create", "CREATE_COMPLETE"),
+            ("Create", "UPDATE_IN_PROGRESS"),
+            ("Create", "DELETE_COMPLETE"),
+            ("Update", "UPDATE_COMPLETE"),
+        ],
+    )
+    def test_overtaken_request_is_not_carried_out(
+        self, world: World, kind: str, status: str
+    ) -> None:
+        world.kms.shows()
+        world.kinesis.shows("ACTIVE")
+        world.cloudformation.gives(
+            "describe_stack_resource", {"StackResourceDetail": detail(status)}
+        )
+        reason = world.fails(event(kind, age=90, old={"KeyId": "alias/other"}))
+        assert status in reason
+        assert "no longer the resource's current one" in reason
+
+    def test_later_update_in_progress_overtakes_an_update(self, world: World) -> None:
+        world.kinesis.shows("ACTIVE")
+        world.kms.shows()
+        resource = detail("UPDATE_IN_PROGRESS", LastUpdatedTimestamp=BEGIN)
+        world.cloudformation.gives("describe_stack_resource", {"StackResourceDetail": resource})
+        reason = world.fails(event("Update", age=90, old={"KeyId": "alias/other"}))
+        assert "anew since" in reason
+
+    def test_resource_that_cloudformation_no_longer_has_is_left(self, world: World) -> None:
+        world.kinesis.shows("ACTIVE", KEY)
+        world.cloudformation.fails("describe_stack_resource", "ValidationError", "no such stack")
+        late = event("Delete", physical_id=MARKED, OnDelete="Restore", age=90)
+        assert "no such stack" in world.fails(late)
+
+    @pytest.mark.parametrize("status", ["DELETE_IN_PROGRESS", "UPDATE_COMPLETE"])
+    def test_late_delete_in_progress_or_of_a_replaced_one_is_carried_out(
+        self, world: World, status: str
+    ) -> None:
+        world.kinesis.shows("ACTIVE", KEY, times=2)
+        resource = detail(status, PhysicalResourceId="another")
+        world.cloudformation.gives("describe_stack_resource", {"StackResourceDetail": resource})
+        world.kinesis.stops()
+        world.kinesis.shows("ACTIVE")
+        world.succeeds(event("Delete", physical_id=MARKED, OnDelete="Restore", age=90))
+
+    def test_late_request_goes_on_when_cloudformation_may_not_be_asked(self, world: World) -> None:
+        world.kms.shows()
+        world.kinesis.shows("ACTIVE", times=2)
+        world.cloudformation.fails("describe_stack_resource", "AccessDenied")
+        world.kinesis.starts()
+        world.kinesis.shows("ACTIVE", KEY, times=2)
+        world.succeeds(event(age=90))
+
+
+class TestLongWait:
+    """A wait longer than one invocation goes on by crhelper's polling."""
+
+    @pytest.fixture(autouse=True)
+    def _allowed(self, world: World) -> None:
+        world.environ["POLLING_RULE_PREFIX"] = PREFIX
+        world.function_timeout = 60
+
+    def _hand_over(self, world: World) -> tuple[str, dict[str, Any]]:
+        """Let an invocation end before its wait; return the rule and the event that goes on."""
+        put: dict[str, Any] = {}
+        client = world.events.client
+        client.put_rule = lambda **arguments: put.update(arguments) or {"RuleArn": "arn"}
+        client.put_targets = lambda **arguments: put.update(arguments) or {"FailedEntryCount": 0}
+        start_and_never_finish(world)
+        world.invoke(event(ServiceTimeout="3600"))
+        assert world.puts == []
+        assert put["ScheduleExpression"] == "rate(1 minute)"
+        target = put["Targets"][0]
+        assert target["Arn"] == FUNCTION
+        world.kinesis = type(world.kinesis)()
+        return put["Name"], json.loads(target["Input"])
+
+    def test_wait_goes_on_and_the_rule_is_removed(self, world: World) -> None:
+        rule, again = self._hand_over(world)
+        assert rule.startswith(f"{PREFIX}-")
+        assert len(rule) <= 64
+        world.kinesis.shows("UPDATING", KEY)
+        world.invoke(deepcopy(again))
+        assert world.puts == []
+        world.kinesis.shows("ACTIVE", KEY, times=2)
+        world.events.gives("remove_targets", {}, Rule=rule, Ids=["1"])
+        world.events.gives("delete_rule", {}, Name=rule)
+        answer = world.succeeds(again)
+        assert answer["PhysicalResourceId"] == MARKED
+        assert set(answer["Data"]) >= {"StreamArn", "KeyArn", "Changed"}
+        assert "Progress" not in answer["Data"]
+
+    def test_poll_looks_once(self, world: World) -> None:
+        _, again = self._hand_over(world)
+        world.kinesis.shows("UPDATING", KEY)
+        before = world.clock.now()
+        world.invoke(again)
+        assert world.clock.now() == before
+
+    def test_rule_is_removed_after_a_failure(self, world: World) -> None:
+        rule, again = self._hand_over(world)
+        world.kinesis.shows("DELETING")
+        world.events.gives("remove_targets", {}, Rule=rule, Ids=["1"])
+        world.events.gives("delete_rule", {}, Name=rule)
+        world.fails(again)
+
+    def test_rule_that_cannot_be_removed_does_not_spoil_the_answer(self, world: World) -> None:
+        _, again = self._hand_over(world)
+        world.kinesis.shows("ACTIVE", KEY, times=2)
+        world.events.fails("remove_targets", "InternalException", status=500)
+        world.events.fails("delete_rule", "InternalException", status=500)
+        world.succeeds(again)
+        assert len(world.logged("a rule was not removed")) == 2
+
+    def test_deadline_ends_the_polling(self, world: World) -> None:
+        rule, again = self._hand_over(world)
+        world.clock.time += 3540
+        world.kinesis.shows("UPDATING", KEY)
+        world.events.gives("remove_targets", {}, Rule=rule, Ids=["1"])
+        world.events.gives("delete_rule", {}, Name=rule)
+        assert "not seen ACTIVE" in world.fails(again)
+
+    def test_what_a_poll_changes_reaches_the_next(self, world: World) -> None:
+        put: list[dict[str, Any]] = []
+        client = world.events.client
+        client.put_rule = lambda **_: {"RuleArn": "arn"}
+        client.put_targets = lambda **arguments: put.append(arguments) or {"FailedEntryCount": 0}
+        world.kms.shows()
+        world.kinesis.keeps_showing("UPDATING")
+        world.invoke(event(ServiceTimeout="3600"))
+        again = json.loads(put[-1]["Targets"][0]["Input"])
+        world.kinesis = type(world.kinesis)()
+        world.clock.time += 60
+        world.kms.shows()
+        resource = {"StackResourceDetail": detail("CREATE_IN_PROGRESS")}
+        world.cloudformation.gives("describe_stack_resource", resource)
+        world.kinesis.shows("ACTIVE", times=2)
+        world.kinesis.starts()
+        world.invoke(again)
+        carried = json.loads(put[-1]["Targets"][0]["Input"])["CrHelperData"]["Progress"]
+        assert carried["accepted"] is True
+        assert carried["physical_id"] == MARKED
+
+    def test_failed_rule_fails_the_request_and_leaves_nothing(self, world: World) -> None:
+        start_and_never_finish(world)
+        world.events.fails("put_rule", "AccessDeniedException", "no")
+        world.events.gives("remove_targets", {})
+        world.events.gives("delete_rule", {})
+        reason = world.fails(event(ServiceTimeout="3600"))
+        assert "events:PutRule" in reason
+        assert world.puts[-1]["PhysicalResourceId"] == MARKED
+
+
+def test_wait_longer_than_the_invocation_without_the_right_to_go_on_ends(world: World) -> None:
+    world.function_timeout = 60
+    start_and_never_finish(world)
+    assert "longer timeout" in world.fails(event(ServiceTimeout="3600"))

@@ -1,0 +1,135 @@
+"""Malformed events and properties are refused by name before anything is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from stream_encryption.failure import Failure
+
+from tests.unit.world import KEY, KEY_ID, OTHER_STREAM, STREAM, World, event
+
+ELSEWHERE = "arn:aws:kinesis:us-east-1:111122223333:stream/orders"
+OTHER_ACCOUNT = "arn:aws:kinesis:eu-central-1:444455556666:stream/orders"
+OTHER_PARTITION = "arn:aws-cn:kinesis:eu-central-1:111122223333:stream/orders"
+
+REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "unknown property": ({"StreamARN": STREAM}, "StreamARN", "Known properties"),
+    "no stream": ({"StreamArn": None}, "StreamArn is missing", "stream ARN"),
+    "two streams": ({"StreamName": "orders"}, "Both StreamArn", "exactly one"),
+    "stream ARN of another service": (
+        {"StreamArn": "arn:aws:sqs:eu-central-1:111122223333:stream/orders"},
+        "arn:aws:sqs",
+        "stream ARN",
+    ),
+    "consumer ARN": ({"StreamArn": f"{STREAM}/consumer/c:1"}, "consumer", "stream ARN"),
+    "stream in another region": ({"StreamArn": ELSEWHERE}, "us-east-1", "region"),
+    "stream in another account": ({"StreamArn": OTHER_ACCOUNT}, "444455556666", "account"),
+    "stream in another partition": ({"StreamArn": OTHER_PARTITION}, "aws-cn", "partition"),
+    "stream ARN as a list": ({"StreamArn": [STREAM]}, "StreamArn", "stream ARN"),
+    "empty stream name": ({"StreamArn": None, "StreamName": ""}, "StreamName", "1 to 128"),
+    "long stream name": ({"StreamArn": None, "StreamName": "x" * 129}, "xxx", "1 to 128"),
+    "stream name with a space": ({"StreamArn": None, "StreamName": "a b"}, "'a b'", "letters"),
+    "stream name beyond ASCII": ({"StreamArn": None, "StreamName": "größe"}, "gr\\xf6", "letters"),
+    "stream name with a line end": ({"StreamArn": None, "StreamName": "a\n"}, "a\\n", "letters"),
+    "account in other digits": ({"StreamArn": STREAM.replace("1", "١")}, "\\u0661", "stream ARN"),
+    "no key": ({"KeyId": None}, "KeyId is missing", "alias/aws/kinesis"),
+    "empty key": ({"KeyId": ""}, "KeyId", "alias/aws/kinesis"),
+    "key as a map": ({"KeyId": {"Ref": "Key"}}, "Ref", "key ARN"),
+    "alias without its prefix": ({"KeyId": "aws/kinesis"}, "'aws/kinesis'", "with its alias/"),
+    "bare alias name": ({"KeyId": "orders"}, "'orders'", "begins with alias/"),
+    "another service's key": ({"KeyId": "alias/aws/s3"}, "alias/aws/s3", "a key of your own"),
+    "key in another region": (
+        {"KeyId": KEY.replace("eu-central-1", "us-east-1")},
+        "us-east-1",
+        "stream's own region",
+    ),
+    "overlong key": ({"KeyId": "alias/" + "k" * 3000}, "3008 characters", "alias/"),
+    "ARN of no key": ({"KeyId": "arn:aws:kms:eu-central-1:111122223333:grant/1"}, "grant", "key"),
+    "no encryption": ({"EncryptionType": "NONE"}, "NONE", "OnDelete Restore"),
+    "unknown encryption": ({"EncryptionType": "AES"}, "'AES'", "KMS"),
+    "unknown OnDelete": ({"OnDelete": "Destroy"}, "'Destroy'", "Retain or Restore"),
+    "OnDelete in lower case": ({"OnDelete": "retain"}, "'retain'", "Retain or Restore"),
+    "OnDelete as a list": ({"OnDelete": ["Retain"]}, "['Retain']", "Retain or Restore"),
+    "timeout of zero": ({"ServiceTimeout": "0"}, "'0'", "1 to 3600"),
+    "timeout over an hour": ({"ServiceTimeout": "3601"}, "'3601'", "1 to 3600"),
+    "timeout in words": ({"ServiceTimeout": "ten"}, "'ten'", "1 to 3600"),
+    "timeout as a map": ({"ServiceTimeout": {}}, "{}", "1 to 3600"),
+}
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update"])
+@pytest.mark.parametrize("case", REFUSED)
+def test_property_is_refused_by_name_with_value_and_remedy(
+    world: World, kind: str, case: str
+) -> None:
+    properties, value, remedy = REFUSED[case]
+    reason = world.fails(event(kind, **properties))
+    assert value in reason
+    assert remedy in reason
+    assert world.clients_made == []
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"StreamArn": None, "StreamName": "orders"},
+        {"KeyId": KEY_ID},
+        {"KeyId": "mrk-1234abcd12ab34cd56ef1234567890ab"},
+        {"KeyId": "alias/team/orders_1-2"},
+        {"KeyId": "alias/aws/kinesis"},
+        {"KeyId": "arn:aws:kms:eu-central-1:444455556666:alias/theirs"},
+        {"KeyId": "arn:aws:kms:eu-central-1:444455556666:key/" + KEY_ID},
+        {"EncryptionType": None, "OnDelete": None, "ServiceTimeout": None},
+        {"OnDelete": "Restore", "ServiceTimeout": 3600},
+    ],
+    ids=str,
+)
+def test_every_form_the_api_takes_is_accepted(world: World, properties: dict[str, Any]) -> None:
+    key = properties.get("KeyId", KEY)
+    if "alias" in key:
+        world.kms.fails("describe_key", "DisabledException")
+    world.kinesis.shows("ACTIVE", key)
+    world.succeeds(event("Update", **properties))
+
+
+@pytest.mark.parametrize("value", [None, 7, [], "", "Replace"])
+@pytest.mark.parametrize("name", ["RequestType", "StackId", "RequestId", "LogicalResourceId"])
+def test_malformed_envelope_is_answered_when_it_says_where_to(
+    world: World, name: str, value: object
+) -> None:
+    if name != "RequestType" and value == "Replace":
+        value = {}
+    reason = world.fails({**event(), name: value})
+    assert name in reason
+    assert world.clients_made == []
+
+
+@pytest.mark.parametrize("kind", ["Update", "Delete"])
+def test_missing_physical_id_is_refused(world: World, kind: str) -> None:
+    assert "PhysicalResourceId" in world.fails({**event(kind), "PhysicalResourceId": ""})
+
+
+@pytest.mark.parametrize("properties", [None, [], "text", 1])
+def test_properties_that_are_no_map_are_refused(world: World, properties: object) -> None:
+    assert "ResourceProperties" in world.fails({**event(), "ResourceProperties": properties})
+
+
+@pytest.mark.parametrize("sent", [None, [], "text", {}, {"ResponseURL": 3}])
+def test_event_that_cannot_be_answered_raises(world: World, sent: object) -> None:
+    with pytest.raises(Failure, match="Malformed"):
+        world.invoke(sent)
+    assert world.puts == []
+
+
+def test_malformed_event_is_not_answered_to_the_url_before(world: World) -> None:
+    world.kinesis.shows("ACTIVE", KEY)
+    world.succeeds(event("Update"))
+    with pytest.raises(Failure):
+        world.invoke({**event(), "ResponseURL": None})
+    assert len(world.puts) == 1
+
+
+def test_replacement_is_known_by_the_stream(world: World) -> None:
+    reason = world.answer_to(event("Update", physical_id=OTHER_STREAM, EncryptionType="NONE"))
+    assert reason["PhysicalResourceId"] == OTHER_STREAM

@@ -1,0 +1,270 @@
+"""The handler on stubbed AWS clients, a virtual clock and a recording answer endpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+from botocore.stub import Stubber
+from stream_encryption.handler import Handler
+from stream_encryption.runtime import Runtime
+
+REGION, ACCOUNT = "eu-central-1", "111122223333"
+STREAM = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/orders"
+OTHER_STREAM = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/payments"
+KEY_ID = "12345678-1234-1234-1234-123456789012"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
+OTHER_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/87654321-4321-4321-4321-210987654321"
+STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/app/3b1f2c10-0000-1111-2222-333344445555"
+FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:encryption"
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+MARKED = f"{STREAM}#was-plaintext,created={int(CREATED.timestamp())}"
+BEGIN = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+class VirtualClock:
+    """Time that passes only when somebody sleeps, and never for longer than a deadline allows."""
+
+    def __init__(self) -> None:
+        self.time = BEGIN.timestamp()
+        self.timers: list[VirtualTimer] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.time += seconds
+        for timer in self.timers:
+            timer.ring_if_due()
+
+    @property
+    def elapsed(self) -> float:
+        return self.time - BEGIN.timestamp()
+
+
+class VirtualTimer:
+    """A timer on the virtual clock."""
+
+    def __init__(self, clock: VirtualClock, seconds: float, callback: Callable[[], None]) -> None:
+        self._clock, self._at, self._callback = clock, clock.now() + seconds, callback
+        self._armed = False
+
+    def start(self) -> None:
+        self._armed = True
+        self._clock.timers.append(self)
+
+    def cancel(self) -> None:
+        self._armed = False
+
+    def ring_if_due(self) -> None:
+        if self._armed and self._clock.now() >= self._at:
+            self._armed = False
+            self._callback()
+
+
+class Service:
+    """One stubbed AWS service: calls are answered in the order they are expected in."""
+
+    def __init__(self, name: str) -> None:
+        self.client = boto3.client(
+            name, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x"
+        )
+        self.stubber = Stubber(self.client)
+        self.stubber.activate()
+        self.open_ended = False
+
+    def gives(self, operation: str, response: dict[str, Any], **expected: Any) -> None:
+        self.stubber.add_response(operation, response, expected or None)
+
+    def fails(self, operation: str, code: str, message: str = "", status: int = 400) -> None:
+        self.stubber.add_client_error(operation, code, message, http_status_code=status)
+
+
+class Kinesis(Service):
+    """The Kinesis side."""
+
+    def __init__(self) -> None:
+        super().__init__("kinesis")
+
+    def shows(
+        self,
+        status: str,
+        key: str | None = None,
+        *,
+        times: int = 1,
+        created: datetime = CREATED,
+        stream: str = STREAM,
+    ) -> None:
+        summary = {
+            "StreamName": stream.split("/")[1],
+            "StreamARN": stream,
+            "StreamStatus": status,
+            "RetentionPeriodHours": 24,
+            "StreamCreationTimestamp": created,
+            "EnhancedMonitoring": [],
+            "OpenShardCount": 1,
+            "EncryptionType": "KMS" if key else "NONE",
+            **({"KeyId": key} if key else {}),
+        }
+        for _ in range(times):
+            response = {"StreamDescriptionSummary": summary}
+            self.gives("describe_stream_summary", response, StreamARN=stream)
+
+    def keeps_showing(self, status: str, key: str | None = None) -> None:
+        """Show the same to any number of looks that still come."""
+        self.shows(status, key, times=200)
+        self.open_ended = True
+
+    def starts(self, key: str = KEY, *, stream: str = STREAM) -> None:
+        self.gives(
+            "start_stream_encryption", {}, StreamARN=stream, EncryptionType="KMS", KeyId=key
+        )
+
+    def stops(self, key: str = KEY) -> None:
+        self.gives("stop_stream_encryption", {}, StreamARN=STREAM, EncryptionType="KMS", KeyId=key)
+
+
+class Kms(Service):
+    """The KMS side."""
+
+    def __init__(self) -> None:
+        super().__init__("kms")
+
+    def shows(self, arn: str = KEY, asked: str = KEY, *, times: int = 1, **changes: str) -> None:
+        metadata = {
+            "KeyId": arn.rsplit("/", 1)[1],
+            "Arn": arn,
+            "KeyState": "Enabled",
+            "KeySpec": "SYMMETRIC_DEFAULT",
+            "KeyUsage": "ENCRYPT_DECRYPT",
+            **changes,
+        }
+        for _ in range(times):
+            self.gives("describe_key", {"KeyMetadata": metadata}, KeyId=asked)
+
+
+class World:
+    """AWS as one invocation sees it, and what it answers."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.kinesis, self.kms = Kinesis(), Kms()
+        self.cloudformation, self.events = Service("cloudformation"), Service("events")
+        self.environ: dict[str, str] = {}
+        self.lines: list[dict[str, Any]] = []
+        self.log_text = ""
+        self.statuses: list[int | Exception] = []
+        self.puts: list[dict[str, Any]] = []
+        self.clients_made: list[str] = []
+        self.function_timeout = 900.0
+        self.handler = Handler(
+            Runtime(
+                clock=self.clock,
+                client=self._client,
+                put=self._put,
+                timer=lambda seconds, callback: VirtualTimer(self.clock, seconds, callback),
+                uniform=lambda low, high: (low + high) / 2,
+                write=self._write,
+                environ=self.environ,
+            )
+        )
+
+    def invoke(self, event: Any) -> None:
+        """Deliver an event to a function that has its whole timeout left."""
+        ends = self.clock.now() + self.function_timeout
+        context = SimpleNamespace(
+            invoked_function_arn=FUNCTION,
+            function_name="encryption",
+            aws_request_id="c0ffee",
+            get_remaining_time_in_millis=lambda: int((ends - self.clock.now()) * 1000),
+        )
+        self.handler(event, context)
+
+    def answer_to(self, event: Any) -> dict[str, Any]:
+        """Deliver an event and return the one answer to it."""
+        before = len(self.puts)
+        self.invoke(event)
+        assert len(self.puts) == before + 1
+        return self.puts[-1]
+
+    def succeeds(self, event: Any) -> dict[str, Any]:
+        answer = self.answer_to(event)
+        assert answer["Status"] == "SUCCESS", answer["Reason"]
+        return answer
+
+    def fails(self, event: Any) -> str:
+        answer = self.answer_to(event)
+        assert answer["Status"] == "FAILED"
+        return str(answer["Reason"])
+
+    def assert_all_called(self) -> None:
+        for service in (self.kinesis, self.kms, self.cloudformation, self.events):
+            if not service.open_ended:
+                service.stubber.assert_no_pending_responses()
+
+    def logged(self, message: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines if line["message"] == message]
+
+    def _client(self, service: str) -> Any:
+        self.clients_made.append(service)
+        return getattr(self, service).client
+
+    def _put(self, url: str, body: bytes, timeout: float) -> int:
+        assert timeout > 0
+        status = self.statuses.pop(0) if self.statuses else 200
+        if isinstance(status, Exception):
+            raise status
+        if status < 300:
+            self.puts.append(json.loads(body))
+        return status
+
+    def _write(self, line: str) -> None:
+        self.log_text += line
+        self.lines.append(json.loads(line))
+
+
+def url(issued: datetime = BEGIN) -> str:
+    """Presigned URL as CloudFormation gives it."""
+    return (
+        "https://bucket.s3.example/answer?X-Amz-Algorithm=AWS4-HMAC-SHA256"
+        f"&X-Amz-Date={issued:%Y%m%dT%H%M%SZ}&X-Amz-Expires=7200&X-Amz-Signature=5ec7e7"
+    )
+
+
+def event(
+    kind: str = "Create",
+    *,
+    physical_id: str = "",
+    old: dict[str, Any] | None = None,
+    age: float = 0,
+    **properties: Any,
+) -> dict[str, Any]:
+    """Build an event; properties that are None are left out."""
+    wanted = {
+        "ServiceToken": FUNCTION,
+        "ServiceTimeout": "660",
+        "StreamArn": STREAM,
+        "KeyId": KEY,
+        "EncryptionType": "KMS",
+        "OnDelete": "Retain",
+        **properties,
+    }
+    built: dict[str, Any] = {
+        "RequestType": kind,
+        "ResponseURL": url(BEGIN - timedelta(seconds=age)),
+        "StackId": STACK,
+        "RequestId": "6f1c0d9e-0000-4444-8888-aaaabbbbcccc",
+        "ResourceType": "Custom::KinesisStreamEncryption",
+        "LogicalResourceId": "Encryption",
+        "ResourceProperties": {name: v for name, v in wanted.items() if v is not None},
+    }
+    if kind != "Create":
+        built["PhysicalResourceId"] = physical_id or STREAM
+    if kind == "Update":
+        built["OldResourceProperties"] = {**built["ResourceProperties"], **(old or {})}
+    return built
