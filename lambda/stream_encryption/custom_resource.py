@@ -14,20 +14,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from crhelper import FAILED, SUCCESS, CfnResource
 
 from stream_encryption.answer import Undelivered, answer_pace, compose, deliver
 from stream_encryption.failure import Cause, Failure
+from stream_encryption.lifecycle import Progress
+from stream_encryption.light_crhelper import FAILED, SUCCESS, CfnResource, no_clients
 from stream_encryption.log import Log
 from stream_encryption.request import check_envelope
-from stream_encryption.lifecycle import Progress
 from stream_encryption.runtime import Runtime, Timer
 from stream_encryption.waiting import Wait
 
@@ -72,7 +70,7 @@ class CustomResource(CfnResource):
     attributes: dict[str, str]
 
     def __init__(self, runtime: Runtime, *, change: Job, remove: Job) -> None:
-        with _sam_local():
+        with no_clients():
             super().__init__(log_level="CRITICAL", boto_level="CRITICAL", sleep_on_delete=0)
         self._sam_local = None
         self._runtime = runtime
@@ -151,7 +149,7 @@ class CustomResource(CfnResource):
         failure = failure_of(self._event, Cause.UNEXPECTED, "a call hung until the function's end")
         self._send(FAILED, str(failure))
 
-    def _send(self, status: str | None = None, reason: str = "", send_response: Any = None) -> None:
+    def _send(self, status: str | None = None, reason: str = "") -> None:
         with self._answering:
             if self._answered:
                 return
@@ -249,16 +247,3 @@ def failure_of(event: Mapping[str, Any], cause: Cause, detail: str) -> Failure:
 
 def _digest(value: object) -> str:
     return hashlib.sha256(str(value).encode()).hexdigest()[:16]
-
-
-@contextmanager
-def _sam_local() -> Iterator[None]:
-    """Make crhelper believe in SAM, for which it makes no clients."""
-    before = os.environ.get("AWS_SAM_LOCAL")
-    os.environ["AWS_SAM_LOCAL"] = "true"
-    try:
-        yield
-    finally:
-        del os.environ["AWS_SAM_LOCAL"]
-        if before is not None:
-            os.environ["AWS_SAM_LOCAL"] = before

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from stream_encryption.answer import MAX_BODY, MAX_REASON, Undelivered, compose
 
+from stream_encryption.answer import MAX_BODY, MAX_REASON, Undelivered, compose
 from tests.unit.world import KEY, STACK, STREAM, World, event, url
 
 

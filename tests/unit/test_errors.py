@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from unittest.mock import Mock
 
 import pytest
@@ -80,8 +81,8 @@ def test_throttling_slows_the_looks_down(world: World) -> None:
     world.kinesis.shows("ACTIVE", KEY, times=2)
     world.succeeds(event("Update"))
     times = [line["elapsed"] for line in world.logged("the call is tried again")]
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
-    assert all(later > earlier * 1.5 for earlier, later in zip(gaps, gaps[1:], strict=False))
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert all(later > earlier * 1.5 for earlier, later in pairwise(gaps))
 
 
 def test_throttling_until_the_deadline_is_told(world: World) -> None:

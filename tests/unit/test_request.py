@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from stream_encryption.failure import Failure
 
+from stream_encryption.failure import Failure
 from tests.unit.world import KEY, KEY_ID, OTHER_STREAM, STREAM, World, event
 
 ELSEWHERE = "arn:aws:kinesis:us-east-1:111122223333:stream/orders"
@@ -32,7 +32,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "stream name with a space": ({"StreamArn": None, "StreamName": "a b"}, "'a b'", "letters"),
     "stream name beyond ASCII": ({"StreamArn": None, "StreamName": "größe"}, "gr\\xf6", "letters"),
     "stream name with a line end": ({"StreamArn": None, "StreamName": "a\n"}, "a\\n", "letters"),
-    "account in other digits": ({"StreamArn": STREAM.replace("1", "١")}, "\\u0661", "stream ARN"),
+    "account in other digits": (
+        {"StreamArn": STREAM.replace("1", "\u0661")},
+        "\\u0661",
+        "stream ARN",
+    ),
     "no key": ({"KeyId": None}, "KeyId is missing", "alias/aws/kinesis"),
     "empty key": ({"KeyId": ""}, "KeyId", "alias/aws/kinesis"),
     "key as a map": ({"KeyId": {"Ref": "Key"}}, "Ref", "key ARN"),

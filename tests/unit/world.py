@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 from botocore.stub import Stubber
+
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
 
@@ -121,9 +122,7 @@ class Kinesis(Service):
         self.open_ended = True
 
     def starts(self, key: str = KEY, *, stream: str = STREAM) -> None:
-        self.gives(
-            "start_stream_encryption", {}, StreamARN=stream, EncryptionType="KMS", KeyId=key
-        )
+        self.gives("start_stream_encryption", {}, StreamARN=stream, EncryptionType="KMS", KeyId=key)
 
     def stops(self, key: str = KEY) -> None:
         self.gives("stop_stream_encryption", {}, StreamARN=STREAM, EncryptionType="KMS", KeyId=key)

@@ -1,0 +1,157 @@
+"""A stack of the tests' own on the local AWS, and streams and keys outside of it."""
+
+import json
+import os
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from local_aws import Cdk, CdkError, LocalAws
+from tests.local_aws.test_harness import parents
+
+RESOURCE_TYPE = "Custom::KinesisStreamEncryption"
+_APP = Path(__file__).with_name("encryption_app.py")
+_T = TypeVar("_T")
+
+
+def until(look: Callable[[], _T], *, seconds: float = 60) -> _T:
+    """What `look` returns, once that is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain"
+        time.sleep(0.05)
+    return found
+
+
+def make_stream(aws: LocalAws) -> str:
+    """Make a plaintext stream that no stack knows, and return its ARN."""
+    kinesis, name = aws.client("kinesis"), f"stream-{uuid.uuid4().hex[:8]}"
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    until(lambda: summary(aws, name)["StreamStatus"] == "ACTIVE")
+    return str(summary(aws, name)["StreamARN"])
+
+
+def make_key(aws: LocalAws, **settings: str) -> str:
+    """Make a key and return its ARN."""
+    return str(aws.client("kms").create_key(**settings)["KeyMetadata"]["Arn"])
+
+
+def summary(aws: LocalAws, stream: str) -> dict[str, Any]:
+    """What Kinesis says of a stream, given by name or ARN."""
+    answer = aws.client("kinesis").describe_stream_summary(StreamName=stream.rsplit("/", 1)[-1])
+    found: dict[str, Any] = answer["StreamDescriptionSummary"]
+    return found
+
+
+def encryption(aws: LocalAws, stream: str) -> tuple[str, str, str | None]:
+    """Status, encryption type and key of a stream."""
+    found = summary(aws, stream)
+    return found["StreamStatus"], found["EncryptionType"], found.get("KeyId")
+
+
+def kill_functions(aws: LocalAws) -> None:
+    """Kill all processes that run Lambda functions, as Lambda's own machine may fail."""
+    emulator = next(service for service in aws.services if service.name == "ministack")
+    (gateway,) = children(emulator.pid)
+    workers = children(gateway)
+    assert workers, "no function is running"
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+
+
+def children(pid: int) -> set[int]:
+    """Processes that `pid` has started."""
+    return {child for child, parent in parents().items() if parent == pid}
+
+
+@dataclass
+class Deployment:
+    """One stack, deployed again and again by the CDK CLI."""
+
+    aws: LocalAws
+    function_timeout: int | None = None
+    stack: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex[:8]}")
+
+    def deploy(self, **resources: dict[str, Any]) -> dict[str, str]:
+        """Deploy the stack with these resources and return its outputs."""
+        deployed = self._cdk.deploy(context=self._context(resources))
+        return deployed.outputs[self.stack]
+
+    def fails(self, **resources: dict[str, Any]) -> str:
+        """Deploy, expect that to fail, and return the custom resource's reason."""
+        before = len(self.events())
+        try:
+            self.deploy(**resources)
+        except CdkError:
+            new = self.events()[before:]
+            failed = [e for e in new if e["ResourceStatus"] in ("CREATE_FAILED", "UPDATE_FAILED")]
+            return str(failed[0]["ResourceStatusReason"])
+        raise AssertionError("the deployment succeeded")
+
+    def destroy(self) -> None:
+        """Delete the stack without the CLI, and wait until that has ended."""
+        cloudformation = self.aws.client("cloudformation")
+        stack_id = self.describe()["StackId"]
+        cloudformation.delete_stack(StackName=stack_id)
+        cloudformation.get_waiter("stack_delete_complete").wait(
+            StackName=stack_id, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+        )
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to destroy."""
+        stacks = self.aws.client("cloudformation").list_stacks()["StackSummaries"]
+        statuses = [s["StackStatus"] for s in stacks if s["StackName"] == self.stack]
+        return bool(statuses) and statuses[0] != "DELETE_COMPLETE"
+
+    def describe(self) -> dict[str, Any]:
+        """The stack as CloudFormation shows it."""
+        stacks = self.aws.client("cloudformation").describe_stacks(StackName=self.stack)
+        found: dict[str, Any] = stacks["Stacks"][0]
+        return found
+
+    def events(self) -> list[dict[str, Any]]:
+        """Events of the custom resources, the oldest first."""
+        client = self.aws.client("cloudformation")
+        try:
+            pages = client.get_paginator("describe_stack_events").paginate(StackName=self.stack)
+            events = [event for page in pages for event in page["StackEvents"]]
+        except client.exceptions.ClientError:
+            return []
+        return [e for e in reversed(events) if e["ResourceType"] == RESOURCE_TYPE]
+
+    def took(self) -> timedelta:
+        """How long the last request of a custom resource took."""
+        *_, began, ended = self.events()
+        assert began["ResourceStatus"].endswith("_IN_PROGRESS")
+        assert ended["ResourceStatus"].endswith("_COMPLETE")
+        duration: timedelta = ended["Timestamp"] - began["Timestamp"]
+        return duration
+
+    def log(self) -> list[dict[str, Any]]:
+        """Lines that the function has logged."""
+        logs, lines = self.aws.client("logs"), []
+        resources = self.aws.client("cloudformation").describe_stack_resources(
+            StackName=self.stack
+        )["StackResources"]
+        for group in resources:
+            if group["ResourceType"] == "AWS::Logs::LogGroup":
+                events = logs.filter_log_events(logGroupName=group["PhysicalResourceId"])["events"]
+                lines += [e["message"] for e in events if e["message"].startswith("{")]
+        return [json.loads(line) for line in lines]
+
+    @property
+    def _cdk(self) -> Cdk:
+        return Cdk(self.aws, app=f"{sys.executable} {_APP}")
+
+    def _context(self, resources: dict[str, dict[str, Any]]) -> dict[str, str]:
+        spec: dict[str, Any] = {"stack": self.stack, "resources": resources}
+        if self.function_timeout:
+            spec["function_timeout"] = self.function_timeout
+        return {"spec": json.dumps(spec)}
