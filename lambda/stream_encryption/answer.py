@@ -10,21 +10,18 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from stream_encryption.failure import MAX_REASON, cut
 from stream_encryption.log import Log
 from stream_encryption.waiting import DeadlinePassed, Pace, Wait
 
 MAX_BODY = 4096
 """Bytes of an answer."""
 
-MAX_REASON = 1024
-"""Bytes of a reason: what CloudFormation shows of it without cutting."""
-
 MAX_PHYSICAL_ID = 1024
 """Bytes of a physical resource id."""
 
 _ECHOED = ("StackId", "RequestId", "LogicalResourceId")
 _TIMEOUT = 5.0
-_ELLIPSIS = " ..."
 _OK = range(200, 300)
 _FINAL = range(300, 500)
 _WORTH_RETRYING = {408, 429}
@@ -70,17 +67,6 @@ def compose(
         kept = max(len(body["Reason"]) - excess, 0)
         body["Reason"] = cut(body["Reason"], kept)
     return _encoded(body)
-
-
-def cut(text: str, limit: int, mark: str = _ELLIPSIS) -> str:
-    """Shorten a text to so many bytes, marking that something is missing.
-
-    Characters beyond ASCII are replaced, as they cost up to six bytes each in JSON.
-    """
-    text = text.encode("ascii", "replace").decode()
-    if len(text) <= limit:
-        return text
-    return text[: max(limit - len(mark), 0)] + mark[:limit]
 
 
 def deliver(put: Put, url: str, body: bytes, wait: Wait, log: Log) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from stream_encryption.aws_error import AwsError, translated
 
-SLACK = 30.0
+SLACK = 5.0
 """Seconds by which a resource's last status change may follow the request that it belongs to."""
 
 _IN_PROGRESS = {"Create": "CREATE_IN_PROGRESS", "Update": "UPDATE_IN_PROGRESS"}

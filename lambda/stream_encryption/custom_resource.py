@@ -25,7 +25,7 @@ from stream_encryption.failure import Cause, Failure
 from stream_encryption.lifecycle import Progress
 from stream_encryption.light_crhelper import FAILED, SUCCESS, CfnResource, no_clients
 from stream_encryption.log import Log
-from stream_encryption.request import check_envelope
+from stream_encryption.request import check_envelope, expiry
 from stream_encryption.runtime import Runtime, Timer
 from stream_encryption.waiting import Wait
 
@@ -34,10 +34,13 @@ RULE_PREFIX = "POLLING_RULE_PREFIX"
 make any."""
 
 ALARM = 3.0
-"""Seconds before Lambda's deadline at which a hanging invocation is answered for."""
+"""Seconds before the end at which a hanging invocation is answered for.
+
+The end is Lambda's deadline, or CloudFormation's if that is earlier.
+"""
 
 LAST_MOMENT = 1.0
-"""Seconds before Lambda's deadline at which delivering an answer is given up."""
+"""Seconds before the end at which delivering an answer is given up."""
 
 _MAX_RULE_INPUT = 8192
 
@@ -103,6 +106,7 @@ class CustomResource(CfnResource):
         except Failure as failure:
             self._refuse(event, failure)
         else:
+            self._ends = min(self._ends, expiry(event, self._runtime.clock.now()))
             self.log.add(request=event["RequestId"], type=event["RequestType"])
             super().__call__(event, context)
         if self._undelivered:
@@ -146,7 +150,7 @@ class CustomResource(CfnResource):
         self._timer.start()
 
     def _timeout(self) -> None:
-        failure = failure_of(self._event, Cause.UNEXPECTED, "a call hung until the function's end")
+        failure = failure_of(self._event, Cause.UNEXPECTED, "a call hung until the end")
         self._send(FAILED, str(failure))
 
     def _send(self, status: str | None = None, reason: str = "") -> None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from enum import Enum
 from string import Formatter
 
+MAX_REASON = 1024
+"""Characters of a reason, of which CloudFormation shows all."""
+
+_ELLIPSIS = " ..."
+
 
 class Cause(Enum):
     """Catalogue of failures: what happened, and what the user can do about it.
@@ -151,8 +156,22 @@ class Cause(Enum):
         return frozenset(name for _, name, _, _ in Formatter().parse(texts) if name)
 
 
+def cut(text: str, limit: int, mark: str = _ELLIPSIS) -> str:
+    """Shorten a text to so many characters, marking that something is missing.
+
+    Characters beyond ASCII are replaced, as they cost up to six bytes each in JSON.
+    """
+    text = text.encode("ascii", "replace").decode()
+    if len(text) <= limit:
+        return text
+    return text[: max(limit - len(mark), 0)] + mark[:limit]
+
+
 class Failure(Exception):
     """A request that ends FAILED, with a reason that a user can act on.
+
+    What is too long is cut from the end of the cause, where AWS's own words are, so that both its
+    beginning and the remedy are told.
 
     Parameters
     ----------
@@ -165,4 +184,6 @@ class Failure(Exception):
     def __init__(self, cause: Cause, **fields: object) -> None:
         self.cause = cause
         self.fields = fields
-        super().__init__(f"{cause.summary.format(**fields)} {cause.remedy.format(**fields)}")
+        remedy = cause.remedy.format(**fields)
+        summary = cut(cause.summary.format(**fields), MAX_REASON - len(remedy) - 1)
+        super().__init__(f"{summary} {remedy}")

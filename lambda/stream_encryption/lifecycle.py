@@ -38,13 +38,13 @@ LIMIT_PATIENCE = 30.0
 """Seconds after which a LimitExceededException that doesn't name its limit is no throttling."""
 
 FRESH = 3.0
-"""Age in seconds below which no earlier delivery of a request can have completed a change."""
+"""Age in seconds below which no other delivery of a request can have been answered for a change."""
 
-LATE = 60.0
-"""Age in seconds above which a request may have been answered and overtaken by another one."""
+KEY_VALIDITY = 30.0
+"""Seconds for which a look at the key need not be repeated."""
 
-CHECK_VALIDITY = 30.0
-"""Seconds for which a look at the key, or at the stack, need not be repeated."""
+STACK_VALIDITY = 2.0
+"""Seconds for which a look at the stack need not be repeated."""
 
 _DAY = 24 * 3600
 _MARK = re.compile(r"(?P<stream>.*)#was-plaintext,created=(?P<created>[0-9]+)")
@@ -133,15 +133,8 @@ class Unfinished(Exception):
 
 
 def initial_physical_id(request: Request) -> str:
-    """Id of the resource before anything is done.
-
-    It is the stream's ARN, so that an Update to another stream is a replacement. A mark behind it
-    says that this resource found the stream in plaintext, and which incarnation of the stream it
-    was; the mark stays through the resource's updates, for Delete to see.
-    """
-    if request.type == "Delete" or _stream_of(request.physical_id) == request.stream_arn:
-        return request.physical_id
-    return request.stream_arn
+    """Id of the resource before anything is done: the held one, which a failure leaves in place."""
+    return request.physical_id or request.stream_arn
 
 
 def undoes(event: Mapping[str, Any]) -> bool:
@@ -201,7 +194,8 @@ class Lifecycle:
         self._resolved: dict[str, Key | None] = {}
         self._key_defect: tuple[Cause, dict[str, str]] | None = None
         self._key_checked = float("-inf")
-        self._currency_checked = float("-inf")
+        self._stack_checked = float("-inf")
+        self._change_expected = False
 
     def encrypt(self) -> Outcome:
         """Carry out a Create or Update: ACTIVE, encrypted with the wanted key, and settled.
@@ -229,15 +223,15 @@ class Lifecycle:
 
     def _encrypt(self) -> Outcome:
         if self._expects_change():
-            # Ahead of the first look, so that nothing comes between a look and the change.
             self._check_key()
         while True:
-            found = self._existing(self._look())
+            found = self._existing(self._look_before_change())
             as_wanted = found.status == "ACTIVE" and self._has_wanted_key(found)
             step = next_step(found, as_wanted=as_wanted, accepted=self.progress.accepted)
             self._log.info("looked at the stream", found=found, step=step)
             if step is Step.DONE:
                 if self._settled(found):
+                    self._identify()
                     return Outcome(self.progress.physical_id, self._attributes(found))
                 continue
             if step is Step.WAIT:
@@ -245,7 +239,7 @@ class Lifecycle:
             elif step is Step.DOUBT:
                 if self._doubted_for(GRACE):
                     raise self._failure(Cause.CHANGED_BY_OTHERS, found=found)
-            elif self._checks_repeated():
+            elif self._checks_are_due():
                 continue
             else:
                 self._start(found)
@@ -256,7 +250,7 @@ class Lifecycle:
         outcome = Outcome(request.physical_id)
         mark = _MARK.fullmatch(request.physical_id)
         while True:
-            found = self._look()
+            found = self._look_before_change()
             if mark is None or found is None or found.status == "DELETING":
                 self._log.info("nothing left to restore", found=found)
                 return outcome
@@ -269,7 +263,7 @@ class Lifecycle:
                 if found.created != int(mark["created"]) or not self._has_wanted_key(found):
                     self._log.info("left what somebody else has changed since", found=found)
                     return outcome
-                if self._checks_repeated():
+                if self._checks_are_due():
                     continue
                 self._stop(found)
             elif step is Step.DOUBT and self._doubted_for(GRACE):
@@ -323,7 +317,7 @@ class Lifecycle:
     def _expects_change(self) -> bool:
         request, progress = self._request, self.progress
         under_way = progress.accepted or progress.seen_changing
-        return request.key_changes and request.key_id != AWS_OWNED_ALIAS and not under_way
+        return request.aims_anew and request.key_id != AWS_OWNED_ALIAS and not under_way
 
     def _has_wanted_key(self, found: Found) -> bool:
         if found.key_id is None:
@@ -343,7 +337,6 @@ class Lifecycle:
     def _check_key(self) -> None:
         """Look whether the wanted key is fit, as far as the function may look at it."""
         request = self._request
-        self._key_checked = self._clock.now()
         self._key_defect = None
         try:
             key = self._persistently(lambda: self._keys.look(request.key_id), PREFLIGHT_PATIENCE)
@@ -353,6 +346,8 @@ class Lifecycle:
             else:
                 self._log.warning("the key could not be looked at", error=error)
             return
+        finally:
+            self._key_checked = self._clock.now()
         self._resolved[key_arn(request.key_id, request.place)] = key
         if not key.is_symmetric_encryption_key:
             self._key_defect = Cause.KEY_UNSUITABLE, {"spec": key.spec, "usage": key.usage}
@@ -361,35 +356,55 @@ class Lifecycle:
 
     # Changing
 
-    def _checks_repeated(self) -> bool:
-        """Make sure of key and request before a change; True when that took a call.
+    # A change must follow what is true now. So key and stack are looked at before the stream, and
+    # nothing comes between the look at the stream and the change.
 
-        After a call the stream has to be looked at again: a change follows what is true now.
+    def _look_before_change(self) -> Found | None:
+        if self._change_expected:
+            if self._key_is_due():
+                self._check_key()
+            if self._stack_is_due():
+                self._check_stack()
+            self._change_expected = False
+        return self._look()
+
+    def _checks_are_due(self) -> bool:
+        """Tell whether more is to be looked at before the change that the stream needs.
+
+        Raises
+        ------
+        DeadlinePassed
+            When it is too late for a change.
+        Failure
+            When the key is unfit for it.
+        """
+        if self._clock.now() >= self._request.deadline:
+            raise DeadlinePassed
+        self._change_expected = True
+        if self._key_is_due() or self._stack_is_due():
+            return True
+        if self._key_defect:
+            cause, fields = self._key_defect
+            raise self._failure(cause, **fields)
+        return False
+
+    def _key_is_due(self) -> bool:
+        request = self._request
+        wanted = request.type != "Delete" and request.key_id != AWS_OWNED_ALIAS
+        return wanted and self._clock.now() - self._key_checked > KEY_VALIDITY
+
+    def _stack_is_due(self) -> bool:
+        return self._age() >= FRESH and self._clock.now() - self._stack_checked > STACK_VALIDITY
+
+    def _check_stack(self) -> None:
+        """Make sure that the request has not been answered and overtaken.
 
         Raises
         ------
         Failure
-            When the change must not be made.
+            When it has.
         """
-        now = self._clock.now()
-        called = False
-        if now >= self._request.deadline:
-            raise DeadlinePassed
-        if self._request.type != "Delete" and self._request.key_id != AWS_OWNED_ALIAS:
-            if now - self._key_checked > CHECK_VALIDITY:
-                self._check_key()
-                called = True
-            if self._key_defect:
-                cause, fields = self._key_defect
-                raise self._failure(cause, **fields)
-        if self._age() >= LATE and now - self._currency_checked > CHECK_VALIDITY:
-            self._check_currency()
-            called = True
-        return called
-
-    def _check_currency(self) -> None:
         request = self._request
-        self._currency_checked = self._clock.now()
         try:
             moved_on = self._persistently(
                 lambda: self._stack_resource.moved_on(
@@ -399,7 +414,9 @@ class Lifecycle:
             )
         except AwsError as error:
             self._log.warning("the stack could not be looked at", error=error)
+            self._stack_checked = float("inf")
             return
+        self._stack_checked = self._clock.now()
         if moved_on:
             raise self._failure(Cause.SUPERSEDED, detail=moved_on)
 
@@ -408,11 +425,23 @@ class Lifecycle:
         if not self._accepted(lambda: self._stream.start_encryption(request.key_id)):
             return
         self._log.info("started encryption", found=found)
-        own = request.type == "Create" or _stream_of(request.physical_id) != request.stream_arn
-        if own and found.key_id is None:
-            self.progress.physical_id = (
-                f"{request.stream_arn}#was-plaintext,created={found.created}"
-            )
+        self._identify(found)
+
+    def _identify(self, changed: Found | None = None) -> None:
+        """Give the resource the id of its stream.
+
+        It is the stream's ARN, so that an Update to another stream is a replacement. A mark behind
+        it says that this resource has found the stream in plaintext, and which incarnation of the
+        stream it was; the mark stays through the resource's updates, for Delete to see.
+        """
+        request, progress = self._request, self.progress
+        if request.type != "Create" and _stream_of(request.physical_id) == request.stream_arn:
+            return
+        if changed and changed.key_id is None:
+            mark = f"#was-plaintext,created={changed.created}"
+            progress.physical_id = f"{request.stream_arn}{mark}"
+        elif _stream_of(progress.physical_id) != request.stream_arn:
+            progress.physical_id = request.stream_arn
 
     def _stop(self, found: Found) -> None:
         if self._accepted(lambda: self._stream.stop_encryption(found.key_id or "")):
@@ -430,6 +459,8 @@ class Lifecycle:
             self._log.warning("the change was not accepted", error=error)
             if error.kind in {Kind.TRANSIENT, Kind.IN_USE, Kind.NOT_FOUND}:
                 self._trouble = error
+                # A change may be under way all the same: this one, or that of another delivery.
+                self.progress.seen_changing = True
                 if error.kind is Kind.TRANSIENT:
                     self._wait.pace.throttled()
             elif not self._bear(error, _PATIENCE.get(error.kind, 0)):

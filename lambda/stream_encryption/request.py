@@ -20,6 +20,7 @@ LONGEST_TIMEOUT = 3600
 _RESERVE = 60.0
 _SERVICE_PROPERTIES = {"ServiceToken", "ServiceTimeout"}
 _PROPERTIES = {"StreamArn", "StreamName", "KeyId", "EncryptionType", "OnDelete"}
+_AIM = ("StreamArn", "StreamName", "KeyId")
 _MAX_SHOWN = 100
 
 _STREAM_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
@@ -57,8 +58,8 @@ class Request:
         The key in the user's spelling.
     restore
         Whether ``Delete`` undoes what this resource did.
-    key_changes
-        Whether the request may want another key than the request before; true for ``Create``.
+    aims_anew
+        Whether stream or key are others than in the request before; true for ``Create``.
     issued
         When CloudFormation sent the request, in seconds since the epoch.
     service_timeout
@@ -75,7 +76,7 @@ class Request:
     place: Place
     key_id: str
     restore: bool
-    key_changes: bool
+    aims_anew: bool
     issued: float
     service_timeout: int
 
@@ -152,10 +153,20 @@ def parse(event: Mapping[str, Any], here: Place, now: float) -> Request:
         place=place,
         key_id=_key_id(properties, stream_arn, place),
         restore=_restores(properties),
-        key_changes=_old(event).get("KeyId") != properties["KeyId"],
-        issued=min(_issued(event["ResponseURL"]) or now, now),
+        aims_anew=any(_old(event).get(name) != properties.get(name) for name in _AIM),
+        issued=_issued(event, now),
         service_timeout=_service_timeout(properties),
     )
+
+
+def expiry(event: Mapping[str, Any], now: float) -> float:
+    """When CloudFormation gives the request up, however malformed it is."""
+    properties = event.get("ResourceProperties")
+    try:
+        timeout = _service_timeout(properties if isinstance(properties, Mapping) else {})
+    except Failure:
+        timeout = LONGEST_TIMEOUT
+    return _issued(event, now) + timeout
 
 
 def _stream_arn(properties: Mapping[str, Any], here: Place) -> str:
@@ -232,16 +243,17 @@ def _service_timeout(properties: Mapping[str, Any]) -> int:
     return int(value)
 
 
-def _issued(response_url: str) -> float | None:
-    """When CloudFormation signed the URL; None for a URL without that date.
+def _issued(event: Mapping[str, Any], now: float) -> float:
+    """When CloudFormation signed the answer's URL; now for a URL without that date.
 
     Source: Amazon S3 API reference, "Authenticating Requests: Using Query Parameters".
     """
-    dates = parse_qs(urlsplit(response_url).query).get("X-Amz-Date", [])
     try:
-        return datetime.strptime(dates[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
-    except (IndexError, ValueError):
-        return None
+        date = parse_qs(urlsplit(event["ResponseURL"]).query)["X-Amz-Date"][0]
+        signed = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except (KeyError, ValueError):
+        return now
+    return min(signed.timestamp(), now)
 
 
 def _matching(name: str, value: object, pattern: re.Pattern[str], expected: str) -> str:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from stream_encryption.answer import MAX_BODY, MAX_REASON, Undelivered, compose
+from stream_encryption.answer import MAX_BODY, Undelivered, compose
+from stream_encryption.failure import MAX_REASON
 from tests.unit.world import KEY, STACK, STREAM, World, event, url
 
 
@@ -62,8 +63,16 @@ def test_undelivered_answer_makes_lambda_deliver_the_event_again(world: World) -
     world.kinesis.shows("ACTIVE", KEY)
     world.statuses = [503] * 1000
     with pytest.raises(Undelivered):
-        world.invoke(event("Update"))
+        world.invoke(event("Update", ServiceTimeout="3600"))
     assert world.clock.elapsed == pytest.approx(899, abs=1)
+
+
+def test_answer_is_given_up_when_cloudformation_has_given_up(world: World) -> None:
+    world.kinesis.shows("ACTIVE", KEY)
+    world.statuses = [503] * 1000
+    with pytest.raises(Undelivered):
+        world.invoke(event("Update", ServiceTimeout="120"))
+    assert world.clock.elapsed == pytest.approx(119, abs=1)
 
 
 def test_presigned_url_is_never_logged(

@@ -60,17 +60,20 @@ def test_request_past_its_service_timeout_is_not_carried_out(world: World) -> No
     assert "was delivered 301 s after" in reason
 
 
-def test_hanging_call_is_answered_for_by_the_timer_once(world: World) -> None:
+@pytest.mark.parametrize(("timeout", "end"), [("3600", 900), ("300", 300)])
+def test_hanging_call_is_answered_for_by_the_timer_once(
+    world: World, timeout: str, end: int
+) -> None:
     def hang(**_: str) -> None:
-        world.clock.sleep(899)
+        world.clock.sleep(end - 2)
         raise KeyboardInterrupt
 
     world.kms.shows()
     world.kinesis.client.describe_stream_summary = hang
     with pytest.raises(KeyboardInterrupt):
-        world.invoke(event())
+        world.invoke(event(ServiceTimeout=timeout))
     assert [answer["Status"] for answer in world.puts] == ["FAILED"]
-    assert "hung until the function's end" in world.puts[0]["Reason"]
+    assert "hung until the end" in world.puts[0]["Reason"]
     assert world.puts[0]["PhysicalResourceId"] != ""
 
 
@@ -115,7 +118,7 @@ class TestLateDelivery:
         world.cloudformation.gives(
             "describe_stack_resource", {"StackResourceDetail": detail(status)}
         )
-        reason = world.fails(event(kind, age=90, old={"KeyId": "alias/other"}))
+        reason = world.fails(event(kind, age=30, old={"KeyId": "alias/other"}))
         assert status in reason
         assert "no longer the resource's current one" in reason
 
@@ -124,13 +127,13 @@ class TestLateDelivery:
         world.kms.shows()
         resource = detail("UPDATE_IN_PROGRESS", LastUpdatedTimestamp=BEGIN)
         world.cloudformation.gives("describe_stack_resource", {"StackResourceDetail": resource})
-        reason = world.fails(event("Update", age=90, old={"KeyId": "alias/other"}))
+        reason = world.fails(event("Update", age=30, old={"KeyId": "alias/other"}))
         assert "anew since" in reason
 
     def test_resource_that_cloudformation_no_longer_has_is_left(self, world: World) -> None:
         world.kinesis.shows("ACTIVE", KEY)
         world.cloudformation.fails("describe_stack_resource", "ValidationError", "no such stack")
-        late = event("Delete", physical_id=MARKED, OnDelete="Restore", age=90)
+        late = event("Delete", physical_id=MARKED, OnDelete="Restore", age=30)
         assert "no such stack" in world.fails(late)
 
     @pytest.mark.parametrize("status", ["DELETE_IN_PROGRESS", "UPDATE_COMPLETE"])
@@ -142,7 +145,18 @@ class TestLateDelivery:
         world.cloudformation.gives("describe_stack_resource", {"StackResourceDetail": resource})
         world.kinesis.stops()
         world.kinesis.shows("ACTIVE")
-        world.succeeds(event("Delete", physical_id=MARKED, OnDelete="Restore", age=90))
+        world.succeeds(event("Delete", physical_id=MARKED, OnDelete="Restore", age=30))
+
+    def test_request_that_waited_for_others_makes_sure_before_it_changes(
+        self, world: World
+    ) -> None:
+        world.kms.shows()
+        world.kinesis.shows("UPDATING", times=6)
+        world.kinesis.shows("ACTIVE")
+        world.cloudformation.gives(
+            "describe_stack_resource", {"StackResourceDetail": detail("CREATE_COMPLETE")}
+        )
+        assert "CREATE_COMPLETE" in world.fails(event())
 
     def test_late_request_goes_on_when_cloudformation_may_not_be_asked(self, world: World) -> None:
         world.kms.shows()
@@ -150,7 +164,7 @@ class TestLateDelivery:
         world.cloudformation.fails("describe_stack_resource", "AccessDenied")
         world.kinesis.starts()
         world.kinesis.shows("ACTIVE", KEY, times=2)
-        world.succeeds(event(age=90))
+        world.succeeds(event(age=30))
 
 
 class TestLongWait:

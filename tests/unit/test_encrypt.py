@@ -159,9 +159,10 @@ def test_start_without_an_answer_is_not_repeated_blindly(world: World) -> None:
     world.kms.shows()
     world.kinesis.shows("ACTIVE")
     world.kinesis.fails("start_stream_encryption", "InternalFailure", status=500)
-    world.kinesis.shows("UPDATING")
     world.kinesis.shows("ACTIVE", KEY, times=2)
-    world.succeeds(event())
+    answer = world.succeeds(event())
+    assert world.logged("settling"), "the change may have been this one"
+    assert answer["PhysicalResourceId"] == STREAM, "or somebody else's"
 
 
 def test_description_that_lags_behind_is_given_a_grace(world: World) -> None:
@@ -283,6 +284,26 @@ class TestPhysicalId:
             old={"StreamArn": OTHER_STREAM, "KeyId": OTHER_KEY},
         )
         assert world.succeeds(moved)["PhysicalResourceId"] == MARKED
+
+    def test_failed_replacement_that_changed_nothing_keeps_the_id(self, world: World) -> None:
+        world.kms.shows()
+        world.kinesis.shows("DELETING")
+        moved = event("Update", physical_id=OTHER_STREAM, old={"StreamArn": OTHER_STREAM})
+        assert world.answer_to(moved)["PhysicalResourceId"] == OTHER_STREAM
+
+    def test_failed_replacement_that_changed_its_stream_has_a_new_id(self, world: World) -> None:
+        world.kinesis.shows("ACTIVE")
+        world.kms.shows()
+        world.kinesis.starts()
+        world.kinesis.shows("DELETING")
+        moved = event("Update", physical_id=OTHER_STREAM, old={"StreamArn": OTHER_STREAM})
+        assert world.answer_to(moved)["PhysicalResourceId"] == MARKED
+
+    def test_replacement_by_a_stream_as_wanted_has_a_new_id(self, world: World) -> None:
+        world.kms.shows()
+        world.kinesis.shows("ACTIVE", KEY)
+        moved = event("Update", physical_id=OTHER_STREAM, old={"StreamArn": OTHER_STREAM})
+        assert world.succeeds(moved)["PhysicalResourceId"] == STREAM
 
     def test_name_and_arn_are_the_same_stream(self, world: World) -> None:
         world.kinesis.shows("ACTIVE", KEY)

@@ -116,6 +116,7 @@ class TestLimits:
         monkeypatch.setattr(world.kinesis.client, "start_stream_encryption", start)
         world.kms.shows(times=2)
         world.kinesis.keeps_showing("ACTIVE")
+        world.cloudformation.fails("describe_stack_resource", "AccessDenied")
         reason = world.fails(event())
         assert "Either the account's call rate or the stream's 25 key changes" in reason
         assert 30 <= world.clock.elapsed < 45
@@ -163,6 +164,16 @@ class TestDenials:
         world.kinesis.shows("ACTIVE", KEY, times=2)
         world.succeeds(event("Update"))
         assert world.clock.elapsed > 75
+
+
+def test_long_words_of_aws_cut_off_neither_cause_nor_remedy(world: World) -> None:
+    ready_to_start(world)
+    message = f"{EXPLICIT} {'x' * 3000}"
+    world.kinesis.fails("start_stream_encryption", "AccessDeniedException", message)
+    reason = world.fails(event())
+    assert reason.startswith("Access denied to kinesis:StartStreamEncryption")
+    assert reason.endswith("service control policy or key policy).")
+    assert len(reason) == 1024
 
 
 def test_any_other_error_is_told_at_once(world: World) -> None:
