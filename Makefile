@@ -1,0 +1,124 @@
+# Everything is installed into this folder; Python 3.11 or newer and make are all that is needed.
+#   make PYTHON=python3.13 …    another Python
+#   make unit PYTEST='-k name'  options for pytest
+#   make simulate SEEDS=5000    a longer campaign
+
+PYTHON ?= python3
+PYTEST ?=
+SEEDS ?= 1000
+
+VENV := .venv
+EMULATOR_VENV := .local-aws/venv
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed $(EMULATOR_VENV)/.installed node_modules/.installed
+SUITES := unit synth simulation local_aws package
+
+# npm, jsii and the CDK CLI look for node on the PATH.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Another environment's packages must not stand in for ours.
+unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+say = @echo "$(1)" >&2
+
+define check_python
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	echo "$(PYTHON) is missing or older than 3.11: install a newer Python, or name one:" \
+		"make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
+@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	echo "$(PYTHON) has no venv or no pip: install them (Debian and Ubuntu:" \
+		"apt install python3-venv), or name another Python: make PYTHON=… $(MAKECMDGOALS)" \
+		>&2; exit 1; }
+endef
+
+.PHONY: help
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo "  make SUITE        one folder of tests: $(SUITES)"
+
+# --- Installation ---------------------------------------------------------------------------------
+
+.PHONY: install
+install: $(INSTALLED) ## install all tools into this folder (the targets below do it themselves)
+
+$(VENV)/.installed: requirements.txt requirements-dev.txt pyproject.toml
+	$(check_python)
+	$(call say,installing Python packages into $(VENV))
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# Made anew each time: what a function could borrow from it is exactly what the file says.
+$(EMULATOR_VENV)/.installed: requirements-local.txt
+	$(check_python)
+	$(call say,installing the AWS emulator into $(EMULATOR_VENV))
+	@$(PYTHON) -m venv --clear $(EMULATOR_VENV)
+	@$(EMULATOR_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-r requirements-local.txt
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json | $(VENV)/.installed
+	$(call say,installing the CDK CLI and kinesis-mock into node_modules)
+	@$(VENV)/bin/npm ci --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+# --- Seeing it work -------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: install ## the whole story on a local AWS: deploy, switch keys, refuse a bad key, destroy
+	@$(PY) -m local_aws.demo
+
+.PHONY: local-up
+local-up: install ## start a local AWS for your own cdk deploy: eval "$(make -s local-up)"
+	@$(PY) -m local_aws up
+
+.PHONY: local-down
+local-down: install ## stop it
+	@$(PY) -m local_aws down
+
+# --- Checks ---------------------------------------------------------------------------------------
+
+.PHONY: test
+test: lint types ## lint, types and all tests
+	@$(PY) -m pytest -ra $(PYTEST)
+
+.PHONY: lint
+lint: install ## ruff: rules and format
+	@$(PY) -m ruff check --quiet
+	@$(PY) -m ruff format --quiet --check
+
+.PHONY: types
+types: install ## mypy, strict
+	@$(PY) -m mypy
+
+.PHONY: $(SUITES)
+$(SUITES): install
+	@$(PY) -m pytest -ra tests/$@ $(PYTEST)
+
+.PHONY: simulate
+simulate: install ## a campaign of simulated lifecycles: SEEDS=1000
+	@$(PY) -m tests.simulation.campaign --seeds $(SEEDS)
+
+.PHONY: mutation
+mutation: install ## change the handler in small ways and see that the tests notice
+	@$(PY) -m tests.mutation
+
+.PHONY: bench
+bench: install ## the peers and us side by side: figures as JSON and a plot
+	@$(PY) -m benchmarks
+
+# --- Cleaning up ----------------------------------------------------------------------------------
+
+.PHONY: clean
+clean: ## remove what builds, tests and runs leave; what is installed stays
+	@test ! -e .local-aws/up.json || $(PY) -m local_aws down
+	@rm -rf build dist cdk.out .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -not -path './$(VENV)/*' -not -path './.local-aws/*' \
+		-not -path './node_modules/*' -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## also remove what is installed
+	@rm -rf $(VENV) .local-aws node_modules

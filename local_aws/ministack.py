@@ -1,0 +1,69 @@
+"""ministack: the AWS that CloudFormation, Lambda, IAM, KMS, S3 and the rest are played by."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from local_aws import folders, loopback
+from local_aws.process import Service
+from local_aws.tls import Certificates
+
+_START_SECONDS = 60.0
+
+
+def start(
+    port: int,
+    *,
+    certificates: Certificates,
+    region: str,
+    account: str,
+    iam: bool,
+    environment: Mapping[str, str],
+    folder: Path,
+) -> Service:
+    """Start ministack on `port`; `environment` is added to what functions inherit from it.
+
+    It runs in a virtual environment of its own: functions run under the same Python and can import
+    what that has.
+    """
+    temporary = folder / "tmp" / "ministack"
+    # Started through hypercorn rather than its own command, which would also take port 443.
+    command = [
+        *(str(folders.EMULATOR_PYTHON), "-m", "hypercorn", "ministack.app:app"),
+        *("--config", "python:ministack.core.hypercorn_conf"),
+        *("--bind", f"{loopback.HOST}:{port}"),
+        *("--workers", "0", "--keep-alive", "75", "--graceful-timeout", "0"),
+    ]
+    return Service(
+        "ministack",
+        command,
+        environment=folders.base_environment(temporary)
+        | certificates.trust()
+        | {
+            "AUTH": "true" if iam else "false",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "BIND_HOST": loopback.HOST,
+            # A path where no daemon listens: ministack must not tidy up the user's containers.
+            "DOCKER_HOST": f"unix://{temporary / 'no-docker.sock'}",
+            "GATEWAY_PORT": str(port),
+            "IOT_MTLS_ENABLED": "0",
+            "LAMBDA_EXECUTOR": "local",
+            "MINISTACK_ACCOUNT_ID": account,
+            "MINISTACK_HOST": loopback.HOST,
+            "MINISTACK_REGION": region,
+            "MINISTACK_SSL_CERT": str(certificates.certificate),
+            "MINISTACK_SSL_KEY": str(certificates.key),
+            "S3_DATA_DIR": str(temporary / "s3"),
+            "SFTP_ENABLED": "0",
+            "STATE_DIR": str(temporary / "state"),
+            "USE_SSL": "1",
+        }
+        | dict(environment),
+        folder=temporary,
+        log=folder / "ministack.log",
+    )
+
+
+def wait(service: Service, url: str, certificates: Certificates) -> None:
+    """Return when ministack answers at `url`."""
+    ready = f"{url}/_ministack/ready"
+    service.wait_until(lambda: loopback.answers(ready, certificates), seconds=_START_SECONDS)

@@ -1,0 +1,47 @@
+"""The local AWS for the tests of this folder: started and bootstrapped once for each kind."""
+
+from collections.abc import Generator, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from local_aws import Cdk, LocalAws
+
+_HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def local_aws() -> Iterator[LocalAws]:
+    """Streams really pass through UPDATING; nobody's rights are checked."""
+    with LocalAws(updating=timedelta(seconds=3)) as aws:
+        Cdk(aws).bootstrap()
+        yield aws
+
+
+@pytest.fixture(scope="session")
+def local_aws_iam() -> Iterator[LocalAws]:
+    """Functions have the rights of their roles and no others; streams change in an instant."""
+    with LocalAws(iam=True) as aws:
+        Cdk(aws).bootstrap()
+        yield aws
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is in this folder: the hook gets the items of all folders."""
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.local_aws)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the ends of the emulators' logs with a failure."""
+    report = yield
+    if report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            if isinstance(value, LocalAws):
+                report.sections.append((f"logs of {name}", value.log_tails()))
+    return report
