@@ -19,8 +19,10 @@ from botocore.exceptions import (
 class Kind(Enum):
     """How an error is to be taken."""
 
-    TRANSIENT = auto()
-    """Throttling, server error or lost connection: may succeed unchanged."""
+    THROTTLED = auto()
+    """Too many calls: refused without effect, and may succeed later."""
+    UNANSWERED = auto()
+    """Server error or lost connection: may succeed later, and may have had its effect."""
     IN_USE = auto()
     """The stream is not ACTIVE: look again later."""
     NOT_FOUND = auto()
@@ -123,13 +125,15 @@ def translated(action: str) -> Iterator[None]:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         raise AwsError(action, _kind(action, code, message, status), code, message) from error
     except (BotocoreConnectionError, HTTPClientError) as error:
-        raise AwsError(action, Kind.TRANSIENT, type(error).__name__, str(error)) from error
+        raise AwsError(action, Kind.UNANSWERED, type(error).__name__, str(error)) from error
 
 
 def _kind(action: str, code: str, message: str, status: int) -> Kind:
     kind = Kind.OTHER
-    if code in _THROTTLING or code in _SERVER or status >= _FIRST_SERVER_STATUS:
-        kind = Kind.TRANSIENT
+    if code in _THROTTLING:
+        kind = Kind.THROTTLED
+    elif code in _SERVER or status >= _FIRST_SERVER_STATUS:
+        kind = Kind.UNANSWERED
     elif code == "LimitExceededException":
         kind = _limit(action, message)
     elif code == "ResourceInUseException":
@@ -147,5 +151,5 @@ def _kind(action: str, code: str, message: str, status: int) -> Kind:
 def _limit(action: str, message: str) -> Kind:
     """Tell "too many calls" from "25 key changes in 24 hours": the code is the same."""
     if not action.endswith("StartStreamEncryption") or _RATE.search(message):
-        return Kind.TRANSIENT
+        return Kind.THROTTLED
     return Kind.DAILY_LIMIT if _DAILY.search(message) else Kind.LIMIT

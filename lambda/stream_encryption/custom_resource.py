@@ -39,6 +39,9 @@ ALARM = 3.0
 The end is Lambda's deadline, or CloudFormation's if that is earlier.
 """
 
+LONGEST_CALL = 8.0
+"""Seconds after which a call has come back, by the timeouts of the clients."""
+
 LAST_MOMENT = 1.0
 """Seconds before the end at which delivering an answer is given up."""
 
@@ -100,13 +103,15 @@ class CustomResource(CfnResource):
         self._answered = False
         self._undelivered = False
         self._unfinished = False
-        self._ends = self._runtime.clock.now() + context.get_remaining_time_in_millis() / 1000
+        now = self._runtime.clock.now()
+        self._lambda_ends = now + context.get_remaining_time_in_millis() / 1000
+        self._ends = self._lambda_ends
         try:
             check_envelope(event)
         except Failure as failure:
             self._refuse(event, failure)
         else:
-            self._ends = min(self._ends, expiry(event, self._runtime.clock.now()))
+            self._ends = min(self._ends, expiry(event, now))
             self.log.add(request=event["RequestId"], type=event["RequestType"])
             super().__call__(event, context)
         if self._undelivered:
@@ -145,8 +150,11 @@ class CustomResource(CfnResource):
         return self._unfinished or self.is_poll(self._event)
 
     def _set_timeout(self) -> None:
-        left = self._ends - self._runtime.clock.now() - ALARM
-        self._timer = self._runtime.timer(max(left, 0), self._timeout)
+        now = self._runtime.clock.now()
+        left = self._lambda_ends - now
+        # However late it is, a call has a chance to come back.
+        alarm = min(max(self._ends - now, LONGEST_CALL + ALARM), left) - ALARM
+        self._timer = self._runtime.timer(max(alarm, 0), self._timeout)
         self._timer.start()
 
     def _timeout(self) -> None:

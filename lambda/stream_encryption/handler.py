@@ -28,6 +28,10 @@ ANSWER_RESERVE = 10.0
 """Seconds of an invocation that are kept for delivering the answer."""
 
 
+NEXT_POLL = 75.0
+"""Seconds within which the next invocation comes when a wait goes on by polling each minute."""
+
+
 class Handler:
     """Handles custom resource events.
 
@@ -84,12 +88,12 @@ class Handler:
     ) -> Outcome:
         runtime, resource = self._runtime, self._resource
         now = runtime.clock.now()
-        if resource.is_poll(event):
+        left = context.get_remaining_time_in_millis() / 1000
+        until = min(request.deadline, now + left - ANSWER_RESERVE - SETTLING - 1)
+        go_on_until = request.expiry - NEXT_POLL if resource.can_poll else float("-inf")
+        if resource.is_poll(event) and now < go_on_until:
             # One look a minute is dense enough for a wait of many; no two invocations overlap.
             until = now
-        else:
-            left = context.get_remaining_time_in_millis() / 1000
-            until = now + left - ANSWER_RESERVE - SETTLING - 1
         lifecycle = Lifecycle(
             request,
             stream=Stream(runtime.client("kinesis"), request.stream_arn),
@@ -99,12 +103,12 @@ class Handler:
             ),
             wait=Wait(
                 runtime.clock,
-                min(until, request.deadline),
+                until,
                 Pace(uniform=runtime.uniform),
                 progress.since,
             ),
             progress=progress,
-            may_go_on=resource.can_poll,
+            go_on_until=go_on_until,
             log=resource.log,
         )
         return lifecycle.restore() if request.type == "Delete" else lifecycle.encrypt()

@@ -94,6 +94,8 @@ class Progress:
         Whether the stream was seen to be other than ACTIVE, so that a change has just ended.
     accepted
         Whether Kinesis has accepted our change.
+    unanswered_since
+        When a change was asked for that got no answer.
     doubted_since
         Since when the stream is not as wanted although our change was accepted.
     refused_since
@@ -104,6 +106,7 @@ class Progress:
     physical_id: str
     seen_changing: bool = False
     accepted: bool = False
+    unanswered_since: float | None = None
     doubted_since: float | None = None
     refused_since: dict[str, float] = field(default_factory=dict)
 
@@ -162,8 +165,8 @@ class Lifecycle:
         The wait, whose deadline is the earlier one of the request's and the invocation's.
     progress
         Where an earlier invocation has left off, or a new beginning.
-    may_go_on
-        Whether another invocation may go on when this one ends.
+    go_on_until
+        Until when this invocation may leave the rest to another one.
     log
         Takes a line for each look and decision.
     """
@@ -177,7 +180,7 @@ class Lifecycle:
         stack_resource: StackResource,
         wait: Wait,
         progress: Progress,
-        may_go_on: bool,
+        go_on_until: float,
         log: Log,
     ) -> None:
         self._request = request
@@ -187,7 +190,7 @@ class Lifecycle:
         self._wait = wait
         self._clock = wait.clock
         self.progress = progress
-        self._may_go_on = may_go_on
+        self._go_on_until = go_on_until
         self._log = log
         self._found: Found | None = None
         self._trouble: AwsError | None = None
@@ -239,9 +242,9 @@ class Lifecycle:
             elif step is Step.DOUBT:
                 if self._doubted_for(GRACE):
                     raise self._failure(Cause.CHANGED_BY_OTHERS, found=found)
-            elif self._checks_are_due():
-                continue
-            else:
+            elif not self._may_still_show():
+                if self._checks_are_due():
+                    continue
                 self._start(found)
             self._wait.pause()
 
@@ -263,9 +266,10 @@ class Lifecycle:
                 if found.created != int(mark["created"]) or not self._has_wanted_key(found):
                     self._log.info("left what somebody else has changed since", found=found)
                     return outcome
-                if self._checks_are_due():
-                    continue
-                self._stop(found)
+                if not self._may_still_show():
+                    if self._checks_are_due():
+                        continue
+                    self._stop(found)
             elif step is Step.DOUBT and self._doubted_for(GRACE):
                 self._log.info("left what somebody else has changed since", found=found)
                 return outcome
@@ -278,7 +282,7 @@ class Lifecycle:
         try:
             return job()
         except DeadlinePassed:
-            if self._may_go_on and self._clock.now() < request.deadline:
+            if self._clock.now() < self._go_on_until:
                 raise Unfinished from None
             found = f"{self._found or 'nothing'}"
             if self._trouble:
@@ -305,6 +309,11 @@ class Lifecycle:
         self._log.info("settling", seconds=SETTLING)
         self._clock.sleep(SETTLING)
         return self._existing(self._look()) == found
+
+    def _may_still_show(self) -> bool:
+        """Tell whether a change that got no answer may have been made and not be described yet."""
+        asked = self.progress.unanswered_since
+        return asked is not None and self._clock.now() - asked < GRACE
 
     def _doubted_for(self, seconds: float) -> bool:
         progress = self.progress
@@ -450,18 +459,20 @@ class Lifecycle:
     def _accepted(self, change: Callable[[], None]) -> bool:
         """Ask for a change once; False when it may be asked for again after another look.
 
-        A call that fails for want of an answer may have been carried out all the same, so it is
-        never simply repeated.
+        A call that got no answer may have been carried out all the same, so it is not repeated
+        before that must have shown.
         """
         try:
             change()
         except AwsError as error:
             self._log.warning("the change was not accepted", error=error)
-            if error.kind in {Kind.TRANSIENT, Kind.IN_USE, Kind.NOT_FOUND}:
+            if error.kind in {Kind.THROTTLED, Kind.UNANSWERED, Kind.IN_USE, Kind.NOT_FOUND}:
                 self._trouble = error
                 # A change may be under way all the same: this one, or that of another delivery.
                 self.progress.seen_changing = True
-                if error.kind is Kind.TRANSIENT:
+                if error.kind is Kind.UNANSWERED:
+                    self.progress.unanswered_since = self._clock.now()
+                if error.kind in _OVERLOAD:
                     self._wait.pace.throttled()
             elif not self._bear(error, _PATIENCE.get(error.kind, 0)):
                 raise self._refused(error) from error
@@ -504,7 +515,7 @@ class Lifecycle:
             try:
                 result = call()
             except AwsError as error:
-                if error.kind is Kind.TRANSIENT:
+                if error.kind in _OVERLOAD:
                     self._trouble = error
                     self._wait.pace.throttled()
                 elif error.kind is Kind.DENIED and self._bear(error, patience):
@@ -582,6 +593,7 @@ class Lifecycle:
         }
 
 
+_OVERLOAD = {Kind.THROTTLED, Kind.UNANSWERED}
 _PATIENCE = {Kind.DENIED: DENIAL_PATIENCE, Kind.LIMIT: LIMIT_PATIENCE}
 
 _KEY_REMEDIES = {

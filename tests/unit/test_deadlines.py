@@ -229,8 +229,8 @@ class TestLongWait:
 
     def test_deadline_ends_the_polling(self, world: World) -> None:
         rule, again = self._hand_over(world)
-        world.clock.time += 3540
-        world.kinesis.shows("UPDATING", KEY)
+        world.clock.time += 3600 - 44 - 70
+        world.kinesis.keeps_showing("UPDATING", KEY)
         world.events.gives("remove_targets", {}, Rule=rule, Ids=["1"])
         world.events.gives("delete_rule", {}, Name=rule)
         assert "not seen ACTIVE" in world.fails(again)
@@ -255,6 +255,22 @@ class TestLongWait:
         carried = json.loads(put[-1]["Targets"][0]["Input"])["CrHelperData"]["Progress"]
         assert carried["accepted"] is True
         assert carried["physical_id"] == MARKED
+
+    def test_poll_that_comes_last_waits_for_as_long_as_there_is_time(self, world: World) -> None:
+        rule, again = self._hand_over(world)
+        world.clock.time += 3600 - 44 - 75
+        world.kinesis.shows("UPDATING", KEY)
+        world.kinesis.shows("ACTIVE", KEY, times=2)
+        world.events.gives("remove_targets", {}, Rule=rule, Ids=["1"])
+        world.events.gives("delete_rule", {}, Name=rule)
+        world.succeeds(again)
+
+    def test_poll_past_the_expiry_says_so_and_removes_its_rule(self, world: World) -> None:
+        rule, again = self._hand_over(world)
+        world.clock.time += 3600
+        world.events.gives("remove_targets", {}, Rule=rule, Ids=["1"])
+        world.events.gives("delete_rule", {}, Name=rule)
+        assert "past its deadline" in world.fails(again)
 
     def test_failed_rule_fails_the_request_and_leaves_nothing(self, world: World) -> None:
         start_and_never_finish(world)

@@ -15,14 +15,17 @@ EXPLICIT = "with an explicit deny in a service control policy"
 DAILY = "Key changes are limited to 25 in a rolling 24 hour window"
 RATE = "Rate exceeded for account 111122223333."
 
-TRANSIENT = [
+THROTTLING = [
     ("LimitExceededException", RATE, 400),
     ("ThrottlingException", "slow down", 400),
     ("KMSThrottlingException", "slow down", 400),
+]
+SERVER = [
     ("InternalFailure", "", 500),
     ("ServiceUnavailable", "", 503),
     ("SomethingNew", "", 502),
 ]
+TRANSIENT = THROTTLING + SERVER
 
 
 def ready_to_start(world: World) -> None:
@@ -39,8 +42,8 @@ def test_transient_error_of_a_look_is_tried_again(
     world.succeeds(event("Update"))
 
 
-@pytest.mark.parametrize(("code", "message", "status"), TRANSIENT)
-def test_transient_error_of_the_start_is_tried_again_after_a_look(
+@pytest.mark.parametrize(("code", "message", "status"), THROTTLING)
+def test_throttled_start_is_tried_again_after_a_look(
     world: World, code: str, message: str, status: int
 ) -> None:
     ready_to_start(world)
@@ -49,6 +52,34 @@ def test_transient_error_of_the_start_is_tried_again_after_a_look(
     world.kinesis.starts()
     world.kinesis.shows("ACTIVE", KEY, times=2)
     world.succeeds(event())
+    assert world.clock.elapsed < 10
+
+
+@pytest.mark.parametrize(("code", "message", "status"), SERVER)
+def test_start_without_an_answer_is_tried_again_only_when_its_effect_must_have_shown(
+    world: World, code: str, message: str, status: int
+) -> None:
+    ready_to_start(world)
+    refusal = ClientError(
+        {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        },
+        "StartStreamEncryption",
+    )
+    asked: list[float] = []
+
+    def start(**_: str) -> None:
+        asked.append(world.clock.elapsed)
+        if len(asked) == 1:
+            raise refusal
+
+    world.kinesis.client.start_stream_encryption = start
+    world.kinesis.keeps_showing("ACTIVE")
+    world.cloudformation.fails("describe_stack_resource", "AccessDenied")
+    world.fails(event())
+    assert len(asked) == 2
+    assert asked[1] >= 10
 
 
 @pytest.mark.parametrize(("code", "message", "status"), TRANSIENT[1:])
