@@ -106,6 +106,10 @@ simulate: install ## a campaign of simulated lifecycles: SEEDS=1000
 mutation: install ## change the handler in small ways and see that the tests notice
 	@$(PY) -m tests.mutation
 
+.PHONY: docs
+docs: install ## write the generated parts of docs/
+	@PYTHONPATH=lambda $(PY) docs/generate.py
+
 .PHONY: bench
 bench: install ## the peers and us side by side: figures as JSON and a plot
 	@$(PY) -m benchmarks

@@ -28,8 +28,11 @@ ANSWER_RESERVE = 10.0
 """Seconds of an invocation that are kept for delivering the answer."""
 
 
-NEXT_POLL = 75.0
-"""Seconds within which the next invocation comes when a wait goes on by polling each minute."""
+NEXT_POLLS = 135.0
+"""Seconds within which two more invocations come when a wait goes on by polling each minute.
+
+The first of them may be lost.
+"""
 
 
 class Handler:
@@ -90,7 +93,7 @@ class Handler:
         now = runtime.clock.now()
         left = context.get_remaining_time_in_millis() / 1000
         until = min(request.deadline, now + left - ANSWER_RESERVE - SETTLING - 1)
-        go_on_until = request.expiry - NEXT_POLL if resource.can_poll else float("-inf")
+        go_on_until = request.expiry - NEXT_POLLS if resource.can_poll else float("-inf")
         if resource.is_poll(event) and now < go_on_until:
             # One look a minute is dense enough for a wait of many; no two invocations overlap.
             until = now

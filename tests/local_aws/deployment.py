@@ -4,29 +4,17 @@ import json
 import os
 import signal
 import sys
-import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from local_aws import Cdk, CdkError, LocalAws
-from tests.local_aws.test_harness import parents
+from tests.local_aws.observing import children, until
 
 RESOURCE_TYPE = "Custom::KinesisStreamEncryption"
 _APP = Path(__file__).with_name("encryption_app.py")
-_T = TypeVar("_T")
-
-
-def until(look: Callable[[], _T], *, seconds: float = 60) -> _T:
-    """What `look` returns, once that is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain"
-        time.sleep(0.05)
-    return found
 
 
 def make_stream(aws: LocalAws) -> str:
@@ -63,11 +51,6 @@ def kill_functions(aws: LocalAws) -> None:
     assert workers, "no function is running"
     for worker in workers:
         os.kill(worker, signal.SIGKILL)
-
-
-def children(pid: int) -> set[int]:
-    """Processes that `pid` has started."""
-    return {child for child, parent in parents().items() if parent == pid}
 
 
 @dataclass

@@ -7,6 +7,7 @@ from aws_cdk import App, CfnOutput, CustomResource, Duration, RemovalPolicy, Sta
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
+
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
 
 app = App()

@@ -14,15 +14,16 @@ import urllib.error
 import urllib.request
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from local_aws import Cdk, CdkError, LocalAws, folders
 from local_aws.process import CommandTimeoutError, Service, run
+from tests.local_aws.observing import family, parents, until
 
 pytestmark = [
     pytest.mark.timeout(180),
@@ -115,41 +116,6 @@ def create_custom_resource(aws: LocalAws, function: str) -> str:
     }
     aws.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
     return name
-
-
-T = TypeVar("T")
-
-
-def until(look: Callable[[], T], *, seconds: float = 30) -> T:
-    """What `look` returns, once that is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain"
-        time.sleep(0.02)
-    return found
-
-
-def parents() -> dict[int, int]:
-    """Each living process and its parent; a zombie is not living."""
-    found = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = status.read_text().rpartition(")")[2].split()[:2]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if state != "Z":
-            found[int(status.parent.name)] = int(parent)
-    return found
-
-
-def family(pid: int) -> set[int]:
-    """`pid` and everything that descends from it."""
-    parent_of = parents()
-    found, added = set[int](), {pid}
-    while added:
-        found |= added
-        added = {child for child, parent in parent_of.items() if parent in added} - found
-    return found
 
 
 def listening(pids: set[int]) -> set[tuple[str, int]]:

@@ -16,8 +16,8 @@ from tests.local_aws.deployment import (
     make_key,
     make_stream,
     summary,
-    until,
 )
+from tests.local_aws.observing import until
 
 pytestmark = pytest.mark.timeout(300)
 

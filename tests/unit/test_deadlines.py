@@ -167,6 +167,19 @@ class TestLateDelivery:
         world.succeeds(event(age=30))
 
 
+class Rules:
+    """Takes any rule and target, and keeps what was last said of them."""
+
+    def __init__(self, world: World) -> None:
+        self.last: dict[str, Any] = {}
+        world.events.client.put_rule = self._put
+        world.events.client.put_targets = self._put
+
+    def _put(self, **arguments: Any) -> dict[str, Any]:
+        self.last.update(arguments)
+        return {"RuleArn": "arn", "FailedEntryCount": 0}
+
+
 class TestLongWait:
     """A wait longer than one invocation goes on by crhelper's polling."""
 
@@ -177,13 +190,11 @@ class TestLongWait:
 
     def _hand_over(self, world: World) -> tuple[str, dict[str, Any]]:
         """Let an invocation end before its wait; return the rule and the event that goes on."""
-        put: dict[str, Any] = {}
-        client = world.events.client
-        client.put_rule = lambda **arguments: put.update(arguments) or {"RuleArn": "arn"}
-        client.put_targets = lambda **arguments: put.update(arguments) or {"FailedEntryCount": 0}
+        rules = Rules(world)
         start_and_never_finish(world)
         world.invoke(event(ServiceTimeout="3600"))
         assert world.puts == []
+        put = rules.last
         assert put["ScheduleExpression"] == "rate(1 minute)"
         target = put["Targets"][0]
         assert target["Arn"] == FUNCTION
@@ -236,14 +247,11 @@ class TestLongWait:
         assert "not seen ACTIVE" in world.fails(again)
 
     def test_what_a_poll_changes_reaches_the_next(self, world: World) -> None:
-        put: list[dict[str, Any]] = []
-        client = world.events.client
-        client.put_rule = lambda **_: {"RuleArn": "arn"}
-        client.put_targets = lambda **arguments: put.append(arguments) or {"FailedEntryCount": 0}
+        rules = Rules(world)
         world.kms.shows()
         world.kinesis.keeps_showing("UPDATING")
         world.invoke(event(ServiceTimeout="3600"))
-        again = json.loads(put[-1]["Targets"][0]["Input"])
+        again = json.loads(rules.last["Targets"][0]["Input"])
         world.kinesis = type(world.kinesis)()
         world.clock.time += 60
         world.kms.shows()
@@ -252,7 +260,7 @@ class TestLongWait:
         world.kinesis.shows("ACTIVE", times=2)
         world.kinesis.starts()
         world.invoke(again)
-        carried = json.loads(put[-1]["Targets"][0]["Input"])["CrHelperData"]["Progress"]
+        carried = json.loads(rules.last["Targets"][0]["Input"])["CrHelperData"]["Progress"]
         assert carried["accepted"] is True
         assert carried["physical_id"] == MARKED
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from tests.unit.world import CREATED, KEY, MARKED, OTHER_KEY, STREAM, World, event
 
 
-def delete(physical_id: str = MARKED, **properties: object) -> dict[str, object]:
+def delete(physical_id: str = MARKED, **properties: Any) -> dict[str, Any]:
     return event("Delete", physical_id=physical_id, **{"OnDelete": "Restore", **properties})
 
 

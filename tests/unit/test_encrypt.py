@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.unit.world import (
@@ -208,7 +210,7 @@ def test_change_during_the_settling_is_seen(world: World) -> None:
     ],
 )
 def test_key_unfit_for_streams_is_refused_before_any_change(
-    world: World, changes: dict[str, str], told: str
+    world: World, changes: dict[str, Any], told: str
 ) -> None:
     world.kms.shows(**changes)
     world.kinesis.shows("ACTIVE", OTHER_KEY)

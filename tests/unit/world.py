@@ -101,7 +101,7 @@ class Kinesis(Service):
         created: datetime = CREATED,
         stream: str = STREAM,
     ) -> None:
-        summary = {
+        summary: dict[str, Any] = {
             "StreamName": stream.split("/")[1],
             "StreamARN": stream,
             "StreamStatus": status,
@@ -134,7 +134,7 @@ class Kms(Service):
     def __init__(self) -> None:
         super().__init__("kms")
 
-    def shows(self, arn: str = KEY, asked: str = KEY, *, times: int = 1, **changes: str) -> None:
+    def shows(self, arn: str = KEY, asked: str = KEY, *, times: int = 1, **changes: Any) -> None:
         metadata = {
             "KeyId": arn.rsplit("/", 1)[1],
             "Arn": arn,
