@@ -39,7 +39,11 @@ class Kind(Enum):
     OTHER = auto()
 
 
+OVERLOAD = {Kind.THROTTLED, Kind.UNANSWERED}
+"""Kinds of errors that trying again later may mend."""
+
 _THROTTLING = {
+    "ConcurrentModificationException",
     "KMSThrottlingException",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",

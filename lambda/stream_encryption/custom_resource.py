@@ -13,21 +13,20 @@ polling through an EventBridge rule. What is changed here, with crhelper 2.0.12:
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from stream_encryption.answer import Undelivered, answer_pace, compose, deliver
+from stream_encryption.aws_error import AwsError
 from stream_encryption.failure import Cause, Failure
 from stream_encryption.lifecycle import Progress
 from stream_encryption.light_crhelper import FAILED, SUCCESS, CfnResource, no_clients
 from stream_encryption.log import Log
-from stream_encryption.request import check_envelope, expiry
+from stream_encryption.request import check_envelope, expiry, issued
+from stream_encryption.rule import Rule
 from stream_encryption.runtime import Runtime, Timer
-from stream_encryption.waiting import Wait
+from stream_encryption.waiting import DeadlinePassed, Wait
 
 RULE_PREFIX = "POLLING_RULE_PREFIX"
 """Environment variable with the prefix of this function's rules; absent when it has no right to
@@ -42,10 +41,17 @@ The end is Lambda's deadline, or CloudFormation's if that is earlier.
 LONGEST_CALL = 8.0
 """Seconds after which a call has come back, by the timeouts of the clients."""
 
+REMOVAL = 30.0
+"""Seconds for which removing a rule is tried."""
+
+RETRY = 45.0
+"""Age in seconds from which a request may have been tried by an invocation that crashed.
+
+Lambda tries again after a minute.
+"""
+
 LAST_MOMENT = 1.0
 """Seconds before the end at which delivering an answer is given up."""
-
-_MAX_RULE_INPUT = 8192
 
 Job = Callable[[dict[str, Any], Any], str | None]
 
@@ -103,6 +109,7 @@ class CustomResource(CfnResource):
         self._answered = False
         self._undelivered = False
         self._unfinished = False
+        self._rule_left = False
         now = self._runtime.clock.now()
         self._lambda_ends = now + context.get_remaining_time_in_millis() / 1000
         self._ends = self._lambda_ends
@@ -114,8 +121,15 @@ class CustomResource(CfnResource):
             self._ends = min(self._ends, expiry(event, now))
             self.log.add(request=event["RequestId"], type=event["RequestType"])
             super().__call__(event, context)
+            if self._answered and not self._undelivered and self._may_have_rule(now):
+                self._remove_rule()
         if self._undelivered:
             raise Undelivered
+
+    def _may_have_rule(self, now: float) -> bool:
+        """Tell whether a rule may be left: by this invocation, or by one that crashed before it."""
+        retried = now - issued(self._event, now) >= RETRY
+        return self._rule_left or (self.can_poll and retried)
 
     # What the jobs use
 
@@ -142,7 +156,11 @@ class CustomResource(CfnResource):
         # In a poll these are the event's own CrHelperData.
         self.Data["Progress"] = progress.to_dict()
         if self.is_poll(event) and moved:
-            self._put_target()
+            try:
+                self._rule.aim(self._context.invoked_function_arn, event)
+            except AwsError as error:
+                # The next invocation then goes on from where this one began.
+                self.log.warning("progress was not handed over", error=error)
 
     # What crhelper calls
 
@@ -204,49 +222,31 @@ class CustomResource(CfnResource):
     # crhelper's polling
 
     @property
-    def _events_client(self) -> Any:
-        return self._runtime.client("events")
-
-    @property
-    def _rule(self) -> str:
-        return f"{self._runtime.environ[RULE_PREFIX]}-{_digest(self._event['RequestId'])}"
+    def _rule(self) -> Rule:
+        name = f"{self._runtime.environ[RULE_PREFIX]}-{_digest(self._event['RequestId'])}"
+        return Rule(self._runtime.client("events"), name)
 
     def _setup_polling(self) -> None:
         self._event["CrHelperData"] = self.Data
         self._event["CrHelperPoll"] = True
         try:
-            self._events_client.put_rule(
-                Name=self._rule,
-                ScheduleExpression="rate(1 minute)",
-                Description="Goes on with a custom resource's wait, and is removed at its end",
-            )
-            self._put_target()
-        except (BotoCoreError, ClientError) as error:
-            self._remove_polling()
+            self._rule.make(self._context.invoked_function_arn, self._event)
+        except AwsError as error:
+            self._rule_left = True
             raise failure_of(self._event, Cause.POLLING_FAILED, str(error)) from error
 
-    def _put_target(self) -> None:
-        event = json.dumps(self._event)
-        if len(event.encode()) > _MAX_RULE_INPUT:
-            raise failure_of(self._event, Cause.POLLING_FAILED, "the event is over 8 KB long")
-        answer = self._events_client.put_targets(
-            Rule=self._rule,
-            Targets=[{"Id": "1", "Arn": self._context.invoked_function_arn, "Input": event}],
-        )
-        if answer.get("FailedEntryCount"):
-            raise failure_of(self._event, Cause.POLLING_FAILED, str(answer["FailedEntries"]))
-
     def _remove_polling(self) -> None:
-        """Remove the rule; one that an error leaves behind is removed by its own next event."""
-        events = self._events_client
-        for remove, arguments in (
-            (events.remove_targets, {"Rule": self._rule, "Ids": ["1"]}),
-            (events.delete_rule, {"Name": self._rule}),
-        ):
-            try:
-                remove(**arguments)
-            except (BotoCoreError, ClientError) as error:
-                self.log.warning("a rule was not removed", rule=self._rule, error=error)
+        # Only once the answer is delivered: until then the rule is what brings another try.
+        self._rule_left = True
+
+    def _remove_rule(self) -> None:
+        now = self._runtime.clock.now()
+        pace = answer_pace(self._runtime.uniform)
+        wait = Wait(self._runtime.clock, min(now + REMOVAL, self._lambda_ends - LAST_MOMENT), pace)
+        try:
+            self._rule.remove(wait)
+        except (AwsError, DeadlinePassed) as error:
+            self.log.warning("the rule was not removed", rule=self._rule.name, error=repr(error))
 
 
 def failure_of(event: Mapping[str, Any], cause: Cause, detail: str) -> Failure:

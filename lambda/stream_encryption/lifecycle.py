@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any, TypeVar
 
 from stream_encryption.arn import AWS_OWNED_ALIAS, is_alias, key_arn
-from stream_encryption.aws_error import AwsError, Kind
+from stream_encryption.aws_error import OVERLOAD, AwsError, Kind
 from stream_encryption.cloudformation import StackResource
 from stream_encryption.failure import Cause, Failure
 from stream_encryption.kinesis import Found, Stream
@@ -472,7 +473,7 @@ class Lifecycle:
                 self.progress.seen_changing = True
                 if error.kind is Kind.UNANSWERED:
                     self.progress.unanswered_since = self._clock.now()
-                if error.kind in _OVERLOAD:
+                if error.kind in OVERLOAD:
                     self._wait.pace.throttled()
             elif not self._bear(error, _PATIENCE.get(error.kind, 0)):
                 raise self._refused(error) from error
@@ -515,7 +516,7 @@ class Lifecycle:
             try:
                 result = call()
             except AwsError as error:
-                if error.kind in _OVERLOAD:
+                if error.kind in OVERLOAD:
                     self._trouble = error
                     self._wait.pace.throttled()
                 elif error.kind is Kind.DENIED and self._bear(error, patience):
@@ -580,8 +581,10 @@ class Lifecycle:
         spelling = found.key_id or request.key_id
         arn = key_arn(spelling, request.place)
         if is_alias(arn):
-            key = self._resolve(arn)
-            arn = key.arn if key else arn
+            # All is done: what only tells of it must not fail it.
+            with suppress(DeadlinePassed):
+                key = self._resolve(arn)
+                arn = key.arn if key else arn
         return {
             "StreamName": request.stream_name,
             "StreamArn": request.stream_arn,
@@ -593,7 +596,6 @@ class Lifecycle:
         }
 
 
-_OVERLOAD = {Kind.THROTTLED, Kind.UNANSWERED}
 _PATIENCE = {Kind.DENIED: DENIAL_PATIENCE, Kind.LIMIT: LIMIT_PATIENCE}
 
 _KEY_REMEDIES = {

@@ -48,16 +48,14 @@ class Request:
     ----------
     type
         ``Create``, ``Update`` or ``Delete``.
-    stack_id, logical_id, request_id
-        Which request of which resource.
+    stack_id, logical_id
+        Which resource.
     physical_id
         Id that CloudFormation holds; empty for ``Create``.
     stream_arn, stream_name, place
         The stream, and where it is.
     key_id
         The key in the user's spelling.
-    restore
-        Whether ``Delete`` undoes what this resource did.
     aims_anew
         Whether stream or key are others than in the request before; true for ``Create``.
     issued
@@ -69,13 +67,11 @@ class Request:
     type: RequestType
     stack_id: str
     logical_id: str
-    request_id: str
     physical_id: str
     stream_arn: str
     stream_name: str
     place: Place
     key_id: str
-    restore: bool
     aims_anew: bool
     issued: float
     service_timeout: int
@@ -141,22 +137,34 @@ def parse(event: Mapping[str, Any], here: Place, now: float) -> Request:
             )
     stream_arn = _stream_arn(properties, here)
     place = Place.of(stream_arn)
-    _encryption_type(properties, stream_arn)
+    _check_encryption_type(properties, stream_arn)
+    _check_on_delete(properties)
     return Request(
         type=cast(RequestType, event["RequestType"]),
         stack_id=event["StackId"],
         logical_id=event["LogicalResourceId"],
-        request_id=event["RequestId"],
         physical_id=event.get("PhysicalResourceId", ""),
         stream_arn=stream_arn,
         stream_name=stream_arn.split("/", 1)[1],
         place=place,
         key_id=_key_id(properties, stream_arn, place),
-        restore=_restores(properties),
         aims_anew=any(_old(event).get(name) != properties.get(name) for name in _AIM),
-        issued=_issued(event, now),
+        issued=issued(event, now),
         service_timeout=_service_timeout(properties),
     )
+
+
+def issued(event: Mapping[str, Any], now: float) -> float:
+    """When CloudFormation signed the answer's URL; now for a URL without that date.
+
+    Source: Amazon S3 API reference, "Authenticating Requests: Using Query Parameters".
+    """
+    try:
+        date = parse_qs(urlsplit(event["ResponseURL"]).query)["X-Amz-Date"][0]
+        signed = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except (KeyError, ValueError):
+        return now
+    return min(signed.timestamp(), now)
 
 
 def expiry(event: Mapping[str, Any], now: float) -> float:
@@ -166,7 +174,7 @@ def expiry(event: Mapping[str, Any], now: float) -> float:
         timeout = _service_timeout(properties if isinstance(properties, Mapping) else {})
     except Failure:
         timeout = LONGEST_TIMEOUT
-    return _issued(event, now) + timeout
+    return issued(event, now) + timeout
 
 
 def _stream_arn(properties: Mapping[str, Any], here: Place) -> str:
@@ -215,7 +223,7 @@ def _key_id(properties: Mapping[str, Any], stream_arn: str, place: Place) -> str
     return value
 
 
-def _encryption_type(properties: Mapping[str, Any], stream_arn: str) -> None:
+def _check_encryption_type(properties: Mapping[str, Any], stream_arn: str) -> None:
     value = properties.get("EncryptionType", "KMS")
     if value == "NONE":
         raise Failure(Cause.ENCRYPTION_NONE, stream=stream_arn)
@@ -223,11 +231,10 @@ def _encryption_type(properties: Mapping[str, Any], stream_arn: str) -> None:
         raise _invalid("EncryptionType", value, "KMS, the only type that Kinesis has")
 
 
-def _restores(properties: Mapping[str, Any]) -> bool:
+def _check_on_delete(properties: Mapping[str, Any]) -> None:
     value = properties.get("OnDelete", "Retain")
     if value not in ("Retain", "Restore"):
         raise _invalid("OnDelete", value, "Retain or Restore")
-    return bool(value == "Restore")
 
 
 def _old(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -241,19 +248,6 @@ def _service_timeout(properties: Mapping[str, Any]) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", value) or not 1 <= int(value) <= LONGEST_TIMEOUT:
         raise _invalid("ServiceTimeout", properties["ServiceTimeout"], expected)
     return int(value)
-
-
-def _issued(event: Mapping[str, Any], now: float) -> float:
-    """When CloudFormation signed the answer's URL; now for a URL without that date.
-
-    Source: Amazon S3 API reference, "Authenticating Requests: Using Query Parameters".
-    """
-    try:
-        date = parse_qs(urlsplit(event["ResponseURL"]).query)["X-Amz-Date"][0]
-        signed = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except (KeyError, ValueError):
-        return now
-    return min(signed.timestamp(), now)
 
 
 def _matching(name: str, value: object, pattern: re.Pattern[str], expected: str) -> str:
