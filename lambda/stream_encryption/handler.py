@@ -22,17 +22,22 @@ from stream_encryption.lifecycle import (
 )
 from stream_encryption.request import Request, parse
 from stream_encryption.runtime import Runtime
-from stream_encryption.waiting import Pace, Wait
+from stream_encryption.waiting import Pace, Room, Wait
 
 ANSWER_RESERVE = 10.0
 """Seconds of an invocation that are kept for delivering the answer."""
-
 
 NEXT_POLLS = 135.0
 """Seconds within which two more invocations come when a wait goes on by polling each minute.
 
 The first of them may be lost.
 """
+
+STREAMS = "STREAMS"
+"""Environment variable: how many streams the function's provider serves."""
+
+_UNCOUNTED = "20"
+"""How many are assumed where nobody has counted them."""
 
 
 class Handler:
@@ -107,7 +112,7 @@ class Handler:
             wait=Wait(
                 runtime.clock,
                 until,
-                Pace(uniform=runtime.uniform),
+                Pace(uniform=runtime.uniform, room=Room(self._streams)),
                 progress.since,
             ),
             progress=progress,
@@ -115,6 +120,10 @@ class Handler:
             log=resource.log,
         )
         return lifecycle.restore() if request.type == "Delete" else lifecycle.encrypt()
+
+    @property
+    def _streams(self) -> int:
+        return int(self._runtime.environ.get(STREAMS, _UNCOUNTED))
 
 
 on_event = Handler(Runtime())

@@ -229,7 +229,7 @@ class Lifecycle:
         if self._expects_change():
             self._check_key()
         while True:
-            found = self._existing(self._look_before_change())
+            found = self._existing(self._look())
             as_wanted = found.status == "ACTIVE" and self._has_wanted_key(found)
             step = next_step(found, as_wanted=as_wanted, accepted=self.progress.accepted)
             self._log.info("looked at the stream", found=found, step=step)
@@ -254,7 +254,7 @@ class Lifecycle:
         outcome = Outcome(request.physical_id)
         mark = _MARK.fullmatch(request.physical_id)
         while True:
-            found = self._look_before_change()
+            found = self._look()
             if mark is None or found is None or found.status == "DELETING":
                 self._log.info("nothing left to restore", found=found)
                 return outcome
@@ -369,15 +369,6 @@ class Lifecycle:
     # A change must follow what is true now. So key and stack are looked at before the stream, and
     # nothing comes between the look at the stream and the change.
 
-    def _look_before_change(self) -> Found | None:
-        if self._change_expected:
-            if self._key_is_due():
-                self._check_key()
-            if self._stack_is_due():
-                self._check_stack()
-            self._change_expected = False
-        return self._look()
-
     def _checks_are_due(self) -> bool:
         """Tell whether more is to be looked at before the change that the stream needs.
 
@@ -473,14 +464,15 @@ class Lifecycle:
                 self.progress.seen_changing = True
                 if error.kind is Kind.UNANSWERED:
                     self.progress.unanswered_since = self._clock.now()
-                if error.kind in OVERLOAD:
-                    self._wait.pace.throttled()
+                self._slow_down(error, in_line=False)
             elif not self._bear(error, _PATIENCE.get(error.kind, 0)):
                 raise self._refused(error) from error
             return False
         self._trouble = None
         self.progress.refused_since.clear()
         self.progress.accepted = True
+        self._change_expected = False
+        self._wait.pace.succeeded()
         self._wait.restart()
         self.progress.since = self._wait.since
         return True
@@ -489,10 +481,21 @@ class Lifecycle:
 
     def _look(self) -> Found | None:
         try:
-            self._found = self._persistently(self._stream.look, DENIAL_PATIENCE)
+            self._found = self._persistently(self._look_once, DENIAL_PATIENCE)
         except AwsError as error:
             raise self._refused(error) from error
+        self._change_expected = False
         return self._found
+
+    def _look_once(self) -> Found | None:
+        if self._change_expected:
+            if self._key_is_due():
+                self._check_key()
+            if self._stack_is_due():
+                self._check_stack()
+        # Throttling can put minutes between this try and the next.
+        self._change_expected = self._change_expected or self._expects_change()
+        return self._stream.look()
 
     def _persistently(self, call: Callable[[], _T], patience: float) -> _T:
         """Call until it succeeds, for as long as the error allows.
@@ -518,7 +521,7 @@ class Lifecycle:
             except AwsError as error:
                 if error.kind in OVERLOAD:
                     self._trouble = error
-                    self._wait.pace.throttled()
+                    self._slow_down(error, in_line=not self.progress.accepted)
                 elif error.kind is Kind.DENIED and self._bear(error, patience):
                     denied = error.action
                 else:
@@ -530,6 +533,12 @@ class Lifecycle:
                 self._wait.pace.succeeded()
                 return result
             self._wait.pause()
+
+    def _slow_down(self, error: AwsError, *, in_line: bool) -> None:
+        if error.kind is Kind.THROTTLED:
+            self._wait.pace.throttled(in_line=in_line)
+        elif error.kind in OVERLOAD:
+            self._wait.pace.failed()
 
     def _bear(self, error: AwsError, patience: float) -> bool:
         """Tell whether a refusal is young enough to be tried again."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
+
+_LONGEST_SPREAD = 120.0
+"""Seconds that the most streams which a stack can have, 500, need to get their turn."""
 
 
 class Clock(Protocol):
@@ -34,6 +38,32 @@ class DeadlinePassed(Exception):
     """The deadline came before the condition."""
 
 
+@dataclass(frozen=True)
+class Room:
+    """Seconds over which a fleet has to spread its calls once it is throttled.
+
+    Its functions know nothing of each other: one that is throttled cannot tell two competitors
+    from five hundred. How many streams there are is known when the stack is made, though.
+
+    Parameters
+    ----------
+    streams
+        How many may be changed at once.
+    """
+
+    streams: int
+
+    @property
+    def line(self) -> float:
+        """For the first look: four a second, which leaves most of 20 to the looks that follow."""
+        return max(0.24 * self.streams, 2.0)
+
+    @property
+    def place(self) -> float:
+        """For the calls after the first look, which not all of the fleet has got yet."""
+        return min(max(0.1 * self.streams, 2.0), 8.0)
+
+
 class Pace:
     """Geometric polling: the next look comes after a fixed fraction of the time waited.
 
@@ -50,36 +80,55 @@ class Pace:
         Largest relative deviation of an interval, so that a fleet does not look in step.
     uniform
         Gives a number between its two arguments.
+    room
+        What the rest of the fleet leaves. Default: that of a lone stream.
     """
 
     def __init__(
         self,
         *,
         fraction: float = 0.15,
-        shortest: float = 0.7,
+        shortest: float = 0.6,
         longest: float = 60.0,
         jitter: float = 0.1,
         uniform: Callable[[float, float], float] = random.uniform,
+        room: Room | None = None,
     ) -> None:
         self._fraction = fraction
         self._shortest = shortest
         self._longest = longest
         self._jitter = jitter
         self._uniform = uniform
-        self._stretch = 1.0
+        self._room = room or Room(streams=1)
+        self._spread = 0.0
 
     def interval(self, waited: float) -> float:
         """Seconds until the next look, after ``waited`` seconds."""
-        even = min(max(waited * self._fraction, self._shortest) * self._stretch, self._longest)
+        if self._spread:
+            return self._uniform(0, self._spread)
+        even = min(max(waited * self._fraction, self._shortest), self._longest)
         return even * self._uniform(1 - self._jitter, 1 + self._jitter)
 
-    def throttled(self) -> None:
-        """Look more rarely: the service or the account is overloaded."""
-        self._stretch = min(self._stretch * 2, self._longest / self._shortest)
+    def throttled(self, *, in_line: bool) -> None:
+        """Leave room for the fleet: together it asks for more than the account may.
+
+        The next call comes at any time within a spread, and from now on looks are further apart.
+
+        Parameters
+        ----------
+        in_line
+            Whether the whole fleet may be waiting for this call, as for the first look.
+        """
+        self._shortest = max(self._shortest, self._room.place)
+        self.failed(self._room.line if in_line else self._room.place)
+
+    def failed(self, spread: float = 2.0) -> None:
+        """Let the next call come at any time within a spread, longer with each failure in a row."""
+        self._spread = min(max(self._spread * 1.3, spread), _LONGEST_SPREAD)
 
     def succeeded(self) -> None:
-        """Return towards the undisturbed pace, slower than it was left."""
-        self._stretch = max(self._stretch * 0.8, 1.0)
+        """Return to even intervals."""
+        self._spread = 0.0
 
 
 class Wait:
