@@ -423,10 +423,13 @@ class Lifecycle:
 
     def _start(self, found: Found) -> None:
         request = self._request
-        if not self._accepted(lambda: self._stream.start_encryption(request.key_id)):
-            return
-        self._log.info("started encryption", found=found)
-        self._identify(found)
+        if self._accepted(lambda: self._stream.start_encryption(request.key_id)):
+            self._log.info("started encryption", found=found)
+            self._identify(found)
+        elif self._may_still_show():
+            # Delete stops nothing unless the stream has the wanted key, so there it shows whether
+            # this call has had its effect.
+            self._identify(found)
 
     def _identify(self, changed: Found | None = None) -> None:
         """Give the resource the id of its stream.

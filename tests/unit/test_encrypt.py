@@ -164,7 +164,7 @@ def test_start_without_an_answer_is_not_repeated_blindly(world: World) -> None:
     world.kinesis.shows("ACTIVE", KEY, times=2)
     answer = world.succeeds(event())
     assert world.logged("settling"), "the change may have been this one"
-    assert answer["PhysicalResourceId"] == STREAM, "or somebody else's"
+    assert answer["PhysicalResourceId"] == MARKED
 
 
 def test_description_that_lags_behind_is_given_a_grace(world: World) -> None:
@@ -267,6 +267,19 @@ class TestPhysicalId:
     def test_plaintext_leaves_a_mark(self, world: World) -> None:
         self._changes(world, None)
         assert world.succeeds(event())["PhysicalResourceId"] == MARKED
+
+    def test_key_given_by_others_after_an_unanswered_start_takes_the_mark_away(
+        self, world: World
+    ) -> None:
+        world.kms.shows()
+        world.kinesis.shows("ACTIVE")
+        world.kinesis.fails("start_stream_encryption", "InternalFailure", status=500)
+        world.kinesis.shows("UPDATING", times=18)
+        world.kinesis.shows("ACTIVE", OTHER_KEY, times=2)
+        world.cloudformation.fails("describe_stack_resource", "AccessDenied")
+        world.kinesis.starts()
+        world.kinesis.shows("ACTIVE", KEY, times=2)
+        assert world.succeeds(event())["PhysicalResourceId"] == STREAM
 
     def test_another_key_leaves_none(self, world: World) -> None:
         self._changes(world, OTHER_KEY)
