@@ -444,7 +444,7 @@ class Lifecycle:
         if changed and changed.key_id is None:
             mark = f"#was-plaintext,created={changed.created}"
             progress.physical_id = f"{request.stream_arn}{mark}"
-        elif _stream_of(progress.physical_id) != request.stream_arn:
+        elif changed or _stream_of(progress.physical_id) != request.stream_arn:
             progress.physical_id = request.stream_arn
 
     def _stop(self, found: Found) -> None:
