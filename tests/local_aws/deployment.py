@@ -129,6 +129,10 @@ class Deployment:
                 lines += [e["message"] for e in events if e["message"].startswith("{")]
         return [json.loads(line) for line in lines]
 
+    def logged(self, message: str) -> list[dict[str, Any]]:
+        """Lines of the log with this message."""
+        return [line for line in self.log() if line["message"].split(" (")[0] == message]
+
     @property
     def _cdk(self) -> Cdk:
         return Cdk(self.aws, app=f"{sys.executable} {_APP}")

@@ -79,7 +79,7 @@ def test_failed_update_is_rolled_back(local_aws: LocalAws, deployment: Deploymen
     assert reason.startswith(f"KMS key {unfit} is no symmetric encryption key")
     assert deployment.describe()["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     assert summary(local_aws, stream) == created
-    started = [line for line in deployment.log() if line["message"] == "started encryption"]
+    started = deployment.logged("started encryption")
     assert len(started) == 1, "the rollback cost no key change"
 
     failed = {"stream": make_stream(local_aws), "key": unfit, "removal_policy": "DESTROY"}
@@ -188,5 +188,5 @@ def test_wait_that_outlasts_its_invocation_goes_on_in_others() -> None:
         assert encryption(aws, stream) == ("ACTIVE", "KMS", key)
         assert deployment.took() > timedelta(seconds=45)
         assert aws.client("events").list_rules()["Rules"] == []
-        goes_on = [line for line in deployment.log() if line["message"] == "looked at the stream"]
+        goes_on = deployment.logged("looked at the stream")
         assert goes_on[-1]["elapsed"] < goes_on[0]["elapsed"] + 45, "another invocation looked"

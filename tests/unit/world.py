@@ -207,7 +207,7 @@ class World:
                 service.stubber.assert_no_pending_responses()
 
     def logged(self, message: str) -> list[dict[str, Any]]:
-        return [line for line in self.lines if line["message"] == message]
+        return [line for line in self.lines if line["message"].split(" (")[0] == message]
 
     def _client(self, service: str) -> Any:
         self.clients_made.append(service)
