@@ -81,6 +81,7 @@ class Demo:
         self.cdk = Cdk(aws, on_line=lambda line: print(f"      {line}", flush=True))
         self.producer = Producer(self.kinesis)
         self.rows: list[Seen] = []
+        self.names: dict[str | None, str] = {None: "-"}
         self._steps = itertools.count(1)
 
     def run(self) -> None:
@@ -93,7 +94,7 @@ class Demo:
         self.kinesis.get_waiter("stream_exists").wait(
             StreamName=_STREAM, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
         )
-        first, second, disabled = (self._key(name) for name in ("first", "second", "disabled"))
+        first, second, disabled = map(self._key, ("first key", "second key", "disabled key"))
         self.kms.disable_key(KeyId=disabled)
         self._look("before", encryption="NONE", key=None)
 
@@ -150,7 +151,8 @@ class Demo:
         found = summary["StreamDescriptionSummary"]
         status, found_key = found["StreamStatus"], found.get("KeyId")
         record = self.producer.write()
-        row = Seen(step, status, found["EncryptionType"], found_key or "-", record, took)
+        name = self.names.get(found_key, str(found_key))
+        row = Seen(step, status, found["EncryptionType"], name, record, took)
         self.rows.append(row)
         print(
             f"      stream {status}, {row.encryption}, key {row.key}; a record now: {record}",
@@ -185,8 +187,9 @@ class Demo:
         return events
 
     def _key(self, description: str) -> str:
-        key = self.kms.create_key(Description=description)
-        return str(key["KeyMetadata"]["Arn"])
+        key = str(self.kms.create_key(Description=description)["KeyMetadata"]["Arn"])
+        self.names[key] = f"{description} (...{key[-12:]})"
+        return key
 
     def _context(self, key: str) -> dict[str, str]:
         return {"stream": _STREAM, "key": key}
