@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -17,6 +16,7 @@ from stream_encryption.failure import Cause, Failure
 from stream_encryption.kinesis import Found, Stream
 from stream_encryption.kms import Key, Keys
 from stream_encryption.log import Log
+from stream_encryption.physical_id import PhysicalId
 from stream_encryption.request import Request
 from stream_encryption.waiting import DeadlinePassed, Wait
 
@@ -48,7 +48,6 @@ STACK_VALIDITY = 2.0
 """Seconds for which a look at the stack need not be repeated."""
 
 _DAY = 24 * 3600
-_MARK = re.compile(r"(?P<stream>.*)#was-plaintext,created=(?P<created>[0-9]+)")
 _T = TypeVar("_T")
 
 
@@ -145,12 +144,7 @@ def undoes(event: Mapping[str, Any]) -> bool:
     """Tell whether a Delete has anything to undo, however malformed its properties are."""
     properties = event.get("ResourceProperties")
     wanted = isinstance(properties, Mapping) and properties.get("OnDelete") == "Restore"
-    return wanted and _MARK.fullmatch(event["PhysicalResourceId"]) is not None
-
-
-def _stream_of(physical_id: str) -> str:
-    mark = _MARK.fullmatch(physical_id)
-    return mark["stream"] if mark else physical_id
+    return wanted and PhysicalId.parse(event["PhysicalResourceId"]).found_plaintext is not None
 
 
 class Lifecycle:
@@ -252,10 +246,10 @@ class Lifecycle:
     def _restore(self) -> Outcome:
         request = self._request
         outcome = Outcome(request.physical_id)
-        mark = _MARK.fullmatch(request.physical_id)
+        held = PhysicalId.parse(request.physical_id)
         while True:
             found = self._look()
-            if mark is None or found is None or found.status == "DELETING":
+            if found is None or found.status == "DELETING":
                 self._log.info("nothing left to restore", found=found)
                 return outcome
             plaintext = found.status == "ACTIVE" and found.key_id is None
@@ -264,7 +258,7 @@ class Lifecycle:
             if step is Step.DONE:
                 return outcome
             if step is Step.CHANGE:
-                if found.created != int(mark["created"]) or not self._has_wanted_key(found):
+                if found.created != held.found_plaintext or not self._has_wanted_key(found):
                     self._log.info("left what somebody else has changed since", found=found)
                     return outcome
                 if not self._may_still_show():
@@ -432,20 +426,16 @@ class Lifecycle:
             self._identify(found)
 
     def _identify(self, changed: Found | None = None) -> None:
-        """Give the resource the id of its stream.
-
-        It is the stream's ARN, so that an Update to another stream is a replacement. A mark behind
-        it says that this resource has found the stream in plaintext, and which incarnation of the
-        stream it was; the mark stays through the resource's updates, for Delete to see.
-        """
+        """Give the resource the id of its stream, which it keeps through its updates."""
         request, progress = self._request, self.progress
-        if request.type != "Create" and _stream_of(request.physical_id) == request.stream_arn:
+        stream = request.stream_arn
+        if request.type != "Create" and PhysicalId.parse(request.physical_id).stream == stream:
             return
-        if changed and changed.key_id is None:
-            mark = f"#was-plaintext,created={changed.created}"
-            progress.physical_id = f"{request.stream_arn}{mark}"
-        elif changed or _stream_of(progress.physical_id) != request.stream_arn:
-            progress.physical_id = request.stream_arn
+        if changed:
+            plaintext = changed.created if changed.key_id is None else None
+            progress.physical_id = str(PhysicalId(stream, plaintext))
+        elif PhysicalId.parse(progress.physical_id).stream != stream:
+            progress.physical_id = str(PhysicalId(stream))
 
     def _stop(self, found: Found) -> None:
         if self._accepted(lambda: self._stream.stop_encryption(found.key_id or "")):
