@@ -96,12 +96,14 @@ class Handler:
     ) -> Outcome:
         runtime, resource = self._runtime, self._resource
         now = runtime.clock.now()
-        left = context.get_remaining_time_in_millis() / 1000
-        until = min(request.deadline, now + left - ANSWER_RESERVE - SETTLING - 1)
-        go_on_until = request.expiry - NEXT_POLLS if resource.can_poll else float("-inf")
-        if resource.is_poll(event) and now < go_on_until:
+        ends = now + context.get_remaining_time_in_millis() / 1000 - ANSWER_RESERVE - SETTLING - 1
+        handed_over_by = request.expiry - NEXT_POLLS
+        if resource.is_poll(event):
             # One look a minute is dense enough for a wait of many; no two invocations overlap.
-            until = now
+            may_go_on, until = now < handed_over_by, now
+        else:
+            may_go_on, until = ends < request.deadline, min(ends, handed_over_by)
+        may_go_on = may_go_on and resource.can_poll
         lifecycle = Lifecycle(
             request,
             stream=Stream(runtime.client("kinesis"), request.stream_arn),
@@ -111,12 +113,12 @@ class Handler:
             ),
             wait=Wait(
                 runtime.clock,
-                until,
+                until if may_go_on else min(ends, request.deadline),
                 Pace(uniform=runtime.uniform, room=Room(self._streams)),
                 progress.since,
             ),
             progress=progress,
-            go_on_until=go_on_until,
+            may_go_on=may_go_on,
             log=resource.log,
         )
         return lifecycle.restore() if request.type == "Delete" else lifecycle.encrypt()

@@ -160,8 +160,8 @@ class Lifecycle:
         The wait, whose deadline is the earlier one of the request's and the invocation's.
     progress
         Where an earlier invocation has left off, or a new beginning.
-    go_on_until
-        Until when this invocation may leave the rest to another one.
+    may_go_on
+        Whether this invocation leaves the rest to another one when it ends.
     log
         Takes a line for each look and decision.
     """
@@ -175,7 +175,7 @@ class Lifecycle:
         stack_resource: StackResource,
         wait: Wait,
         progress: Progress,
-        go_on_until: float,
+        may_go_on: bool,
         log: Log,
     ) -> None:
         self._request = request
@@ -185,7 +185,7 @@ class Lifecycle:
         self._wait = wait
         self._clock = wait.clock
         self.progress = progress
-        self._go_on_until = go_on_until
+        self._may_go_on = may_go_on
         self._log = log
         self._found: Found | None = None
         self._trouble: AwsError | None = None
@@ -277,7 +277,7 @@ class Lifecycle:
         try:
             return job()
         except DeadlinePassed:
-            if self._clock.now() < self._go_on_until:
+            if self._may_go_on:
                 raise Unfinished from None
             found = f"{self._found or 'nothing'}"
             if self._trouble:
@@ -578,6 +578,9 @@ class Lifecycle:
                 told["remedy"] = _denial_remedy(error)
         return self._failure(cause, **told)
 
+    def _has_changed(self) -> bool:
+        return self.progress.accepted or self.progress.unanswered_since is not None
+
     def _attributes(self, found: Found) -> dict[str, str]:
         request = self._request
         spelling = found.key_id or request.key_id
@@ -594,7 +597,7 @@ class Lifecycle:
             "EncryptionType": found.encryption_type,
             "KeyId": spelling,
             "KeyArn": arn,
-            "Changed": "true" if self.progress.accepted else "false",
+            "Changed": "true" if self._has_changed() else "false",
         }
 
 

@@ -58,7 +58,9 @@ def test_life_of_a_resource(local_aws: LocalAws, deployment: Deployment) -> None
     deployment.deploy(Encryption={**wanted, "key": other_key})
     assert encryption(local_aws, stream) == ("ACTIVE", "KMS", other_key)
     needed = local_aws.updating + SETTLING
-    assert needed <= deployment.took() <= needed + SLACK
+    assert deployment.took() >= needed
+    # Starting a function's process is the emulator's time, and no small one on a busy machine.
+    assert deployment.logged("answering")[-1]["elapsed"] <= (needed + SLACK).total_seconds()
 
     deployment.deploy(Encryption={**wanted, "key": other_key, "stream": other_stream})
     assert encryption(local_aws, other_stream) == ("ACTIVE", "KMS", other_key)

@@ -165,6 +165,7 @@ def test_start_without_an_answer_is_not_repeated_blindly(world: World) -> None:
     answer = world.succeeds(event())
     assert world.logged("settling"), "the change may have been this one"
     assert answer["PhysicalResourceId"] == MARKED
+    assert answer["Data"]["Changed"] == "true"
 
 
 def test_description_that_lags_behind_is_given_a_grace(world: World) -> None:
