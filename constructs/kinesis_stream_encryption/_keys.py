@@ -1,0 +1,187 @@
+"""The key of a stream: which form the handler is given, and what can be checked at synth."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from aws_cdk import Stack, Token
+from aws_cdk import aws_kms as kms
+from constructs import IConstruct
+
+from kinesis_stream_encryption._template_text import describe
+
+__all__ = ["KINESIS_MANAGED_ALIAS", "StreamKey", "stream_key"]
+
+KINESIS_MANAGED_ALIAS = "alias/aws/kinesis"
+
+_KEY_ARN = re.compile(r"arn:[^:]+:kms:(?P<region>[^:]+):(?P<account>\d{12}):key/[\w-]+")
+_ALIAS_ARN = re.compile(r"arn:[^:]+:kms:[^:]*:[^:]*:(?P<name>alias/.+)")
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html
+_ALIAS_NAME = re.compile(r"alias/[a-zA-Z0-9/_-]{1,250}")
+_SYMMETRIC = "SYMMETRIC_DEFAULT"
+_ENCRYPT_DECRYPT = "ENCRYPT_DECRYPT"
+
+
+@dataclass(frozen=True)
+class StreamKey:
+    """A key as the custom resource and the policies name it.
+
+    Exactly one of ``arn`` and ``alias`` is set.
+
+    Attributes
+    ----------
+    arn
+        ARN of the key, when it is known.
+    alias
+        ``alias/…``, when the key behind it is known only to KMS.
+    construct
+        The key in the app, when there is one; the key that Kinesis owns has none.
+    policy_is_editable
+        Whether CDK can write to the key's policy.
+    """
+
+    arn: str | None
+    alias: str | None
+    construct: kms.IKey | None
+    policy_is_editable: bool
+
+    @property
+    def key_id(self) -> str:
+        """``KeyId`` as StartStreamEncryption is given it."""
+        return self.arn or self.alias or ""
+
+    @property
+    def owned_by_kinesis(self) -> bool:
+        """Whether this is ``alias/aws/kinesis``, which every principal of the account may use."""
+        return self.alias == KINESIS_MANAGED_ALIAS
+
+
+def stream_key(scope: IConstruct, key: kms.IKey | None) -> StreamKey:
+    """Find out how to name a key, and refuse one that Kinesis cannot use.
+
+    Parameters
+    ----------
+    scope
+        Construct that uses the key.
+    key
+        Key or alias; ``None`` stands for ``alias/aws/kinesis``.
+
+    Raises
+    ------
+    ValueError
+        If the key is asymmetric, disabled, in another region, named by a malformed alias, or
+        belongs to another AWS service.
+
+    Notes
+    -----
+    What a key must be: `StartStreamEncryption
+    <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_StartStreamEncryption.html>`_
+    and "How Do I Use Server-Side Encryption?" in the Kinesis Data Streams Developer Guide.
+    """
+    if key is None:
+        return StreamKey(
+            arn=None, alias=KINESIS_MANAGED_ALIAS, construct=None, policy_is_editable=False
+        )
+    alias_name = _alias_name(key)
+    if alias_name is None:
+        return _key(scope, key)
+    target = _alias_target(key)
+    if target is not None:
+        # An alias can be pointed elsewhere without any change in the template that would make
+        # CloudFormation send an update: the key it points to cannot.
+        return stream_key(scope, target)
+    _check_alias(alias_name)
+    return StreamKey(arn=None, alias=alias_name, construct=key, policy_is_editable=False)
+
+
+def _alias_name(key: kms.IKey) -> str | None:
+    # Imported constructs reach Python as nameless proxies: what they offer tells what they are.
+    name = getattr(key, "alias_name", None)
+    return name if isinstance(name, str) else None
+
+
+def _alias_target(key: kms.IKey) -> kms.IKey | None:
+    try:
+        target: kms.IKey | None = getattr(key, "alias_target_key", None)
+    except RuntimeError:
+        # Alias.from_alias_name knows no target, and says so by raising.
+        return None
+    return target
+
+
+def _check_alias(name: str) -> None:
+    if Token.is_unresolved(name):
+        return
+    if _ALIAS_NAME.fullmatch(name) is None:
+        remedy = (
+            f"did you mean {f'alias/{name}'!r}?"
+            if _ALIAS_NAME.fullmatch(f"alias/{name}")
+            else "an alias is 'alias/' and 1 to 250 letters, digits, '/', '_' or '-'"
+        )
+        raise ValueError(f"malformed alias name {name!r}: {remedy}")
+    if name.startswith("alias/aws/") and name != KINESIS_MANAGED_ALIAS:
+        raise ValueError(
+            f"{name!r} is the key of another AWS service, which Kinesis may not use: pass a key "
+            f"of your own, or leave encryption_key out for {KINESIS_MANAGED_ALIAS!r}"
+        )
+
+
+def _key(scope: IConstruct, key: kms.IKey) -> StreamKey:
+    _check_region(scope, key)
+    if not Token.is_unresolved(key.key_arn):
+        _check_arn(key.key_arn)
+    owned = isinstance(key, kms.Key)
+    if owned:
+        _check_owned(key)
+    return StreamKey(arn=key.key_arn, alias=None, construct=key, policy_is_editable=owned)
+
+
+def _check_arn(arn: str) -> None:
+    if alias := _ALIAS_ARN.fullmatch(arn):
+        raise ValueError(
+            f"{arn!r} is the ARN of an alias, not of a key: use "
+            f"kms.Alias.from_alias_name(scope, id, {alias['name']!r})"
+        )
+    if _KEY_ARN.fullmatch(arn) is None:
+        raise ValueError(
+            f"{arn!r} is not the ARN of a KMS key: it should read "
+            "'arn:<partition>:kms:<region>:<account>:key/<key id>'"
+        )
+
+
+def _check_region(scope: IConstruct, key: kms.IKey) -> None:
+    stack = Stack.of(scope)
+    key_region = key.env.region
+    if Token.is_unresolved(key_region) or Token.is_unresolved(stack.region):
+        return
+    if key_region != stack.region:
+        raise ValueError(
+            f"the key {describe(key.key_arn)} is in region {key_region!r}, the stream in "
+            f"{stack.region!r}: Kinesis uses keys of the stream's own region only; pass a key "
+            "of that region, for example a replica of a multi-Region key"
+        )
+
+
+def _check_owned(key: kms.IKey) -> None:
+    resource = key.node.default_child
+    if not isinstance(resource, kms.CfnKey):
+        return
+    spec = resource.key_spec or _SYMMETRIC
+    usage = resource.key_usage or _ENCRYPT_DECRYPT
+    path = key.node.path
+    if not Token.is_unresolved(spec) and spec != _SYMMETRIC:
+        raise ValueError(
+            f"the key {path!r} has key spec {spec!r}: Kinesis encrypts with symmetric keys only; "
+            f"leave key_spec at its default, {_SYMMETRIC!r}"
+        )
+    if not Token.is_unresolved(usage) and usage != _ENCRYPT_DECRYPT:
+        raise ValueError(
+            f"the key {path!r} has key usage {usage!r}: Kinesis needs {_ENCRYPT_DECRYPT!r}; "
+            "leave key_usage at its default"
+        )
+    if resource.enabled is False:
+        raise ValueError(
+            f"the key {path!r} is declared with enabled=False: producers and consumers of the "
+            "stream would fail; enable it first"
+        )

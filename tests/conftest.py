@@ -1,0 +1,16 @@
+"""What all tests have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+_TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the name of the folder that it is in."""
+    for item in items:
+        if item.path.is_relative_to(_TESTS):
+            item.add_marker(item.path.relative_to(_TESTS).parts[0])

@@ -1,0 +1,72 @@
+"""The public API: what it consists of, and that all of it is documented."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import kinesis_stream_encryption
+from kinesis_stream_encryption.provider import ProviderOptions
+
+PUBLIC = [getattr(kinesis_stream_encryption, name) for name in kinesis_stream_encryption.__all__]
+
+
+def members() -> Iterator[tuple[str, Any]]:
+    for cls in PUBLIC:
+        yield cls.__name__, cls
+        for name, member in vars(cls).items():
+            if not name.startswith("_") and (callable(member) or isinstance(member, property)):
+                yield f"{cls.__name__}.{name}", member
+
+
+def parameters(member: Any) -> list[str]:
+    """Names that a caller can pass."""
+    if isinstance(member, property):
+        return []
+    names = [
+        name
+        for name, each in inspect.signature(member).parameters.items()
+        if name not in ("self", "args") and each.kind is not each.VAR_KEYWORD
+    ]
+    if "options" in inspect.signature(member).parameters and inspect.isclass(member):
+        names += ProviderOptions.__annotations__
+    return names
+
+
+def sections(docstring: str) -> dict[str, str]:
+    """A numpydoc docstring by its headings; the summary is under the empty one."""
+    parts = re.split(r"^(\w[\w ]*)\n-+\n", docstring, flags=re.MULTILINE)
+    return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
+
+
+@pytest.mark.parametrize(
+    ("name", "member"), [pytest.param(*each, id=each[0]) for each in members()]
+)
+def test_is_documented(name: str, member: Any) -> None:
+    docstring = inspect.getdoc(member)
+    assert docstring, f"{name} has no docstring"
+    found = sections(docstring)
+    assert found[""].strip().splitlines()[0].endswith(".")
+    for parameter in parameters(member):
+        assert re.search(rf"(^|, ){parameter}(,|$)", found["Parameters"], re.MULTILINE), parameter
+
+
+@pytest.mark.parametrize("cls", PUBLIC)
+def test_every_optional_property_says_its_default(cls: type) -> None:
+    entries = re.split(r"\n(?=\w)", sections(inspect.getdoc(cls) or "")["Parameters"])
+    for entry in entries:
+        name = entry.splitlines()[0]
+        if name not in ("scope", "id", "stream"):
+            assert "Default:" in entry, f"{cls.__name__}: {name}"
+
+
+def test_names_are_those_that_users_know() -> None:
+    assert kinesis_stream_encryption.__all__ == [
+        "EnforceStreamEncryption",
+        "KinesisStreamEncryption",
+        "KinesisStreamEncryptionProvider",
+    ]

@@ -1,0 +1,178 @@
+"""The deployable app and the examples, run as the CDK CLI runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App
+from aws_cdk.assertions import Template
+
+from app import StreamEncryptionStack
+from tests.synth.cloud import KEY_ARN, TYPE, filled_in, stream_arn
+
+CHECKOUT = Path(__file__).parents[2]
+EXAMPLES = sorted(path.stem for path in (CHECKOUT / "examples").glob("*.py"))
+
+
+def run(
+    folder: Path, *, app: str = "app.py", **context: str
+) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    """Synthesize an app; its one template, if there is one."""
+    done = subprocess.run(
+        [sys.executable, app],
+        cwd=CHECKOUT,
+        env=os.environ
+        | {
+            "CDK_OUTDIR": str(folder),
+            "CDK_CONTEXT_JSON": json.dumps(context),
+            "PYTHONPATH": str(CHECKOUT / "constructs"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    templates = [json.loads(path.read_text()) for path in folder.glob("*.template.json")]
+    return done, templates[0] if templates else {}
+
+
+def properties(template: dict[str, Any]) -> list[dict[str, Any]]:
+    found = template["Resources"].values()
+    return [each["Properties"] for each in found if each["Type"] == TYPE]
+
+
+def test_the_cli_gets_a_template(tmp_path: Path) -> None:
+    done, template = run(tmp_path, stream="orders", stackName="mine")
+    assert done.returncode == 0, done.stderr
+    assert len(properties(template)) == 1
+    assert (tmp_path / "mine.template.json").exists()
+
+
+def test_a_mistake_is_told_in_one_line(tmp_path: Path) -> None:
+    done, template = run(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: no stream is given: name an existing one, cdk deploy -c stream=<name or ARN>\n"
+    )
+    assert template == {}
+
+
+class TestContext:
+    """What the app makes of its context."""
+
+    @staticmethod
+    def synthesize(**context: str) -> dict[str, Any]:
+        stack = StreamEncryptionStack(App(context=context), "Stack")
+        found: dict[str, Any] = dict(Template.from_stack(stack).to_json())
+        return found
+
+    def test_stream_by_name(self) -> None:
+        (found,) = properties(self.synthesize(stream="orders"))
+        assert found["KeyId"] == "alias/aws/kinesis"
+        assert found["OnDelete"] == "Retain"
+        assert found["ServiceTimeout"] == "660"
+        assert filled_in(found["StreamArn"]) == stream_arn("orders")
+
+    def test_stream_by_arn(self) -> None:
+        (found,) = properties(self.synthesize(stream=stream_arn("orders")))
+        assert found["StreamArn"] == stream_arn("orders")
+
+    @pytest.mark.parametrize(
+        ("key", "key_id"),
+        [
+            (KEY_ARN, KEY_ARN),
+            (KEY_ARN.rsplit("/", 1)[1], KEY_ARN),
+            ("alias/orders", "alias/orders"),
+            ("arn:aws:kms:eu-central-1:111122223333:alias/orders", "alias/orders"),
+        ],
+    )
+    def test_key(self, key: str, key_id: str) -> None:
+        (found,) = properties(self.synthesize(stream="orders", key=key))
+        assert filled_in(found["KeyId"]) == key_id
+
+    def test_options(self) -> None:
+        (found,) = properties(self.synthesize(stream="orders", onDelete="Restore", timeout="30"))
+        assert found["OnDelete"] == "Restore"
+        assert found["ServiceTimeout"] == "1860"
+
+    def test_outputs(self) -> None:
+        template = self.synthesize(stream="orders")
+        (resource,) = (id_ for id_, each in template["Resources"].items() if each["Type"] == TYPE)
+        assert template["Outputs"] == {
+            name: {"Value": {"Fn::GetAtt": [resource, name]}}
+            for name in ("StreamArn", "KeyArn", "EncryptionType", "Changed")
+        }
+
+    @pytest.mark.parametrize(
+        ("context", "message"),
+        [
+            ({}, "no stream is given: name an existing one, cdk deploy -c stream=<name or ARN>"),
+            (
+                {"stream": "orders", "onDelete": "Keep"},
+                "onDelete is 'Keep': it must be Retain or Restore",
+            ),
+            (
+                {"stream": "orders", "timeout": "soon"},
+                "timeout is 'soon': give a whole number of minutes",
+            ),
+            (
+                {"stream": "orders", "timeout": "61"},
+                "timeout 1 hour 1 minute is out of bounds: it must be between 1 minute and 59 "
+                "minutes, since CloudFormation waits one hour at most",
+            ),
+            (
+                {"stream": "or ders"},
+                "malformed stream name 'or ders': a name has 1 to 128 letters, digits, '_', '.' "
+                "or '-'",
+            ),
+        ],
+    )
+    def test_mistakes_are_refused(self, context: dict[str, str], message: str) -> None:
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            self.synthesize(**context)
+
+
+@pytest.mark.parametrize(
+    ("example", "streams", "keys"),
+    [
+        ("existing_stream", ["orders"], 1),
+        ("fleet", ["orders", "payments", "shipments"], 1),
+        ("key_switch", ["orders"], 2),
+        ("producer_consumer", ["orders"], 1),
+    ],
+)
+def test_example(tmp_path: Path, example: str, streams: list[str], keys: int) -> None:
+    done, template = run(tmp_path, app=f"examples/{example}.py")
+    assert done.returncode == 0, done.stderr
+    found = properties(template)
+    assert sorted(each["StreamArn"]["Fn::Join"][1][-1] for each in found) == [
+        f":stream/{stream}" for stream in streams
+    ]
+    types = [each["Type"] for each in template["Resources"].values()]
+    assert types.count("AWS::KMS::Key") == keys
+    assert "Warning" not in done.stderr
+
+
+def test_every_example_is_tested() -> None:
+    assert EXAMPLES == ["existing_stream", "fleet", "key_switch", "producer_consumer"]
+
+
+def test_key_switch_changes_the_key_and_nothing_else(tmp_path: Path) -> None:
+    before, after = (
+        run(tmp_path / key, app="examples/key_switch.py", key=key)[1] for key in ("first", "second")
+    )
+    changed = [
+        resource["Type"]
+        for id_, resource in after["Resources"].items()
+        if resource != before["Resources"].get(id_)
+    ]
+    assert set(changed) == {TYPE, "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"}
+    assert before["Resources"].keys() == after["Resources"].keys()
+    (old,), (new,) = properties(before), properties(after)
+    assert {name for name in new if new[name] != old[name]} == {"KeyId"}

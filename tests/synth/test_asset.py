@@ -1,0 +1,174 @@
+"""The Lambda asset: what is in it, and that it is the same everywhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import crhelper
+import pytest
+from aws_cdk import App, Stack
+
+from kinesis_stream_encryption import KinesisStreamEncryptionProvider
+from tests.synth.cloud import properties
+
+CHECKOUT = Path(__file__).parents[2]
+CRHELPER = Path(crhelper.__file__).parent
+
+SYNTH = """
+import sys
+from aws_cdk import App, Stack
+from kinesis_stream_encryption import KinesisStreamEncryptionProvider
+app = App(outdir=sys.argv[1])
+KinesisStreamEncryptionProvider(Stack(app, "Stack"), "Provider")
+app.synth()
+"""
+
+
+@pytest.fixture(scope="module")
+def asset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthesize(tmp_path_factory.mktemp("asset"))
+
+
+def synthesize(folder: Path) -> Path:
+    """The one asset of an app synthesized into a folder."""
+    app = App(outdir=str(folder))
+    KinesisStreamEncryptionProvider(Stack(app, "Stack"), "Provider")
+    app.synth()
+    return _asset(folder)
+
+
+def synthesize_elsewhere(checkout: Path, folder: Path, *, umask: int = 0o022) -> Path:
+    """The same from a checkout of one's own, in a process of its own."""
+    subprocess.run(
+        [sys.executable, "-c", SYNTH, str(folder)],
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(checkout / "constructs")},
+        umask=umask,
+        capture_output=True,
+    )
+    return _asset(folder)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the library's and the handler's sources."""
+    for part in ("constructs/kinesis_stream_encryption", "lambda/stream_encryption"):
+        shutil.copytree(
+            CHECKOUT / part,
+            tmp_path / "checkout" / part,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+    return tmp_path / "checkout"
+
+
+def test_holds_the_sources_of_handler_and_crhelper_and_nothing_else(asset: Path) -> None:
+    expected = {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for root, package in (
+            (CHECKOUT / "lambda", "stream_encryption"),
+            (CRHELPER.parent, "crhelper"),
+        )
+        for path in (root / package).rglob("*.py")
+    }
+    present = {
+        path.relative_to(asset).as_posix(): path.read_bytes()
+        for path in asset.rglob("*")
+        if path.is_file()
+    }
+    assert present == expected
+    assert "stream_encryption/handler.py" in present
+
+
+def test_can_be_imported_without_anything_else_of_ours(asset: Path) -> None:
+    """Lambda brings boto3; everything else has to be in the asset."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]);"
+        "import crhelper, stream_encryption.handler as handler;"
+        "assert callable(handler.on_event);"
+        "print(crhelper.__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(asset)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-central-1"},
+    )
+    assert done.stdout.startswith(str(asset))
+
+
+def test_is_the_same_from_another_checkout(asset: Path, checkout: Path, tmp_path: Path) -> None:
+    assert synthesize_elsewhere(checkout, tmp_path / "out").name == asset.name
+
+
+def test_does_not_depend_on_how_files_are_stored(
+    asset: Path, checkout: Path, tmp_path: Path
+) -> None:
+    package = checkout / "lambda" / "stream_encryption"
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "handler.cpython-314.pyc").write_bytes(b"compiled")
+    (package / "notes.txt").write_text("left over")
+    for path in package.rglob("*.py"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+        path.chmod(0o600)
+        os.utime(path, (0, 0))
+    elsewhere = synthesize_elsewhere(checkout, tmp_path / "out", umask=0o077)
+    assert elsewhere.name == asset.name
+    handler = "stream_encryption/handler.py"
+    assert (elsewhere / handler).read_bytes() == (asset / handler).read_bytes()
+
+
+def test_changes_with_the_handler(asset: Path, checkout: Path, tmp_path: Path) -> None:
+    with (checkout / "lambda/stream_encryption/handler.py").open("a") as handler:
+        handler.write("# changed\n")
+    assert synthesize_elsewhere(checkout, tmp_path / "out").name != asset.name
+
+
+def test_changes_when_a_file_is_renamed(asset: Path, checkout: Path, tmp_path: Path) -> None:
+    package = checkout / "lambda/stream_encryption"
+    (package / "handler.py").rename(package / "renamed.py")
+    assert synthesize_elsewhere(checkout, tmp_path / "out").name != asset.name
+
+
+def test_lambda_can_read_it_whatever_the_umask(checkout: Path, tmp_path: Path) -> None:
+    elsewhere = synthesize_elsewhere(checkout, tmp_path / "out", umask=0o077)
+    for path in elsewhere.rglob("*"):
+        needed = 0o755 if path.is_dir() else 0o644
+        assert stat.S_IMODE(path.stat().st_mode) == needed
+
+
+def test_leaves_no_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    synthesize(tmp_path / "out")
+    assert list(temporary.iterdir()) == []
+
+
+def test_is_the_same_where_cdk_skips_bundling() -> None:
+    """As ``cdk ls`` and ``cdk destroy`` have it."""
+
+    def key(app: App) -> str:
+        stack = Stack(app, "Stack")
+        KinesisStreamEncryptionProvider(stack, "Provider")
+        return str(properties(stack, "AWS::Lambda::Function")["Code"]["S3Key"])
+
+    assert key(App(context={"aws:cdk:bundling-stacks": []})) == key(App())
+
+
+def test_says_what_to_do_when_the_handler_is_missing(checkout: Path, tmp_path: Path) -> None:
+    shutil.rmtree(checkout / "lambda")
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        synthesize_elsewhere(checkout, tmp_path / "out")
+    assert b"the Lambda handler 'stream_encryption' is missing" in failure.value.stderr
+
+
+def _asset(folder: Path) -> Path:
+    (asset,) = folder.glob("asset.*")
+    return asset

@@ -1,0 +1,241 @@
+"""Wrong calls, and what they say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aws_cdk import App, CfnParameter, Duration, Environment, RemovalPolicy, Stack
+from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_kms as kms
+from aws_cdk.aws_ec2 import SubnetSelection
+from constructs import Construct
+
+from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
+from tests.synth.cloud import KEY_ARN, stream_arn, stream_in
+
+
+def encrypt(stack: Stack, id_: str = "Encryption", **options: Any) -> None:
+    if "stream" not in options:
+        options["stream"] = stream_in(stack)
+    KinesisStreamEncryption(stack, id_, **options)
+
+
+def encrypt_arn(stack: Stack, arn: str) -> None:
+    encrypt(stack, stream=kinesis.Stream.from_stream_arn(stack, "Stream", arn))
+
+
+def with_key_arn(stack: Stack, arn: str) -> None:
+    encrypt(stack, encryption_key=kms.Key.from_key_arn(stack, "Key", arn))
+
+
+def with_alias(stack: Stack, name: str) -> None:
+    encrypt(stack, encryption_key=kms.Alias.from_alias_name(stack, "Alias", name))
+
+
+def with_key(stack: Stack, **options: Any) -> None:
+    encrypt(stack, encryption_key=kms.Key(stack, "Key", **options))
+
+
+def with_provider(stack: Stack, **options: Any) -> None:
+    KinesisStreamEncryptionProvider(stack, "Provider", **options)
+
+
+def twice(stack: Stack) -> None:
+    encrypt(stack, "First")
+    again = kinesis.Stream.from_stream_arn(stack, "Again", stream_arn("orders"))
+    encrypt(stack, "Second", stream=again)
+
+
+def twice_by_name_and_arn(stack: Stack) -> None:
+    encrypt(stack, "First")
+    arn = stack.format_arn(service="kinesis", resource="stream", resource_name="orders")
+    encrypt(stack, "Second", stream=kinesis.Stream.from_stream_arn(stack, "Again", arn))
+
+
+def with_timeout_parameter(stack: Stack) -> None:
+    minutes = CfnParameter(stack, "Minutes", type="Number").value_as_number
+    encrypt(stack, timeout=Duration.minutes(minutes))
+
+
+def with_the_providers_id_taken(stack: Stack) -> None:
+    Construct(stack, "KinesisStreamEncryptionProvider")
+    encrypt(stack)
+
+
+MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
+    (
+        "timeout too short",
+        lambda stack: encrypt(stack, timeout=Duration.seconds(30)),
+        "timeout 30 seconds is out of bounds: it must be between 1 minute and 59 minutes, since "
+        "CloudFormation waits one hour at most",
+    ),
+    (
+        "timeout too long",
+        lambda stack: encrypt(stack, timeout=Duration.hours(2)),
+        "timeout 2 hours is out of bounds: it must be between 1 minute and 59 minutes, since "
+        "CloudFormation waits one hour at most",
+    ),
+    (
+        "timeout unknown",
+        with_timeout_parameter,
+        "timeout is known only at deployment: it decides on the rights of the function; pass a "
+        "fixed Duration",
+    ),
+    (
+        "removal policy",
+        lambda stack: encrypt(stack, removal_policy=RemovalPolicy.SNAPSHOT),
+        "removal policy SNAPSHOT is not supported: use RemovalPolicy.RETAIN to leave the stream "
+        "encrypted, or RemovalPolicy.DESTROY to undo what the resource did",
+    ),
+    (
+        "not a stream",
+        lambda stack: encrypt_arn(stack, "arn:aws:s3:eu-central-1:111122223333:stream/orders"),
+        "'arn:aws:s3:eu-central-1:111122223333:stream/orders' is not the ARN of a Kinesis data "
+        "stream: it should read 'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
+    ),
+    (
+        "a consumer",
+        lambda stack: encrypt_arn(stack, stream_arn("orders/consumer/c:1")),
+        "'arn:aws:kinesis:eu-central-1:111122223333:stream/orders/consumer/c:1' is not the ARN of "
+        "a Kinesis data stream: it should read "
+        "'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
+    ),
+    (
+        "stream name, with tokens in the ARN",
+        lambda stack: encrypt_arn(
+            stack,
+            stack.format_arn(service="kinesis", resource="stream", resource_name="or:ders"),
+        ),
+        "malformed stream name 'or:ders': a name has 1 to 128 letters, digits, '_', '.' or '-'",
+    ),
+    (
+        "stream of another region",
+        lambda stack: encrypt(stack, stream=stream_in(stack, region="us-east-1")),
+        "the stream 'orders' is in region 'us-east-1', the stack 'Stack' in 'eu-central-1': "
+        "encrypt it from a stack with env=Environment(region='us-east-1')",
+    ),
+    (
+        "stream of another account",
+        lambda stack: encrypt(stack, stream=stream_in(stack, account="444455556666")),
+        "the stream 'orders' is in account '444455556666', the stack 'Stack' in '111122223333': "
+        "encrypt it from a stack with env=Environment(account='444455556666')",
+    ),
+    (
+        "one stream twice",
+        twice,
+        "the stream 'orders' is already encrypted by 'Stack/First': two resources would switch "
+        "its key back and forth; keep one of them",
+    ),
+    (
+        "one stream twice, by ARN and by name",
+        twice_by_name_and_arn,
+        "the stream 'orders' is already encrypted by 'Stack/First': two resources would switch "
+        "its key back and forth; keep one of them",
+    ),
+    (
+        "key of another region",
+        lambda stack: with_key_arn(stack, KEY_ARN.replace("eu-central-1", "us-east-1")),
+        "the key 'arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab' is "
+        "in region 'us-east-1', the stream in 'eu-central-1': Kinesis uses keys of the stream's "
+        "own region only; pass a key of that region, for example a replica of a multi-Region key",
+    ),
+    (
+        "ARN of an alias as a key's",
+        lambda stack: with_key_arn(stack, "arn:aws:kms:eu-central-1:111122223333:alias/orders"),
+        "'arn:aws:kms:eu-central-1:111122223333:alias/orders' is the ARN of an alias, not of a "
+        "key: use kms.Alias.from_alias_name(scope, id, 'alias/orders')",
+    ),
+    (
+        "not a key",
+        lambda stack: with_key_arn(stack, "arn:aws:kms:eu-central-1:111122223333:key/a key"),
+        "'arn:aws:kms:eu-central-1:111122223333:key/a key' is not the ARN of a KMS key: it should "
+        "read 'arn:<partition>:kms:<region>:<account>:key/<key id>'",
+    ),
+    (
+        "asymmetric key",
+        lambda stack: with_key(stack, key_spec=kms.KeySpec.RSA_2048),
+        "the key 'Stack/Key' has key spec 'RSA_2048': Kinesis encrypts with symmetric keys only; "
+        "leave key_spec at its default, 'SYMMETRIC_DEFAULT'",
+    ),
+    (
+        "key for signatures",
+        lambda stack: with_key(
+            stack, key_spec=kms.KeySpec.HMAC_256, key_usage=kms.KeyUsage.GENERATE_VERIFY_MAC
+        ),
+        "the key 'Stack/Key' has key spec 'HMAC_256': Kinesis encrypts with symmetric keys only; "
+        "leave key_spec at its default, 'SYMMETRIC_DEFAULT'",
+    ),
+    (
+        "disabled key",
+        lambda stack: with_key(stack, enabled=False),
+        "the key 'Stack/Key' is declared with enabled=False: producers and consumers of the "
+        "stream would fail; enable it first",
+    ),
+    (
+        "alias without alias/",
+        lambda stack: with_alias(stack, "aws/kinesis"),
+        "malformed alias name 'aws/kinesis': did you mean 'alias/aws/kinesis'?",
+    ),
+    (
+        "malformed alias",
+        lambda stack: with_alias(stack, "alias/or ders"),
+        "malformed alias name 'alias/or ders': an alias is 'alias/' and 1 to 250 letters, digits, "
+        "'/', '_' or '-'",
+    ),
+    (
+        "key of another service",
+        lambda stack: with_alias(stack, "alias/aws/s3"),
+        "'alias/aws/s3' is the key of another AWS service, which Kinesis may not use: pass a key "
+        "of your own, or leave encryption_key out for 'alias/aws/kinesis'",
+    ),
+    (
+        "memory",
+        lambda stack: with_provider(stack, memory_size=64),
+        "memory_size 64 is out of bounds: Lambda takes 128 to 10240 MB",
+    ),
+    (
+        "removal policy of the log",
+        lambda stack: with_provider(stack, log_removal_policy=RemovalPolicy.SNAPSHOT),
+        "log_removal_policy SNAPSHOT is not supported: use RemovalPolicy.DESTROY or "
+        "RemovalPolicy.RETAIN",
+    ),
+    (
+        "subnets without a VPC",
+        lambda stack: with_provider(stack, vpc_subnets=SubnetSelection(one_per_az=True)),
+        "vpc_subnets and security_groups need a vpc: pass vpc as well",
+    ),
+    (
+        "the provider's id is taken",
+        with_the_providers_id_taken,
+        "the id 'KinesisStreamEncryptionProvider' in 'Stack' is taken by another construct: "
+        "rename it, or pass a provider of your own",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("misuse", "message"), [pytest.param(*rest, id=what) for what, *rest in MISUSES]
+)
+def test_misuse_is_refused(stack: Stack, misuse: Callable[[Stack], None], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        misuse(stack)
+
+
+def test_values_known_only_at_deployment_are_not_judged(anywhere: Stack) -> None:
+    stream = CfnParameter(anywhere, "StreamArn").value_as_string
+    key = CfnParameter(anywhere, "KeyArn").value_as_string
+    encrypt(
+        anywhere,
+        stream=kinesis.Stream.from_stream_arn(anywhere, "Stream", stream),
+        encryption_key=kms.Key.from_key_arn(anywhere, "Key", key),
+    )
+
+
+def test_streams_of_one_name_in_two_regions_are_two() -> None:
+    app = App()
+    for region in ("eu-central-1", "us-east-1"):
+        there = Stack(app, region, env=Environment(account="111122223333", region=region))
+        encrypt(there, stream=stream_in(there, region=region))

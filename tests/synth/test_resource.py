@@ -1,0 +1,230 @@
+"""The custom resource, property by property."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aws_cdk import App, CfnOutput, CfnParameter, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Template
+
+from kinesis_stream_encryption import KinesisStreamEncryption
+from tests.synth.cloud import (
+    HERE,
+    KEY_ARN,
+    TYPE,
+    only,
+    properties,
+    resources,
+    stream_arn,
+    stream_in,
+)
+
+
+def test_service_token_is_the_function(stack: Stack) -> None:
+    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+    (function,) = resources(stack, "AWS::Lambda::Function")
+    assert properties(stack)["ServiceToken"] == {"Fn::GetAtt": [function, "Arn"]}
+
+
+def test_stream_is_named_by_arn_and_nothing_else(stack: Stack) -> None:
+    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+    assert properties(stack)["StreamArn"] == stream_arn("orders")
+    assert "StreamName" not in properties(stack)
+
+
+def test_properties_are_those_that_the_handler_knows(stack: Stack) -> None:
+    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+    assert set(properties(stack)) == {
+        "ServiceToken",
+        "ServiceTimeout",
+        "StreamArn",
+        "KeyId",
+        "EncryptionType",
+        "OnDelete",
+    }
+    assert properties(stack)["EncryptionType"] == "KMS"
+
+
+@pytest.mark.parametrize(
+    ("timeout", "service_timeout"),
+    [(None, "660"), (Duration.minutes(1), "120"), (Duration.minutes(59), "3600")],
+)
+def test_cloudformation_waits_a_minute_longer_than_the_handler(
+    stack: Stack, timeout: Duration | None, service_timeout: str
+) -> None:
+    options: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
+    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), **options)
+    assert properties(stack)["ServiceTimeout"] == service_timeout
+
+
+@pytest.mark.parametrize(
+    ("removal_policy", "on_delete"),
+    [(None, "Retain"), (RemovalPolicy.RETAIN, "Retain"), (RemovalPolicy.DESTROY, "Restore")],
+)
+def test_removal_policy_decides_on_delete(
+    stack: Stack, removal_policy: RemovalPolicy | None, on_delete: str
+) -> None:
+    options: dict[str, Any] = {} if removal_policy is None else {"removal_policy": removal_policy}
+    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), **options)
+    assert properties(stack)["OnDelete"] == on_delete
+
+
+def test_delete_reaches_the_handler_whatever_the_removal_policy(stack: Stack) -> None:
+    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+    assert only(stack, TYPE)["DeletionPolicy"] == "Delete"
+
+
+class TestKeyId:
+    """The form in which the handler is given the key."""
+
+    @staticmethod
+    def key_id(stack: Stack, key: kms.IKey | None) -> Any:
+        KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
+        return properties(stack)["KeyId"]
+
+    def test_default(self, stack: Stack) -> None:
+        assert self.key_id(stack, None) == "alias/aws/kinesis"
+
+    def test_key_of_the_app(self, stack: Stack) -> None:
+        key_id = self.key_id(stack, kms.Key(stack, "Key"))
+        (key,) = resources(stack, "AWS::KMS::Key")
+        assert key_id == {"Fn::GetAtt": [key, "Arn"]}
+
+    def test_imported_key(self, stack: Stack) -> None:
+        assert self.key_id(stack, kms.Key.from_key_arn(stack, "Key", KEY_ARN)) == KEY_ARN
+
+    def test_key_of_another_account(self, stack: Stack) -> None:
+        arn = KEY_ARN.replace("111122223333", "444455556666")
+        assert self.key_id(stack, kms.Key.from_key_arn(stack, "Key", arn)) == arn
+
+    def test_looked_up_key(self, stack: Stack) -> None:
+        key = kms.Key.from_lookup(stack, "Key", alias_name="alias/orders")
+        assert self.key_id(stack, key) == stack.resolve(key.key_arn)
+
+    def test_alias_by_name(self, stack: Stack) -> None:
+        alias = kms.Alias.from_alias_name(stack, "Alias", "alias/orders")
+        assert self.key_id(stack, alias) == "alias/orders"
+
+    def test_alias_whose_key_is_known_stands_for_the_key(self, stack: Stack) -> None:
+        """Pointing the alias elsewhere then changes the template, so that the stream follows."""
+        alias = kms.Alias(
+            stack, "Alias", alias_name="alias/orders", target_key=kms.Key(stack, "Key")
+        )
+        key_id = self.key_id(stack, alias)
+        (key,) = resources(stack, "AWS::KMS::Key")
+        assert key_id == {"Fn::GetAtt": [key, "Arn"]}
+
+    def test_token(self, stack: Stack) -> None:
+        parameter = CfnParameter(stack, "KeyArn")
+        key = kms.Key.from_key_arn(stack, "Key", parameter.value_as_string)
+        assert self.key_id(stack, key) == {"Ref": "KeyArn"}
+
+
+class TestStream:
+    """The forms in which a stream can be passed."""
+
+    @staticmethod
+    def arn(stack: Stack, stream: kinesis.IStream) -> Any:
+        KinesisStreamEncryption(stack, "Encryption", stream=stream)
+        return properties(stack)["StreamArn"]
+
+    def test_by_attributes(self, stack: Stack) -> None:
+        stream = kinesis.Stream.from_stream_attributes(
+            stack, "Stream", stream_arn=stream_arn("orders")
+        )
+        assert self.arn(stack, stream) == stream_arn("orders")
+
+    def test_token(self, stack: Stack) -> None:
+        parameter = CfnParameter(stack, "StreamArn")
+        stream = kinesis.Stream.from_stream_arn(stack, "Stream", parameter.value_as_string)
+        assert self.arn(stack, stream) == {"Ref": "StreamArn"}
+
+    def test_by_name_in_a_stack_for_any_account(self, anywhere: Stack) -> None:
+        arn = anywhere.format_arn(service="kinesis", resource="stream", resource_name="orders")
+        stream = kinesis.Stream.from_stream_arn(anywhere, "Stream", arn)
+        assert self.arn(anywhere, stream) == anywhere.resolve(arn)
+
+    def test_of_a_known_account_in_a_stack_for_any(self, anywhere: Stack) -> None:
+        assert self.arn(anywhere, stream_in(anywhere)) == stream_arn("orders")
+
+
+def test_attributes_are_those_that_the_handler_answers(stack: Stack) -> None:
+    encryption = KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+    (resource,) = resources(stack, TYPE)
+    attributes = {
+        "StreamArn": encryption.stream_arn,
+        "StreamName": encryption.stream_name,
+        "StreamStatus": encryption.stream_status,
+        "EncryptionType": encryption.encryption_type,
+        "KeyId": encryption.key_id,
+        "KeyArn": encryption.key_arn,
+        "Changed": encryption.changed,
+    }
+    for name, value in attributes.items():
+        assert stack.resolve(value) == {"Fn::GetAtt": [resource, name]}
+
+
+def test_offers_what_it_was_given(stack: Stack) -> None:
+    stream, key = stream_in(stack), kms.Key(stack, "Key")
+    encryption = KinesisStreamEncryption(stack, "Encryption", stream=stream, encryption_key=key)
+    assert encryption.stream is stream
+    assert encryption.encryption_key is key
+
+
+def test_whatever_depends_on_the_construct_waits_for_encryption(stack: Stack) -> None:
+    encryption = KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+    sns.Topic(stack, "Topic").node.add_dependency(encryption)
+    (resource,) = resources(stack, TYPE)
+    assert only(stack, "AWS::SNS::Topic")["DependsOn"] == [resource]
+
+
+def test_attributes_can_be_outputs_of_another_stack(app: App, stack: Stack) -> None:
+    encryption = KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+    other = Stack(app, "Other", env=HERE)
+    CfnOutput(other, "KeyArn", value=encryption.key_arn)
+    Template.from_stack(other).has_output("KeyArn", {})
+
+
+@pytest.mark.parametrize("removal_policy", [RemovalPolicy.RETAIN, RemovalPolicy.DESTROY])
+@pytest.mark.parametrize("minutes", [10, 30])
+def test_one_stream_takes_five_resources_at_most(
+    stack: Stack, removal_policy: RemovalPolicy, minutes: int
+) -> None:
+    KinesisStreamEncryption(
+        stack,
+        "Encryption",
+        stream=stream_in(stack),
+        removal_policy=removal_policy,
+        timeout=Duration.minutes(minutes),
+    )
+    besides = [each["Type"] for each in resources(stack).values() if each["Type"] != TYPE]
+    assert len(besides) <= 5, besides
+
+
+def test_each_further_stream_takes_one_resource(stack: Stack) -> None:
+    KinesisStreamEncryption(stack, "First", stream=stream_in(stack, "first"))
+    for number in range(20):
+        name = f"stream-{number}"
+        KinesisStreamEncryption(stack, name, stream=stream_in(stack, name))
+    assert len(resources(stack, TYPE)) == 21
+    assert len(resources(stack, "AWS::Lambda::Function")) == 1
+    assert len(resources(stack)) - 21 == 4
+
+
+def test_ids_are_the_same_in_every_synth() -> None:
+    def template() -> Any:
+        stack = Stack(App(), "Stack")
+        KinesisStreamEncryption(
+            stack,
+            "Encryption",
+            stream=stream_in(stack),
+            removal_policy=RemovalPolicy.DESTROY,
+            timeout=Duration.minutes(30),
+        )
+        return Template.from_stack(stack).to_json()
+
+    assert template() == template()
