@@ -83,7 +83,7 @@ local-down: install ## stop it
 
 .PHONY: test
 test: lint types ## lint, types and all tests
-	@$(PY) -m pytest -ra $(PYTEST)
+	@$(PY) -m pytest -ra -n 2 --dist loadgroup $(PYTEST)
 
 .PHONY: lint
 lint: install ## ruff: rules and format

@@ -32,6 +32,9 @@ _FUNCTION_RIGHTS = 1_400
 _STACK_RIGHTS = 240
 # By name, as older releases of aws-cdk-lib do not list it.
 _RUNTIME = lambda_.Runtime("python3.14", lambda_.RuntimeFamily.PYTHON)
+# How many streams all functions of the provider serve: once throttled, the handler leaves room for
+# as many.
+_STREAMS = "STREAMS"
 # The handler makes a rule's name of this and 17 more characters; EventBridge allows 64.
 _RULE_PREFIX = "POLLING_RULE_PREFIX"
 _RULE_ACTIONS = [
@@ -60,7 +63,9 @@ class ProviderSettings:
 class Shard(Construct):
     """A function, and a role that has room for the rights to a limited number of streams."""
 
-    def __init__(self, scope: Construct, id_: str, *, settings: ProviderSettings) -> None:
+    def __init__(
+        self, scope: Construct, id_: str, *, settings: ProviderSettings, streams: str
+    ) -> None:
         super().__init__(scope, id_)
         self.log_group = logs.LogGroup(
             self,
@@ -86,6 +91,7 @@ class Shard(Construct):
             architecture=lambda_.Architecture.ARM_64,
             handler=HANDLER,
             code=handler_code(),
+            environment={_STREAMS: streams},
             timeout=Duration.minutes(15),
             memory_size=settings.memory_size,
             role=self.role,

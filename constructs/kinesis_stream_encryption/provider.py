@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypedDict, Unpack
 
-from aws_cdk import Duration, RemovalPolicy, Stack, Token
+import jsii
+from aws_cdk import Duration, IStableStringProducer, Lazy, RemovalPolicy, Stack, Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -91,7 +92,8 @@ class KinesisStreamEncryptionProvider(Construct):
         super().__init__(scope, id)
         self._settings = ProviderSettings(**options)
         self._check_settings()
-        self._shards = [Shard(self, "Default", settings=self._settings)]
+        self._admitted = 0
+        self._shards = [self._make_shard("Default")]
 
     @classmethod
     def get_or_create(
@@ -186,10 +188,15 @@ class KinesisStreamEncryptionProvider(Construct):
         for number, shard in enumerate(self._shards):
             requirement = shard.grant(scope, access, timeout=timeout)
             if requirement is not None:
+                self._admitted += 1
                 return Admission(shard.function.function_arn, number, requirement)
         self._check_extensible(access)
-        self._shards.append(Shard(self, f"Shard{len(self._shards) + 1}", settings=self._settings))
+        self._shards.append(self._make_shard(f"Shard{len(self._shards) + 1}"))
         return self.admit(scope, access, timeout=timeout)
+
+    def _make_shard(self, id_: str) -> Shard:
+        streams = Lazy.string(_Count(lambda: self._admitted))
+        return Shard(self, id_, settings=self._settings, streams=streams)
 
     def _check_extensible(self, access: StreamAccess) -> None:
         remedy = (
@@ -256,6 +263,15 @@ class Admission:
     service_token: str
     shard: int
     requirement: IDependable
+
+
+@jsii.implements(IStableStringProducer)
+class _Count:
+    def __init__(self, count: Callable[[], int]) -> None:
+        self._count = count
+
+    def produce(self) -> str:
+        return str(self._count())
 
 
 def _shown(value: object) -> str:

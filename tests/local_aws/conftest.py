@@ -2,14 +2,10 @@
 
 from collections.abc import Generator, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from local_aws import Cdk, LocalAws
-
-_HERE = Path(__file__).parent
-
 
 @pytest.fixture(scope="session")
 def local_aws() -> Iterator[LocalAws]:
@@ -25,13 +21,6 @@ def local_aws_iam() -> Iterator[LocalAws]:
     with LocalAws(iam=True) as aws:
         Cdk(aws).bootstrap()
         yield aws
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is in this folder: the hook gets the items of all folders."""
-    for item in items:
-        if _HERE in item.path.parents:
-            item.add_marker(pytest.mark.local_aws)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -30,6 +30,13 @@ def test_function(stack: Stack) -> None:
     assert function["LoggingConfig"] == {"LogGroup": {"Ref": log_group}}
 
 
+def test_function_knows_how_many_streams_it_may_compete_with(stack: Stack) -> None:
+    for name in ("orders", "payments", "shipments"):
+        KinesisStreamEncryption(stack, name, stream=stream_in(stack, name))
+    function = properties(stack, "AWS::Lambda::Function")
+    assert function["Environment"]["Variables"] == {"STREAMS": "3"}
+
+
 def test_log_group(stack: Stack) -> None:
     KinesisStreamEncryptionProvider.get_or_create(stack)
     log_group = only(stack, "AWS::Logs::LogGroup")
