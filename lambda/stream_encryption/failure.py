@@ -105,8 +105,8 @@ class Cause(Enum):
         " it, and deploy again.",
     )
     TIMED_OUT = (
-        "Stream {stream} was not seen ACTIVE and encrypted with key {key} within {seconds} s; last"
-        " seen: {found}.",
+        "Stream {stream} was not confirmed ACTIVE and encrypted with key {key} within {seconds} s;"
+        " last seen: {found}.",
         "Look at the stream; if it is only slow, give the resource a longer timeout and deploy"
         " again. A change already accepted goes on and is not lost.",
     )

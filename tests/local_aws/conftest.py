@@ -7,6 +7,7 @@ import pytest
 
 from local_aws import Cdk, LocalAws
 
+
 @pytest.fixture(scope="session")
 def local_aws() -> Iterator[LocalAws]:
     """Streams really pass through UPDATING; nobody's rights are checked."""

@@ -267,7 +267,7 @@ class TestLongWait:
         world.kinesis.keeps_showing("UPDATING", KEY)
         world.events.gives("remove_targets", {}, Rule=rule, Ids=["1"])
         world.events.gives("delete_rule", {}, Name=rule)
-        assert "not seen ACTIVE" in world.fails(again)
+        assert "not confirmed ACTIVE" in world.fails(again)
 
     def test_what_a_poll_changes_reaches_the_next(self, world: World) -> None:
         rules = Rules(world)

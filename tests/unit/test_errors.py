@@ -121,7 +121,7 @@ def test_throttling_until_the_deadline_is_told(world: World) -> None:
         world.kinesis.fails("describe_stream_summary", "LimitExceededException", RATE)
     world.kinesis.open_ended = True
     reason = world.fails(event("Update"))
-    assert "not seen ACTIVE and encrypted" in reason
+    assert "not confirmed ACTIVE and encrypted" in reason
     assert RATE in reason
 
 
