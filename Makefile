@@ -108,7 +108,8 @@ mutation: install ## change the handler in small ways and see that the tests not
 
 .PHONY: docs
 docs: install ## write the generated parts of docs/
-	@PYTHONPATH=lambda $(PY) docs/generate.py
+	@PYTHONPATH=lambda $(PY) docs/generate_behaviour.py
+	@$(PY) docs/generate_api.py
 
 .PHONY: bench
 bench: install ## the peers and us side by side: figures as JSON and a plot

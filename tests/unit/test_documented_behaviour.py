@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from docs.generate import with_catalogue
+from docs.generate_behaviour import PAGE, with_catalogue
 from stream_encryption.failure import Cause, Failure
 from tests.unit.world import (
     ACCOUNT,
@@ -24,7 +23,6 @@ from tests.unit.world import (
     event,
 )
 
-PAGE = Path(__file__).parents[2] / "docs" / "behaviour.md"
 ALIAS_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/orders"
 DAILY = "You can apply a new key 25 times in a rolling 24-hour period"
 DENIED = "not authorized to perform it with an explicit deny in an identity-based policy"

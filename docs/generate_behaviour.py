@@ -1,0 +1,31 @@
+"""Write the catalogue of failures into behaviour.md."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from stream_encryption.failure import Cause
+
+PAGE = Path(__file__).with_name("behaviour.md")
+
+_CATALOGUE = re.compile(r"(<!-- failures: [^\n]*-->\n).*(<!-- end of failures -->)", re.DOTALL)
+
+
+def with_catalogue(page: str) -> str:
+    """Return the page with today's table of failures in it."""
+    rows = ["| Failure | Cause | Remedy |", "|---|---|---|"]
+    rows += [
+        f"| `{cause.name}` | {_cell(cause.summary)} | {_cell(cause.remedy)} |" for cause in Cause
+    ]
+    table = "\n".join(rows) + "\n"
+    return _CATALOGUE.sub(lambda found: found[1] + table + found[2], page)
+
+
+def _cell(text: str) -> str:
+    """Show a format string's fields as placeholders."""
+    return re.sub(r"\{(\w+)\}", r"*\1*", text).replace("|", r"\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_catalogue(PAGE.read_text()))

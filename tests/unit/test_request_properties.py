@@ -1,0 +1,263 @@
+"""Whatever an event holds, it is carried out or refused by name: no other exception, no call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream_encryption.arn import Place
+from stream_encryption.failure import Cause, Failure
+from stream_encryption.handler import Handler
+from stream_encryption.request import Request, check_envelope, parse
+from stream_encryption.runtime import Runtime
+
+REGION, ACCOUNT = "eu-central-1", "111122223333"
+HERE = Place("aws", REGION, ACCOUNT)
+NOW = 1_800_000_000.0
+STREAM = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/orders"
+KEY_ID = "12345678-1234-1234-1234-123456789012"
+PROPERTIES: dict[str, Any] = {
+    "ServiceToken": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:encryption",
+    "StreamArn": STREAM,
+    "KeyId": "alias/orders",
+    "EncryptionType": "KMS",
+    "OnDelete": "Restore",
+    "ServiceTimeout": "660",
+}
+EVENT: dict[str, Any] = {
+    "RequestType": "Create",
+    "ServiceToken": PROPERTIES["ServiceToken"],
+    "ResponseURL": "https://s3.example/answer?X-Amz-Date=20270115T080000Z&X-Amz-Signature=5ec2e7",
+    "StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/app/1",
+    "RequestId": "5f0f0c2e-5b7a-4a0e-8d53-1c6ad1c4fd3b",
+    "LogicalResourceId": "Encryption",
+    "ResourceType": "Custom::KinesisStreamEncryption",
+    "ResourceProperties": PROPERTIES,
+}
+
+# The same examples each time, however busy the machine is.
+STEADY = settings(derandomize=True, deadline=None, max_examples=200)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=300),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=20), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+key_ids = st.one_of(
+    st.just(KEY_ID),
+    st.just("mrk-0123456789abcdef0123456789abcdef"),
+    st.just("alias/aws/kinesis"),
+    st.from_regex(r"alias/[a-zA-Z0-9_-]{1,200}", fullmatch=True),
+    st.just(f"arn:aws:kms:{REGION}:444455556666:key/{KEY_ID}"),
+    st.just(f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/orders"),
+)
+stream_names = st.from_regex(r"[a-zA-Z0-9_.-]{1,128}", fullmatch=True)
+
+
+class Clock:
+    """A clock that stands still, and is never waited on."""
+
+    def now(self) -> float:
+        return NOW
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError("something was waited for")
+
+
+class Alarm:
+    """A timer that never goes off."""
+
+    def __init__(self, seconds: float, action: object) -> None: ...
+
+    def start(self) -> None: ...
+
+    def cancel(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """What Lambda gives besides the event."""
+
+    invoked_function_arn: str = PROPERTIES["ServiceToken"]
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
+
+class Called(BaseException):
+    """The handler wanted to call AWS: the event was good enough to be carried out."""
+
+
+def outcome_of(event: Any) -> list[dict[str, Any]]:
+    """Let the handler handle an event without AWS; give the answers it has sent."""
+    answers: list[dict[str, Any]] = []
+
+    def put(url: str, body: bytes, timeout: float) -> int:
+        answers.append(json.loads(body))
+        return 200
+
+    def client(service: str) -> Any:
+        raise Called(service)
+
+    handler = Handler(
+        Runtime(
+            clock=Clock(),
+            client=client,
+            put=put,
+            timer=Alarm,
+            uniform=lambda low, high: low,
+            write=lambda line: None,
+            environ={},
+        )
+    )
+    handler(deepcopy(event), Context())
+    return answers
+
+
+def parsed(properties: object, **fields: object) -> Request | Failure:
+    """Parse an event with these properties: a request, or the failure that says why not."""
+    try:
+        return parse({**EVENT, "ResourceProperties": properties, **fields}, HERE, NOW)
+    except Failure as failure:
+        return failure
+
+
+def cause_of(action: Callable[[], object]) -> Cause | None:
+    """Tell why an action fails; None when it does not."""
+    try:
+        action()
+    except Failure as failure:
+        return failure.cause
+    return None
+
+
+@STEADY
+@given(json_values)
+def test_any_event_has_a_sound_envelope_or_is_refused(event: Any) -> None:
+    assert cause_of(lambda: check_envelope(event)) in {None, Cause.INVALID_EVENT}
+
+
+@STEADY
+@given(json_values)
+def test_an_event_that_cannot_be_answered_is_reported_to_lambda(event: Any) -> None:
+    assert cause_of(lambda: outcome_of(event)) is Cause.INVALID_EVENT
+
+
+@STEADY
+@given(st.sampled_from([name for name in EVENT if name != "ResponseURL"]), json_values)
+def test_a_malformed_envelope_is_answered(name: str, value: object) -> None:
+    try:
+        answers = outcome_of({**EVENT, name: value})
+    except Called:
+        assert name not in ("RequestType", "ResourceProperties")
+    else:
+        assert [answer["Status"] for answer in answers] == ["FAILED"]
+        assert answers[0]["PhysicalResourceId"]
+
+
+@STEADY
+@given(
+    st.dictionaries(st.text(max_size=40) | st.sampled_from([*EVENT, "CrHelperPoll"]), json_values)
+)
+def test_additions_to_an_event_do_no_harm(additions: dict[str, Any]) -> None:
+    try:
+        answers = outcome_of({**additions, **EVENT})
+    except Called:
+        return
+    assert [answer["Status"] for answer in answers] == ["FAILED"]
+
+
+@STEADY
+@given(json_values)
+def test_any_properties_make_a_request_or_a_failure(properties: object) -> None:
+    assert isinstance(parsed(properties), Request | Failure)
+
+
+@STEADY
+@given(st.dictionaries(st.sampled_from([*PROPERTIES, "StreamName", "KeyID"]), json_values))
+def test_any_values_make_a_request_or_a_failure(values: Mapping[str, Any]) -> None:
+    outcome = parsed({**PROPERTIES, **values})
+    assert isinstance(outcome, Request | Failure)
+    if isinstance(outcome, Request):
+        assert outcome.key_id == values.get("KeyId", PROPERTIES["KeyId"])
+        assert 1 <= outcome.service_timeout <= 3600
+
+
+@STEADY
+@given(
+    st.sampled_from(["StreamArn", "KeyId", "EncryptionType", "OnDelete", "ServiceTimeout"]),
+    json_values,
+)
+def test_a_bad_value_is_named_with_its_property(name: str, value: object) -> None:
+    outcome = parsed({**PROPERTIES, name: value})
+    if not isinstance(outcome, Failure):
+        return
+    told = str(outcome)
+    assert name in told
+    if value is not None and value != "NONE":
+        assert ascii(value)[:100] in told
+    assert told.isascii()
+
+
+@STEADY
+@given(st.text(max_size=60), json_values)
+def test_an_unknown_property_is_named_with_its_value(name: str, value: object) -> None:
+    known = {*PROPERTIES, "StreamName"}
+    if name in known:
+        return
+    outcome = parsed({**PROPERTIES, name: value})
+    assert isinstance(outcome, Failure)
+    assert outcome.cause is Cause.UNKNOWN_PROPERTY
+    assert ascii(name)[:100] in str(outcome)
+    assert ascii(value)[:100] in str(outcome)
+
+
+@STEADY
+@given(
+    st.sampled_from(["StreamArn", "KeyId", "EncryptionType", "OnDelete", "ServiceTimeout", "x"]),
+    json_values,
+)
+def test_what_is_refused_is_refused_before_any_call(name: str, value: object) -> None:
+    properties = {**PROPERTIES, name: value}
+    refused = parsed(properties)
+    try:
+        answers = outcome_of({**EVENT, "ResourceProperties": properties})
+    except Called:
+        assert isinstance(refused, Request)
+    else:
+        assert isinstance(refused, Failure)
+        assert [answer["Status"] for answer in answers] == ["FAILED"]
+        assert answers[0]["Reason"] == str(refused)
+
+
+@STEADY
+@given(stream_names, key_ids, st.sampled_from(["Retain", "Restore"]), st.integers(1, 3600))
+def test_sound_properties_are_read_as_they_are(
+    name: str, key_id: str, on_delete: str, timeout: int
+) -> None:
+    told = {"KeyId": key_id, "OnDelete": on_delete, "ServiceTimeout": str(timeout)}
+    by_name = parsed({"StreamName": name, **told})
+    by_arn = parsed({"StreamArn": HERE.arn("kinesis", f"stream/{name}"), **told})
+    assert isinstance(by_name, Request)
+    assert by_name == by_arn
+    assert by_name.stream_name == name
+    assert by_name.key_id == key_id
+    assert by_name.service_timeout == timeout
+    assert by_name.deadline < by_name.expiry
+
+
+@STEADY
+@given(st.text(max_size=80))
+def test_any_date_in_the_url_is_borne(date: str) -> None:
+    url = f"https://s3.example/answer?X-Amz-Date={date}"
+    outcome = parsed(PROPERTIES, ResponseURL=url)
+    assert isinstance(outcome, Request)
+    assert outcome.issued <= NOW
