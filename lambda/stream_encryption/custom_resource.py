@@ -152,11 +152,12 @@ class CustomResource(CfnResource):
     def go_on_later(self, event: dict[str, Any], progress: Progress) -> None:
         """Let another invocation go on from here."""
         self._unfinished = True
-        moved = self.carried(event) != progress.to_dict()
         # In a poll these are the event's own CrHelperData.
         self.Data["Progress"] = progress.to_dict()
-        if self.is_poll(event) and moved:
+        if self.is_poll(event):
             try:
+                # Also when nothing has moved: an invocation that crashed may have taken the target
+                # away, and without one no other would come.
                 self._rule.aim(self._context.invoked_function_arn, event)
             except AwsError as error:
                 # The next invocation then goes on from where this one began.
