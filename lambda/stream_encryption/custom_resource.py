@@ -44,6 +44,9 @@ LONGEST_CALL = 8.0
 REMOVAL = 30.0
 """Seconds for which removing a rule is tried."""
 
+QUICK_REMOVAL = 3.0
+"""The same when the answer is yet to come."""
+
 RETRY = 45.0
 """Age in seconds from which a request may have been tried by an invocation that crashed.
 
@@ -122,7 +125,7 @@ class CustomResource(CfnResource):
             self.log.add(request=event["RequestId"], type=event["RequestType"])
             super().__call__(event, context)
             if self._answered and not self._undelivered and self._may_have_rule(now):
-                self._remove_rule()
+                self._remove_rule(within=REMOVAL)
         if self._undelivered:
             raise Undelivered
 
@@ -233,17 +236,17 @@ class CustomResource(CfnResource):
         try:
             self._rule.make(self._context.invoked_function_arn, self._event)
         except AwsError as error:
-            self._rule_left = True
+            self._remove_rule(within=QUICK_REMOVAL)
             raise failure_of(self._event, Cause.POLLING_FAILED, str(error)) from error
 
     def _remove_polling(self) -> None:
         # Only once the answer is delivered: until then the rule is what brings another try.
         self._rule_left = True
 
-    def _remove_rule(self) -> None:
+    def _remove_rule(self, within: float) -> None:
         now = self._runtime.clock.now()
         pace = answer_pace(self._runtime.uniform)
-        wait = Wait(self._runtime.clock, min(now + REMOVAL, self._lambda_ends - LAST_MOMENT), pace)
+        wait = Wait(self._runtime.clock, min(now + within, self._lambda_ends - LAST_MOMENT), pace)
         try:
             self._rule.remove(wait)
         except (AwsError, DeadlinePassed) as error:

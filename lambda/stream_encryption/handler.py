@@ -102,7 +102,7 @@ class Handler:
             # One look a minute is dense enough for a wait of many; no two invocations overlap.
             may_go_on, until = now < handed_over_by, now
         else:
-            may_go_on, until = ends < request.deadline, min(ends, handed_over_by)
+            may_go_on, until = ends < handed_over_by, ends
         may_go_on = may_go_on and resource.can_poll
         lifecycle = Lifecycle(
             request,

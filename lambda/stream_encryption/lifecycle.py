@@ -94,6 +94,8 @@ class Progress:
         Whether the stream was seen to be other than ACTIVE, so that a change has just ended.
     accepted
         Whether Kinesis has accepted our change.
+    plaintext_until
+        Creation time of the stream if it was in plaintext when our change was asked for.
     unanswered_since
         When a change was asked for that got no answer.
     doubted_since
@@ -106,6 +108,7 @@ class Progress:
     physical_id: str
     seen_changing: bool = False
     accepted: bool = False
+    plaintext_until: int | None = None
     unanswered_since: float | None = None
     doubted_since: float | None = None
     refused_since: dict[str, float] = field(default_factory=dict)
@@ -229,7 +232,7 @@ class Lifecycle:
             self._log.info("looked at the stream", found=found, step=step)
             if step is Step.DONE:
                 if self._settled(found):
-                    self._identify()
+                    self._identify(self._changed_by_us(found))
                     return Outcome(self.progress.physical_id, self._attributes(found))
                 continue
             if step is Step.WAIT:
@@ -417,25 +420,31 @@ class Lifecycle:
 
     def _start(self, found: Found) -> None:
         request = self._request
-        if self._accepted(lambda: self._stream.start_encryption(request.key_id)):
+        accepted = self._accepted(lambda: self._stream.start_encryption(request.key_id))
+        if accepted:
             self._log.info("started encryption", found=found)
-            self._identify(found)
-        elif self._may_still_show():
-            # Delete stops nothing unless the stream has the wanted key, so there it shows whether
-            # this call has had its effect.
-            self._identify(found)
+        if accepted or self._may_still_show():
+            self.progress.plaintext_until = found.created if found.key_id is None else None
+            self._identify(changed=True)
 
-    def _identify(self, changed: Found | None = None) -> None:
+    def _changed_by_us(self, found: Found) -> bool:
+        """Tell whether it was this request's change that made the stream as it is now.
+
+        A change that got no answer has had its effect if the key is there as it was spelt: Kinesis
+        shows it in the form that it was given.
+        """
+        progress = self.progress
+        unanswered = progress.unanswered_since is not None
+        return progress.accepted or (unanswered and found.key_id == self._request.key_id)
+
+    def _identify(self, changed: bool) -> None:
         """Give the resource the id of its stream, which it keeps through its updates."""
         request, progress = self._request, self.progress
         stream = request.stream_arn
         if request.type != "Create" and PhysicalId.parse(request.physical_id).stream == stream:
             return
-        if changed:
-            plaintext = changed.created if changed.key_id is None else None
-            progress.physical_id = str(PhysicalId(stream, plaintext))
-        elif PhysicalId.parse(progress.physical_id).stream != stream:
-            progress.physical_id = str(PhysicalId(stream))
+        plaintext = progress.plaintext_until if changed else None
+        progress.physical_id = str(PhysicalId(stream, plaintext))
 
     def _stop(self, found: Found) -> None:
         if self._accepted(lambda: self._stream.stop_encryption(found.key_id or "")):
@@ -578,9 +587,6 @@ class Lifecycle:
                 told["remedy"] = _denial_remedy(error)
         return self._failure(cause, **told)
 
-    def _has_changed(self) -> bool:
-        return self.progress.accepted or self.progress.unanswered_since is not None
-
     def _attributes(self, found: Found) -> dict[str, str]:
         request = self._request
         spelling = found.key_id or request.key_id
@@ -597,7 +603,7 @@ class Lifecycle:
             "EncryptionType": found.encryption_type,
             "KeyId": spelling,
             "KeyArn": arn,
-            "Changed": "true" if self._has_changed() else "false",
+            "Changed": "true" if self._changed_by_us(found) else "false",
         }
 
 

@@ -282,6 +282,17 @@ class TestPhysicalId:
         world.kinesis.shows("ACTIVE", KEY, times=2)
         assert world.succeeds(event())["PhysicalResourceId"] == STREAM
 
+    def test_key_spelt_otherwise_after_an_unanswered_start_is_somebody_elses(
+        self, world: World
+    ) -> None:
+        world.kms.shows(asked=ALIAS)
+        world.kinesis.shows("ACTIVE")
+        world.kinesis.fails("start_stream_encryption", "InternalFailure", status=500)
+        world.kinesis.shows("ACTIVE", KEY, times=2)
+        answer = world.succeeds(event(KeyId=ALIAS))
+        assert answer["PhysicalResourceId"] == STREAM
+        assert answer["Data"]["Changed"] == "false"
+
     def test_another_key_leaves_none(self, world: World) -> None:
         self._changes(world, OTHER_KEY)
         assert world.succeeds(event())["PhysicalResourceId"] == STREAM

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -72,18 +73,42 @@ class Service:
     """One stubbed AWS service: calls are answered in the order they are expected in."""
 
     def __init__(self, name: str) -> None:
-        self.client = boto3.client(
-            name, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x"
-        )
-        self.stubber = Stubber(self.client)
-        self.stubber.activate()
+        self._name = name
         self.open_ended = False
+
+    @cached_property
+    def stubber(self) -> Stubber:
+        stubber = Stubber(
+            boto3.client(
+                self._name, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x"
+            )
+        )
+        stubber.activate()
+        return stubber
+
+    @property
+    def client(self) -> Any:
+        return self.stubber.client
 
     def gives(self, operation: str, response: dict[str, Any], **expected: Any) -> None:
         self.stubber.add_response(operation, response, expected or None)
 
+    def times_of(self, operation: str, clock: VirtualClock) -> list[float]:
+        """Note when an operation is called from now on, as in ``DescribeStreamSummary``."""
+        times: list[float] = []
+        self.client.meta.events.register(
+            f"before-parameter-build.{self._name}.{operation}",
+            lambda **_: times.append(clock.elapsed),
+        )
+        return times
+
     def fails(self, operation: str, code: str, message: str = "", status: int = 400) -> None:
         self.stubber.add_client_error(operation, code, message, http_status_code=status)
+
+    def assert_all_called(self) -> None:
+        # Most tests need none of most services, and making a client takes longest of all.
+        if "stubber" in vars(self) and not self.open_ended:
+            self.stubber.assert_no_pending_responses()
 
 
 class Kinesis(Service):
@@ -161,13 +186,14 @@ class World:
         self.puts: list[dict[str, Any]] = []
         self.clients_made: list[str] = []
         self.function_timeout = 900.0
+        self.chance = 0.5
         self.handler = Handler(
             Runtime(
                 clock=self.clock,
                 client=self._client,
                 put=self._put,
                 timer=lambda seconds, callback: VirtualTimer(self.clock, seconds, callback),
-                uniform=lambda low, high: (low + high) / 2,
+                uniform=lambda low, high: low + self.chance * (high - low),
                 write=self._write,
                 environ=self.environ,
             )
@@ -203,8 +229,7 @@ class World:
 
     def assert_all_called(self) -> None:
         for service in (self.kinesis, self.kms, self.cloudformation, self.events):
-            if not service.open_ended:
-                service.stubber.assert_no_pending_responses()
+            service.assert_all_called()
 
     def logged(self, message: str) -> list[dict[str, Any]]:
         return [line for line in self.lines if line["message"].split(" (")[0] == message]

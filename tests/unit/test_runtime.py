@@ -1,0 +1,116 @@
+"""The real world outside: the machine's clock, the network, AWS clients that do not retry."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from stream_encryption.runtime import Runtime, aws_client
+
+
+class Endpoint(HTTPServer):
+    """Answers every PUT with one status, and keeps what was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.status = 200
+        self.sent: list[tuple[str, dict[str, str], bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/answer?X-Amz-Signature=5ec7e7"
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Endpoint
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.sent.append((self.path, dict(self.headers), body))
+        self.send_response(self.server.status)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the tests' output clean."""
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with Endpoint() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_clock_tells_the_time_and_sleeps() -> None:
+    clock = Runtime().clock
+    began = time.time()
+    assert clock.now() == pytest.approx(began, abs=1)
+    clock.sleep(0.02)
+    assert time.time() - began >= 0.02
+
+
+def test_answer_is_put_as_the_presigned_url_demands(endpoint: Endpoint) -> None:
+    assert Runtime().put(endpoint.url, b'{"Status":"SUCCESS"}', 5) == 200
+    path, headers, body = endpoint.sent[0]
+    assert path == "/answer?X-Amz-Signature=5ec7e7"
+    assert body == b'{"Status":"SUCCESS"}'
+    assert headers.get("content-type", "") == "", "the signature covers no content type"
+
+
+@pytest.mark.parametrize("status", [301, 403, 503])
+def test_any_status_is_told_and_nothing_is_sent_twice(endpoint: Endpoint, status: int) -> None:
+    endpoint.status = status
+    assert Runtime().put(endpoint.url, b"{}", 5) == status
+    assert len(endpoint.sent) == 1
+
+
+def test_refused_connection_is_an_error_of_the_system() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/answer"
+    with pytest.raises(OSError, match="Error"):
+        Runtime().put(url, b"{}", 5)
+
+
+def test_answer_that_takes_too_long_is_given_up() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/answer"
+        with pytest.raises(OSError, match="Timeout"):
+            Runtime().put(url, b"{}", 0.05)
+
+
+def test_timer_rings_later_and_can_be_cancelled() -> None:
+    rung: list[str] = []
+    first = Runtime().timer(0.01, lambda: rung.append("first"))
+    second = Runtime().timer(0.01, lambda: rung.append("second"))
+    first.start()
+    second.start()
+    second.cancel()
+    time.sleep(0.1)
+    assert rung == ["first"]
+
+
+def test_client_is_made_once_and_leaves_trying_again_to_the_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    client = Runtime().client("kinesis")
+    config = client.meta.config
+    assert client is Runtime().client("kinesis")
+    assert config.retries["total_max_attempts"] == 1
+    assert (config.connect_timeout, config.read_timeout) == (2, 5)
+    aws_client.cache_clear()
