@@ -61,7 +61,9 @@ class StackResource:
                     StackName=self._stack_id, LogicalResourceId=self._logical_id
                 )
         except AwsError as error:
-            if error.code == "ValidationError":
+            # A resource that CloudFormation doesn't show may only just have been begun, but what is
+            # deleted has been shown before.
+            if error.code == "ValidationError" and request_type == "Delete":
                 return f"CloudFormation no longer has it: {error.message}"
             raise
         detail = answer["StackResourceDetail"]

@@ -159,10 +159,13 @@ class TestLateDelivery:
         )
         assert "CREATE_COMPLETE" in world.fails(event())
 
-    def test_late_request_goes_on_when_cloudformation_may_not_be_asked(self, world: World) -> None:
+    @pytest.mark.parametrize("code", ["AccessDenied", "ValidationError"])
+    def test_late_request_goes_on_when_cloudformation_does_not_tell(
+        self, world: World, code: str
+    ) -> None:
         world.kms.shows()
         world.kinesis.shows("ACTIVE", times=2)
-        world.cloudformation.fails("describe_stack_resource", "AccessDenied")
+        world.cloudformation.fails("describe_stack_resource", code)
         world.kinesis.starts()
         world.kinesis.shows("ACTIVE", KEY, times=2)
         world.succeeds(event(age=30))
