@@ -1,0 +1,150 @@
+"""Many schedules: python -m tests.simulation.campaign --seeds 100000 --workers 2 --out FILE.
+
+Prints the progress and a summary, and writes the summary as JSON. The exit status is 1 when an
+invariant did not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from tests.simulation.run import Outcome, run
+
+BATCH = 250
+SEEDS_SHOWN = 20
+
+
+@dataclass
+class Summary:
+    """What many schedules came to, added up."""
+
+    schedules: int = 0
+    requests: int = 0
+    invocations: int = 0
+    calls: int = 0
+    violated_schedules: int = 0
+    profiles: Counter[str] = field(default_factory=Counter)
+    stacks: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    exemptions: Counter[str] = field(default_factory=Counter)
+    violations: Counter[str] = field(default_factory=Counter)
+    first_seeds: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> None:
+        """Add the outcome of one schedule."""
+        self.schedules += 1
+        self.requests += outcome.requests
+        self.invocations += outcome.invocations
+        self.calls += outcome.calls
+        self.violated_schedules += bool(outcome.violations)
+        self.profiles[outcome.profile] += 1
+        self.stacks[outcome.stack or "none"] += 1
+        self.faults += outcome.faults
+        self.errors += outcome.errors
+        self.exemptions += outcome.exemptions
+        for violation in outcome.violations:
+            self.violations[violation.check] += 1
+            seeds = self.first_seeds.setdefault(violation.check, [])
+            if len(seeds) < SEEDS_SHOWN and outcome.seed not in seeds:
+                seeds.append(outcome.seed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the summary in the form that JSON carries."""
+        counters = ("profiles", "stacks", "faults", "errors", "exemptions", "violations")
+        return {
+            "schedules": self.schedules,
+            "requests": self.requests,
+            "invocations": self.invocations,
+            "calls": self.calls,
+            "violated_schedules": self.violated_schedules,
+            **{name: dict(sorted(getattr(self, name).items())) for name in counters},
+            "first_seeds": dict(sorted(self.first_seeds.items())),
+        }
+
+
+def campaign(first: int, seeds: int, workers: int) -> Iterator[Summary]:
+    """Run the schedules from a first seed on, and give the summary after each batch."""
+    summary = Summary()
+    starts = range(first, first + seeds, BATCH)
+    batches = [(start, min(BATCH, first + seeds - start)) for start in starts]
+    if workers == 1:
+        for outcomes in map(_batch, batches):
+            _add(summary, outcomes)
+            yield summary
+        return
+    with get_context("spawn").Pool(workers) as pool:
+        for outcomes in pool.imap(_batch, batches):
+            _add(summary, outcomes)
+            yield summary
+
+
+def _add(summary: Summary, outcomes: list[Outcome]) -> None:
+    for outcome in outcomes:
+        summary.add(outcome)
+
+
+def _batch(batch: tuple[int, int]) -> list[Outcome]:
+    first, length = batch
+    return [run(seed) for seed in range(first, first + length)]
+
+
+def _revision() -> str:
+    """The commit that was tried, and whether the handler differs from it."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parent,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return described.stdout.strip()
+
+
+def main() -> int:
+    """Run the campaign that the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.campaign")
+    parser.add_argument("--seeds", type=int, default=1000, help="how many schedules")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--out", type=Path, help="where to write the summary as JSON")
+    options = parser.parse_args()
+    began = time.monotonic()
+    summary = Summary()
+    for summary in campaign(options.first, options.seeds, options.workers):
+        seconds = time.monotonic() - began
+        sys.stderr.write(
+            f"\r{summary.schedules} schedules, {summary.schedules / seconds:.0f} a second,"
+            f" {summary.violated_schedules} with violations"
+        )
+    seconds = time.monotonic() - began
+    told = {
+        "revision": _revision(),
+        "first_seed": options.first,
+        "seconds": round(seconds, 1),
+        "workers": options.workers,
+        **summary.to_dict(),
+    }
+    text = json.dumps(told, indent=2)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(f"{text}\n", encoding="utf-8")
+    sys.stdout.write(f"\n{text}\n")
+    return int(summary.violated_schedules > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

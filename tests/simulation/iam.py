@@ -1,0 +1,70 @@
+"""The rights of the handler's role, as they come into force and are taken away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.simulation.service import ACCOUNT, ServiceError
+
+_DENIAL = {
+    "kinesis": "AccessDeniedException",
+    "kms": "AccessDeniedException",
+    "events": "AccessDeniedException",
+    "cloudformation": "AccessDenied",
+}
+
+
+@dataclass(frozen=True)
+class Denial:
+    """An action that is not allowed for a time.
+
+    Parameters
+    ----------
+    action
+        Such as ``kms:DescribeKey``.
+    explicit
+        Whether a policy denies it, or only none allows it yet.
+    begins, ends
+        In seconds since the epoch.
+    """
+
+    action: str
+    explicit: bool
+    begins: float
+    ends: float
+
+
+class Iam:
+    """Decides on calls of the handler's role.
+
+    Parameters
+    ----------
+    denials
+        What is not allowed, and when.
+    """
+
+    def __init__(self, denials: tuple[Denial, ...]) -> None:
+        self._denials = denials
+
+    def denial(self, action: str, now: float) -> Denial | None:
+        """Tell why an action is not allowed at a time; None when it is."""
+        for denial in self._denials:
+            if denial.action == action and denial.begins <= now < denial.ends:
+                return denial
+        return None
+
+    def check(self, action: str, now: float) -> None:
+        """Raise the service's error when an action is not allowed."""
+        denial = self.denial(action, now)
+        if denial is None:
+            return
+        because = (
+            "with an explicit deny in an identity-based policy"
+            if denial.explicit
+            else f"because no identity-based policy allows the {action} action"
+        )
+        raise ServiceError(
+            _DENIAL[action.partition(":")[0]],
+            f"User: arn:aws:sts::{ACCOUNT}:assumed-role/encryption/encryption is not authorized"
+            f" to perform: {action} {because}",
+        )

@@ -1,0 +1,319 @@
+"""Simulated Kinesis: streams that change in their own time, and are shown a little late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from tests.simulation.kms import History, Kms
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.service import Params, ServiceError
+from tests.simulation.stage import Stage
+
+DAY = 24 * 3600
+CHANGES_A_DAY = 25
+LOOKS_A_SECOND = 20.0
+STARTS_A_SECOND = 5.0
+
+DURATIONS = ((0.0, 0.0), (0.2, 10.0), (10.0, 120.0), (120.0, 840.0), (840.0, 3540.0))
+"""Bounds of the seconds that a change may take: mostly few, as AWS says, up to 59 minutes."""
+
+RATE_EXCEEDED = (
+    "Rate exceeded for stream {name} under account 111122223333.",
+    "Too many requests, please reduce your call rate.",
+)
+DAY_EXCEEDED = (
+    "Stream {name} has exceeded the limit of 25 successful encryption changes in a rolling 24-hour"
+    " period.",
+    "You can successfully apply a new AWS KMS key for server-side encryption 25 times in 24 hours.",
+)
+UNSPECIFIC = "The request exceeded a limit of the service."
+
+
+@dataclass(frozen=True)
+class State:
+    """A stream as it is at a time.
+
+    Parameters
+    ----------
+    status
+        ``CREATING``, ``ACTIVE``, ``UPDATING`` or ``DELETING``; empty when there is none.
+    key
+        Key in the form it was given; None in plaintext.
+    created
+        Creation time of this incarnation.
+    """
+
+    status: str
+    key: str | None
+    created: float
+
+    def __str__(self) -> str:
+        return f"{self.status or 'no such stream'} {self.key or 'plaintext'}"
+
+
+NOTHING = State("", None, 0.0)
+
+
+@dataclass
+class Change:
+    """A start or stop of encryption that Kinesis has accepted.
+
+    Parameters
+    ----------
+    when
+        When it was accepted.
+    by
+        Invocation or actor.
+    key
+        The new key; None for plaintext.
+    before
+        The stream as it was.
+    done
+        When the stream was ACTIVE again; None before that.
+    """
+
+    when: float
+    by: object
+    key: str | None
+    before: State
+    done: float | None = None
+
+
+class Stream:
+    """One stream's name and all its past.
+
+    Parameters
+    ----------
+    arn
+        Its ARN.
+    now, state
+        Since when it is what.
+    spent
+        When encryption was started before that.
+    """
+
+    def __init__(self, arn: str, now: float, state: State, spent: list[float]) -> None:
+        self.arn = arn
+        self.name = arn.split("/")[1]
+        self.history = History(now, state)
+        self.changes: list[Change] = []
+        self.started = list(spent)
+        self.stopped: list[float] = []
+        self.spent_at: list[float] = []
+
+
+class Bucket:
+    """A token bucket.
+
+    Parameters
+    ----------
+    scheduler
+        Source of time.
+    rate
+        Tokens a second; what others in the account take of them is gone already.
+    size
+        Tokens at most.
+    """
+
+    def __init__(self, scheduler: Scheduler, rate: float, size: float) -> None:
+        self._scheduler = scheduler
+        self._rate = rate
+        self._size = size
+        self._tokens = size
+        self._filled = scheduler.now
+
+    def take(self) -> bool:
+        """Take a token; False when there is none."""
+        now = self._scheduler.now
+        self._tokens = min(self._tokens + (now - self._filled) * self._rate, self._size)
+        self._filled = now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+
+@dataclass(frozen=True)
+class KinesisTraits:
+    """What is the service's own choice in a schedule.
+
+    Parameters
+    ----------
+    staleness
+        Seconds by which a description may be late.
+    shows_target
+        Whether a stream that is UPDATING shows the new encryption already.
+    load
+        Share of the account's rate that others take.
+    durations
+        Weights of the `DURATIONS` from which it is drawn how long a change takes.
+    unspecific
+        Whether LimitExceededException does not say which limit.
+    """
+
+    staleness: float
+    shows_target: bool
+    load: float
+    durations: tuple[int, ...]
+    unspecific: bool = False
+
+
+class Kinesis:
+    """The streams of the account and region.
+
+    Parameters
+    ----------
+    stage
+        Time, memory and mishaps.
+    kms
+        The keys.
+    traits
+        The service's own choices.
+    rng
+        Source of what is left to chance.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        kms: Kms,
+        traits: KinesisTraits,
+        rng: Random,
+    ) -> None:
+        self._scheduler = stage.scheduler
+        self._journal = stage.journal
+        self._faults = stage.faults
+        self._kms = kms
+        self.traits = traits
+        self._rng = rng
+        self.streams: dict[str, Stream] = {}
+        self.on_look: Callable[[Stream], None] = lambda stream: None
+        free = 1 - traits.load
+        self._looks = Bucket(stage.scheduler, LOOKS_A_SECOND * free, max(LOOKS_A_SECOND * free, 1))
+        self._calls = Bucket(
+            stage.scheduler, STARTS_A_SECOND * free, max(STARTS_A_SECOND * free, 1)
+        )
+
+    def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
+        """Carry out an operation for the handler."""
+        stream = self.streams.get(params["StreamARN"])
+        if operation == "DescribeStreamSummary":
+            if not self._looks.take():
+                raise self._rate_exceeded(params)
+            described = self._existing(stream, params)
+            self.on_look(described)
+            return self._describe(described)
+        if not self._calls.take():
+            raise self._rate_exceeded(params)
+        target = params["KeyId"] if operation == "StartStreamEncryption" else None
+        self.change(self._existing(stream, params), target, caller)
+        return {}
+
+    def change(self, stream: Stream, key: str | None, by: object) -> Change:
+        """Start encryption with a key, or stop it; for the handler and for others."""
+        now, state = self._scheduler.now, stream.history.value
+        if not state.status or state.status == "DELETING":
+            raise ServiceError("ResourceNotFoundException", f"Stream {stream.name} not found.")
+        if state.status != "ACTIVE":
+            raise ServiceError(
+                "ResourceInUseException",
+                f"Stream {stream.name} not ACTIVE, instead in state {state.status}",
+            )
+        if key is not None:
+            self._kms.check_for_kinesis(key)
+        spent = stream.stopped if key is None else stream.started
+        spent[:] = [when for when in spent if when > now - DAY]
+        if len(spent) >= CHANGES_A_DAY:
+            self._faults.count("kinesis: the day's changes are spent")
+            stream.spent_at.append(now)
+            raise self._limit(self._rng.choice(DAY_EXCEEDED), stream.name)
+        spent.append(now)
+        change = Change(now, by, key, state)
+        stream.changes.append(change)
+        bounds = self._rng.choices(DURATIONS, self.traits.durations)[0]
+        duration = self._rng.uniform(*bounds)
+        self._journal.note(
+            "kinesis", stream.name, "goes to", key or "plaintext", f"{duration:.1f} s"
+        )
+        if duration == 0:
+            self._finish(stream, change)
+            return change
+        shown = key if self.traits.shows_target else state.key
+        stream.history.set(now, State("UPDATING", shown, state.created))
+        self._scheduler.after(duration, lambda: self._finish(stream, change))
+        return change
+
+    def create(self, stream: Stream) -> None:
+        """Create a stream anew; it is CREATING for some seconds."""
+        now = self._scheduler.now
+        # AWS shows whole seconds, and no two incarnations within one.
+        stream.history.set(now, State("CREATING", None, now))
+        stream.started.clear()
+        stream.stopped.clear()
+        self._journal.note("kinesis", stream.name, "CREATING")
+
+        def active() -> None:
+            if stream.history.value == State("CREATING", None, now):
+                stream.history.set(self._scheduler.now, State("ACTIVE", None, now))
+                self._journal.note("kinesis", stream.name, "ACTIVE")
+
+        self._scheduler.after(self._rng.uniform(1, 20), active)
+
+    def delete(self, stream: Stream) -> None:
+        """Delete a stream; it is DELETING for some seconds."""
+        state = stream.history.value
+        if not state.status or state.status == "DELETING":
+            return
+        stream.history.set(self._scheduler.now, replace(state, status="DELETING"))
+        self._journal.note("kinesis", stream.name, "DELETING")
+
+        def gone() -> None:
+            stream.history.set(self._scheduler.now, NOTHING)
+            self._journal.note("kinesis", stream.name, "is gone")
+
+        self._scheduler.after(self._rng.uniform(1, 30), gone)
+
+    def _finish(self, stream: Stream, change: Change) -> None:
+        now, state = self._scheduler.now, stream.history.value
+        if state.created != change.before.created or state.status not in ("UPDATING", "ACTIVE"):
+            return  # deleted meanwhile
+        change.done = now
+        stream.history.set(now, State("ACTIVE", change.key, state.created))
+        self._journal.note("kinesis", stream.name, "ACTIVE with", change.key or "plaintext")
+
+    def _existing(self, stream: Stream | None, params: Params) -> Stream:
+        if stream is None:
+            raise ServiceError(
+                "ResourceNotFoundException", f"Stream {params['StreamARN']} not found."
+            )
+        return stream
+
+    def _describe(self, stream: Stream) -> dict[str, Any]:
+        late = self._rng.uniform(0, self.traits.staleness) if self.traits.staleness else 0.0
+        state = stream.history.at(self._scheduler.now - late)
+        if not state.status:
+            raise ServiceError("ResourceNotFoundException", f"Stream {stream.name} not found.")
+        if state != stream.history.value:
+            self._faults.count("kinesis: stale description")
+        summary = {
+            "StreamName": stream.name,
+            "StreamARN": stream.arn,
+            "StreamStatus": state.status,
+            "EncryptionType": "NONE" if state.key is None else "KMS",
+            "StreamCreationTimestamp": datetime.fromtimestamp(state.created, UTC),
+        }
+        if state.key is not None:
+            summary["KeyId"] = state.key
+        return {"StreamDescriptionSummary": summary}
+
+    def _rate_exceeded(self, params: Params) -> ServiceError:
+        self._faults.count("kinesis: the account's rate is spent")
+        return self._limit(self._rng.choice(RATE_EXCEEDED), params["StreamARN"].split("/")[1])
+
+    def _limit(self, message: str, name: str) -> ServiceError:
+        text = UNSPECIFIC if self.traits.unspecific else message.format(name=name)
+        return ServiceError("LimitExceededException", text)

@@ -1,0 +1,173 @@
+"""Simulated KMS: keys of every state and kind, and aliases that can be pointed elsewhere."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from tests.simulation.journal import Journal, Time
+from tests.simulation.service import REGION, Params, ServiceError, arn
+
+AWS_OWNED_ALIAS = "alias/aws/kinesis"
+T = TypeVar("T")
+USABLE = ("Enabled", "Updating")
+MISSING = "Missing"
+"""State of a key that does not exist, though somebody gives it."""
+_KEY_ARN = re.compile(r"arn:[^:]+:kms:([^:]+):[0-9]{12}:(.+)")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key as it is at a time.
+
+    Parameters
+    ----------
+    key_id
+        Its id.
+    state, spec, usage
+        As DescribeKey shows them.
+    open_to_kinesis
+        Whether its policy lets the stream's users and this function use it.
+    """
+
+    key_id: str
+    state: str = "Enabled"
+    spec: str = "SYMMETRIC_DEFAULT"
+    usage: str = "ENCRYPT_DECRYPT"
+    open_to_kinesis: bool = True
+
+    @property
+    def arn(self) -> str:
+        """ARN of the key."""
+        return arn("kms", f"key/{self.key_id}")
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether DescribeKey shows a key that a stream can be encrypted with."""
+        return (
+            self.state in USABLE
+            and self.spec == "SYMMETRIC_DEFAULT"
+            and self.usage == "ENCRYPT_DECRYPT"
+        )
+
+
+class History(Generic[T]):
+    """A value and all that it was before."""
+
+    def __init__(self, began: float, value: T) -> None:
+        self._times = [began]
+        self._values = [value]
+
+    def set(self, now: float, value: T) -> None:
+        """Change the value."""
+        self._times.append(now)
+        self._values.append(value)
+
+    @property
+    def value(self) -> T:
+        """What it is."""
+        return self._values[-1]
+
+    def at(self, when: float) -> T:
+        """What it was at a time."""
+        return self._values[max(bisect_right(self._times, when) - 1, 0)]
+
+    def between(self, begin: float, end: float) -> list[T]:
+        """All that it was between two times, both included."""
+        first = max(bisect_right(self._times, begin) - 1, 0)
+        return self._values[first : bisect_right(self._times, end)] or [self._values[first]]
+
+
+class Kms:
+    """The keys of the account and region.
+
+    Parameters
+    ----------
+    time, journal
+        The world's.
+    keys
+        Keys at the beginning.
+    aliases
+        Key id by alias name.
+    """
+
+    def __init__(
+        self, time: Time, journal: Journal, keys: tuple[Key, ...], aliases: dict[str, str]
+    ) -> None:
+        self._time = time
+        self._journal = journal
+        self.keys = {key.key_id: History(time.now, key) for key in keys}
+        self.aliases = {name: History(time.now, key_id) for name, key_id in aliases.items()}
+
+    def resolve(self, spelling: str, when: float | None = None) -> Key | None:
+        """Find the key that a spelling means at a time; None when there is none."""
+        when = self._time.now if when is None else when
+        resource = spelling
+        matched = _KEY_ARN.fullmatch(spelling)
+        if matched:
+            if matched[1] != REGION:
+                return None
+            resource = matched[2].removeprefix("key/")
+        if resource.startswith("alias/"):
+            alias = self.aliases.get(resource)
+            resource = alias.at(when) if alias else ""
+        history = self.keys.get(resource)
+        key = history.at(when) if history else None
+        return key if key and key.state != MISSING else None
+
+    def same(self, one: str | None, other: str, when: float) -> bool:
+        """Tell whether two spellings mean the same key at a time."""
+        if one is None:
+            return False
+        keys = self.resolve(one, when), self.resolve(other, when)
+        if keys[0] is None or keys[1] is None:
+            return one.rpartition("key/")[2] == other.rpartition("key/")[2]
+        return keys[0].key_id == keys[1].key_id
+
+    def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
+        """Carry out DescribeKey."""
+        spelling = params["KeyId"]
+        key = self.resolve(spelling)
+        if key is None:
+            kind = "Alias" if "alias/" in spelling else "Key"
+            raise ServiceError("NotFoundException", f"{kind} '{spelling}' does not exist")
+        return {
+            "KeyMetadata": {
+                "KeyId": key.key_id,
+                "Arn": key.arn,
+                "KeyState": key.state,
+                "KeySpec": key.spec,
+                "KeyUsage": key.usage,
+            }
+        }
+
+    def check_for_kinesis(self, spelling: str) -> None:
+        """Do what Kinesis does with a key before it accepts it."""
+        key = self.resolve(spelling)
+        if key is None:
+            raise ServiceError("KMSNotFoundException", f"Key {spelling} is not found")
+        if not key.open_to_kinesis:
+            raise ServiceError(
+                "KMSAccessDeniedException",
+                f"The ciphertext refers to a key {key.arn} that"
+                " does not exist in this region, or you are not allowed to access",
+            )
+        if key.state == "Disabled":
+            raise ServiceError("KMSDisabledException", f"{key.arn} is disabled.")
+        if not key.is_fit:
+            raise ServiceError(
+                "KMSInvalidStateException", f"{key.arn} is not valid: {key.state}, {key.usage}"
+            )
+
+    def set_state(self, key_id: str, state: str) -> None:
+        """Enable, disable or delete a key."""
+        history = self.keys[key_id]
+        history.set(self._time.now, replace(history.value, state=state))
+        self._journal.note("kms", "key", key_id, "is", state)
+
+    def point_alias(self, name: str, key_id: str) -> None:
+        """Let an alias mean another key."""
+        self.aliases[name].set(self._time.now, key_id)
+        self._journal.note("kms", name, "now means", key_id)

@@ -1,0 +1,417 @@
+"""What happens in one schedule, drawn from its seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+from tests.simulation.actors import Deed
+from tests.simulation.cloudformation import CloudFormationTraits, Operation, Properties
+from tests.simulation.endpoint import Trouble
+from tests.simulation.iam import Denial
+from tests.simulation.kinesis import NOTHING, KinesisTraits, State
+from tests.simulation.kms import AWS_OWNED_ALIAS, MISSING, Key
+from tests.simulation.service import arn
+
+BEGIN = 1_800_000_000.0
+STREAMS = (arn("kinesis", "stream/orders"), arn("kinesis", "stream/returns"))
+ALIASES = ("alias/orders", "alias/spare")
+
+PROFILES = {
+    "quiet": 5,
+    "busy": 3,
+    "network": 3,
+    "crashes": 3,
+    "slow": 2,
+    "answers": 3,
+    "rights": 2,
+    "keys": 2,
+    "others": 4,
+    "everything": 4,
+}
+
+_NETWORK = {
+    "api: throttled": 0.08,
+    "api: KMS throttled": 0.1,
+    "api: server error": 0.06,
+    "api: connection failed": 0.04,
+    "api: answer lost": 0.08,
+    "api: slow": 0.1,
+}
+_REFUSALS = {
+    "api: kinesis refuses a look": 0.01,
+    "api: kinesis refuses a change": 0.1,
+    "api: kms refuses a look": 0.05,
+    "api: events refuses a change": 0.2,
+    "api: long message": 0.3,
+}
+_HANGS = {"api: hangs": 0.02}
+_CRASHES = {
+    "lambda: killed before a call": 0.04,
+    "lambda: killed after a call": 0.04,
+    "lambda: fresh container": 0.3,
+}
+_DELIVERIES = {
+    "lambda: delivered twice": 0.3,
+    "lambda: delivered late": 0.1,
+    "lambda: fresh container": 0.3,
+    "events: rule fires twice": 0.2,
+    "events: rule fires after its removal": 0.5,
+}
+_ANSWERS = {
+    "endpoint: connection failed": 0.2,
+    "endpoint: slow": 0.15,
+    "endpoint: server error": 0.25,
+    "endpoint: answer lost": 0.1,
+}
+_OTHERS = {"others: right after a look": 0.06}
+RATES: dict[str, dict[str, float]] = {
+    "quiet": {},
+    "busy": _DELIVERIES,
+    "network": _NETWORK | _REFUSALS,
+    "crashes": _CRASHES | _DELIVERIES | _HANGS,
+    "slow": {
+        **_DELIVERIES,
+        "lambda: delivered twice": 0.1,
+        "api: events refuses a change": 0.1,
+        "api: server error": 0.08,
+    },
+    "answers": _ANSWERS | _DELIVERIES,
+    "rights": {"lambda: delivered twice": 0.1},
+    "keys": {"lambda: delivered twice": 0.1},
+    "others": {"lambda: delivered twice": 0.1, **_OTHERS},
+    "everything": {
+        kind: rate / 4
+        for kind, rate in (
+            _NETWORK | _REFUSALS | _HANGS | _CRASHES | _DELIVERIES | _ANSWERS | _OTHERS
+        ).items()
+    },
+}
+
+_BAD_PROPERTIES: tuple[tuple[str, str | None], ...] = (
+    ("KeyId", "aws/kinesis"),
+    ("KeyId", "alias/aws/s3"),
+    ("KeyId", "my-key"),
+    ("KeyId", None),
+    ("KeyId", arn("kms", "key/11111111-2222-3333-4444-555555555555", region="us-east-1")),
+    ("StreamName", "orders"),
+    ("StreamArn", "orders"),
+    ("StreamArn", arn("kinesis", "stream/orders", region="us-east-1")),
+    ("StreamArn", None),
+    ("EncryptionType", "NONE"),
+    ("EncryptionType", "AES256"),
+    ("OnDelete", "Destroy"),
+    ("ServiceTimeout", "soon"),
+    ("Retries", "3"),
+)
+"""Properties to spoil sound ones with; None stands for a property that is missing."""
+
+_SLOW, _USUAL = (1, 3, 3, 2, 4), (3, 12, 4, 1, 0)
+"""Weights of Kinesis' durations."""
+
+
+def is_malformed(properties: Properties) -> bool:
+    """Tell whether the properties are some that the handler has to refuse."""
+    if ("StreamArn" in properties) == ("StreamName" in properties):
+        return True
+    return any(
+        (name not in properties) if value is None else properties.get(name) == value
+        for name, value in _BAD_PROPERTIES
+        if name != "StreamName" and (name, value) != ("StreamArn", None)
+    )
+
+
+def stream_arn(properties: Properties) -> str:
+    """ARN of the stream that sound properties name in one of the two ways."""
+    name = properties.get("StreamName")
+    return arn("kinesis", f"stream/{name}") if name else properties.get("StreamArn", "")
+
+
+_STATES = ("Disabled", "PendingDeletion", "PendingImport", "Unavailable", "Creating", "Updating")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """All that is decided before a schedule begins; what is left to chance follows its seed.
+
+    Parameters
+    ----------
+    seed, profile
+        What it was drawn from, and which faults it is about.
+    streams
+        The streams' states at the beginning.
+    spent
+        Times of the changes that each stream has behind it.
+    keys, aliases
+        Keys of the account.
+    operations
+        What the user does.
+    deeds
+        What others do.
+    denials
+        What the function's role may not do, and when.
+    troubles
+        When the answer endpoint doesn't work.
+    rates
+        Probability of each kind of fault.
+    function_timeout, polls
+        The function's configuration.
+    """
+
+    seed: int
+    profile: str
+    streams: dict[str, State]
+    spent: dict[str, list[float]]
+    keys: tuple[Key, ...]
+    aliases: dict[str, str]
+    operations: tuple[Operation, ...]
+    deeds: tuple[Deed, ...]
+    denials: tuple[Denial, ...]
+    troubles: tuple[Trouble, ...]
+    kinesis: KinesisTraits
+    cloudformation: CloudFormationTraits
+    function_timeout: float
+    polls: bool
+    latency: float
+    rule_lag: float
+    rates: dict[str, float] = field(default_factory=dict)
+
+
+def draw(seed: int) -> Schedule:
+    """Draw the schedule of a seed."""
+    rng = Random(f"schedule {seed}")
+    profile = rng.choices(list(PROFILES), list(PROFILES.values()))[0]
+    everything = profile == "everything"
+
+    def about(*profiles: str, chance: float = 0.3) -> bool:
+        return profile in profiles or (everything and rng.random() < chance)
+
+    keys, aliases = _keys(rng, bad=about("keys"))
+    slow = about("slow")
+    timeout, function_timeout, polls = _timeouts(rng, slow=slow)
+    operations = _operations(rng, keys, timeout, bad_properties=about("keys", chance=0.1))
+    end = sum(operation.after for operation in operations) + 600
+    spent: dict[str, list[float]] = {name: [] for name in STREAMS}
+    if about("keys", chance=0.2):
+        for name in STREAMS:
+            hours = sorted(rng.uniform(0, 25) for _ in range(rng.choice((24, 25))))
+            spent[name] = [BEGIN - hour * 3600 for hour in reversed(hours)]
+    return Schedule(
+        seed=seed,
+        profile=profile,
+        streams={name: _stream(rng, keys) for name in STREAMS},
+        spent=spent,
+        keys=keys,
+        aliases=aliases,
+        operations=operations,
+        deeds=_deeds(rng, keys, end) if about("others") else (),
+        denials=(
+            _denials(rng)
+            if about("rights")
+            # Another account's key, of which only its own administrators may know more.
+            else (Denial("kms:DescribeKey", explicit=False, begins=0.0, ends=float("inf")),)
+            if about("keys", chance=0.1) and rng.random() < 0.4
+            else ()
+        ),
+        troubles=_troubles(rng, end) if about("answers", chance=0.2) else (),
+        kinesis=KinesisTraits(
+            staleness=rng.choice((0.0, 0.0, 1.0, 3.0, 8.0)) if profile != "quiet" else 0.0,
+            shows_target=rng.random() < 0.5,
+            load=rng.choice((0.0, 0.9, 0.985)) if about("network") else 0.0,
+            durations=_SLOW if slow else _USUAL,
+            unspecific=about("network", chance=0.5) and rng.random() < 0.2,
+        ),
+        cloudformation=CloudFormationTraits(
+            failed_id_sticks=rng.random() < 0.7,
+            unanswered_create_is_deleted=rng.random() < 0.7,
+            clock_skew=rng.choice((0.0, 0.5, 2.0)),
+        ),
+        function_timeout=function_timeout,
+        polls=polls,
+        latency=rng.choice((0.05, 0.3)),
+        rule_lag=rng.choice((0.0, 30.0, 90.0)),
+        rates=RATES[profile],
+    )
+
+
+def _timeouts(rng: Random, *, slow: bool) -> tuple[int, float, bool]:
+    """Timeout of the resource and the function, and whether it may go on by rules."""
+    if slow:
+        return rng.choice((1800, 3000, 3600)), rng.choice((120.0, 300.0, 900.0)), True
+    kind = rng.random()
+    if kind < 0.6:  # as the construct has it by default
+        return 660, 900.0, rng.random() < 0.2
+    if kind < 0.8:  # as a plain template may have it
+        return 3600, 900.0, rng.random() < 0.5
+    return rng.choice((60, 120, 240)), rng.choice((60.0, 300.0, 900.0)), rng.random() < 0.3
+
+
+def _keys(rng: Random, *, bad: bool) -> tuple[tuple[Key, ...], dict[str, str]]:
+    ids = [f"{rng.getrandbits(32):08x}-0000-4000-8000-{rng.getrandbits(48):012x}" for _ in range(4)]
+    keys = [Key(id_) for id_ in ids]
+    if bad:
+        flaw = rng.random()
+        if flaw < 0.45:
+            keys[1] = Key(ids[1], state=rng.choice(_STATES))
+        elif flaw < 0.6:
+            keys[1] = Key(ids[1], state=MISSING)
+        elif flaw < 0.8:
+            usage = rng.choice(("SIGN_VERIFY", "ENCRYPT_DECRYPT"))
+            keys[1] = Key(ids[1], spec="RSA_2048", usage=usage)
+        else:
+            keys[1] = Key(ids[1], open_to_kinesis=False)
+    aliases = {ALIASES[0]: ids[0], ALIASES[1]: ids[2], AWS_OWNED_ALIAS: ids[3]}
+    return tuple(keys), aliases
+
+
+def _spelling(rng: Random, keys: tuple[Key, ...]) -> str:
+    alias = rng.choice(ALIASES)
+    return rng.choice(
+        (
+            keys[0].key_id,
+            keys[0].arn,
+            keys[1].key_id,
+            keys[1].arn,
+            alias,
+            arn("kms", alias),
+            AWS_OWNED_ALIAS,
+            keys[2].arn,
+        )
+    )
+
+
+def _stream(rng: Random, keys: tuple[Key, ...]) -> State:
+    kind = rng.random()
+    created = BEGIN - rng.uniform(100, 10_000_000)
+    if kind < 0.6:
+        return State("ACTIVE", None, created)
+    if kind < 0.95:
+        return State("ACTIVE", _spelling(rng, keys), created)
+    return NOTHING
+
+
+def _operations(
+    rng: Random, keys: tuple[Key, ...], timeout: int, *, bad_properties: bool
+) -> tuple[Operation, ...]:
+    """What the user does: create, some updates, mostly a deletion; now and then a second life."""
+
+    def gap() -> float:
+        return rng.uniform(0, 1) * rng.choice((5.0, 60.0, 600.0, 7200.0))
+
+    def deploy(properties: Properties) -> Operation:
+        return Operation("deploy", gap(), properties, sibling_fails=rng.random() < 0.15)
+
+    properties = _first_properties(rng, keys, timeout)
+    operations: list[Operation] = []
+    for _ in range(rng.choice((1, 1, 2, 2, 3, 4))):
+        if operations:
+            properties = _next_properties(rng, keys, properties)
+        bad = bad_properties and rng.random() < 0.3
+        operations.append(deploy(_spoilt(rng, properties) if bad else properties))
+        if rng.random() < 0.3:
+            operations.append(Operation("retry", gap()))
+    if rng.random() < 0.7:
+        operations.append(Operation("delete", gap()))
+        if rng.random() < 0.5:
+            operations.append(Operation("retry", gap()))
+        if rng.random() < 0.15:
+            operations.append(deploy(_first_properties(rng, keys, timeout)))
+    return tuple(operations)
+
+
+def _first_properties(rng: Random, keys: tuple[Key, ...], timeout: int) -> Properties:
+    properties = {
+        **_naming(rng, STREAMS[0]),
+        "KeyId": _spelling(rng, keys),
+        "OnDelete": rng.choice(("Retain", "Restore")),
+    }
+    if timeout < 3600 or rng.random() < 0.5:  # CloudFormation's default
+        properties["ServiceTimeout"] = str(timeout)
+    if rng.random() < 0.2:
+        properties["EncryptionType"] = "KMS"
+    return properties
+
+
+def _naming(rng: Random, stream: str) -> dict[str, str]:
+    if rng.random() < 0.8:
+        return {"StreamArn": stream}
+    return {"StreamName": stream.split("/")[1]}
+
+
+def _next_properties(rng: Random, keys: tuple[Key, ...], last: Properties) -> Properties:
+    rest = {name: one for name, one in last.items() if not name.startswith("Stream")}
+    stream = stream_arn(last)
+    kind = rng.random()
+    if kind < 0.25:
+        return {**_naming(rng, STREAMS[1 - STREAMS.index(stream)]), **rest}
+    if kind < 0.3:
+        return {**_naming(rng, stream), **rest}
+    if kind < 0.4:
+        return {**last, "OnDelete": rng.choice(("Retain", "Restore"))}
+    return {**last, "KeyId": _spelling(rng, keys)}
+
+
+def _spoilt(rng: Random, sound: Properties) -> Properties:
+    name, value = rng.choice(_BAD_PROPERTIES)
+    if name.startswith("Stream"):
+        sound = {**sound, "StreamArn": stream_arn(sound)}
+    if name == "StreamArn":
+        sound = {key: one for key, one in sound.items() if key != "StreamName"}
+    others = {key: one for key, one in sound.items() if key != name}
+    return others if value is None else {**others, name: value}
+
+
+def _deeds(rng: Random, keys: tuple[Key, ...], end: float) -> tuple[Deed, ...]:
+    deeds = []
+    for _ in range(rng.randint(1, 5)):
+        when = BEGIN + rng.choice((rng.uniform(0, min(end, 60)), rng.uniform(0, end)))
+        stream = rng.choice((STREAMS[0], STREAMS[0], STREAMS[1]))
+        what = rng.choices(
+            ("start", "stop", "delete", "recreate", "point alias", "set state"), (4, 3, 1, 1, 2, 1)
+        )[0]
+        match what:
+            case "start":
+                deeds.append(Deed(when, what, stream, _spelling(rng, keys)))
+            case "recreate":
+                deeds.append(Deed(when, "delete", stream))
+                deeds.append(Deed(when + rng.uniform(35, 300), what, stream))
+            case "point alias":
+                deeds.append(Deed(when, what, rng.choice(ALIASES), rng.choice(keys[:3]).key_id))
+            case "set state":
+                key = rng.choice(keys[:3]).key_id
+                deeds.append(Deed(when, what, key, "Disabled"))
+                deeds.append(Deed(when + rng.uniform(1, 600), what, key, "Enabled"))
+            case _:
+                deeds.append(Deed(when, what, stream))
+    return tuple(deeds)
+
+
+def _denials(rng: Random) -> tuple[Denial, ...]:
+    actions = (
+        "kinesis:DescribeStreamSummary",
+        "kinesis:StartStreamEncryption",
+        "kinesis:StopStreamEncryption",
+        "kms:DescribeKey",
+        "events:PutRule",
+        "events:PutTargets",
+        "cloudformation:DescribeStackResource",
+    )
+    denials = []
+    if rng.random() < 0.7:  # a role made a moment ago
+        for action in actions:
+            lag = rng.choice((0.0, 2.0, 20.0, 50.0, 90.0)) * rng.random()
+            denials.append(Denial(action, False, 0.0, BEGIN + lag))
+    else:  # a role that lacks rights, or is denied them
+        lacking = rng.sample(actions, rng.randint(1, 2))
+        denials = [Denial(one, rng.random() < 0.5, 0.0, float("inf")) for one in lacking]
+    return tuple(denials)
+
+
+def _troubles(rng: Random, end: float) -> tuple[Trouble, ...]:
+    troubles = []
+    for _ in range(rng.randint(1, 3)):
+        begins = BEGIN + rng.choice((0.0, rng.uniform(0, end)))
+        length = rng.choice((10.0, 60.0, 600.0, 5000.0)) * rng.random()
+        kind = rng.choice(("503", "500", "429", "refusing", "unreachable", "slow"))
+        troubles.append(Trouble(kind, begins, begins + length))
+    return tuple(troubles)

@@ -1,0 +1,51 @@
+"""What the simulated services have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+PARTITION = "aws"
+REGION = "eu-central-1"
+ACCOUNT = "111122223333"
+FUNCTION_ARN = f"arn:{PARTITION}:lambda:{REGION}:{ACCOUNT}:function:encryption"
+
+Params = Mapping[str, Any]
+
+
+class ServiceError(Exception):
+    """An error that a service answers with.
+
+    Parameters
+    ----------
+    code, message
+        As in the service's reference.
+    status
+        HTTP status.
+    """
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(code)
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+class Service(Protocol):
+    """A simulated service."""
+
+    def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
+        """Carry an operation out; raise `ServiceError` when it fails."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Somebody who changes things by hand, or another program."""
+
+    name: str = "somebody else"
+
+
+def arn(service: str, resource: str, region: str = REGION) -> str:
+    """Build an ARN in the simulated account."""
+    return f"arn:{PARTITION}:{service}:{region}:{ACCOUNT}:{resource}"

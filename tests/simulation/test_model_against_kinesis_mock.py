@@ -1,0 +1,127 @@
+"""The simulated Kinesis behaves as kinesis-mock does in the same short scripts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws import LocalAws
+from tests.simulation.journal import Faults, Journal
+from tests.simulation.kinesis import NOTHING, Kinesis, KinesisTraits, Stream
+from tests.simulation.kms import Key, Kms
+from tests.simulation.schedule import BEGIN
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.scripts import KEYS, SCRIPTS, Script, Step, tell
+from tests.simulation.service import ServiceError
+from tests.simulation.stage import Stage
+
+ARN = "arn:aws:kinesis:eu-central-1:000000000000:stream/orders"
+SETTLED = ("ACTIVE", "")
+PATIENCE = 60.0
+NO_STREAM = ("", "", "")
+REMOVAL = 1.5
+"""Seconds after which kinesis-mock has removed a deleted stream, and would remove a new one too."""
+
+
+class Simulated:
+    """The simulated Kinesis, in a world of its own."""
+
+    def __init__(self) -> None:
+        self.scheduler = Scheduler(BEGIN)
+        journal = Journal(self.scheduler)
+        stage = Stage(self.scheduler, journal, Faults(Random(0), {}))
+        keys = tuple(Key(arn.rpartition("/")[2]) for arn in KEYS.values())
+        traits = KinesisTraits(
+            staleness=0.0, shows_target=True, load=0.0, durations=(0, 1, 0, 0, 0)
+        )
+        kms = Kms(self.scheduler, journal, keys, {})
+        self.kinesis = Kinesis(stage, kms, traits, Random(0))
+        self.stream = Stream(ARN, BEGIN, NOTHING, [])
+        self.kinesis.streams[ARN] = self.stream
+
+    def do(self, step: Step) -> str:
+        params = {"StreamARN": ARN, "EncryptionType": "KMS", "KeyId": KEYS.get(step.key, "")}
+        try:
+            match step.method:
+                case "settle":
+                    self.scheduler.run(self.scheduler.now + 3600)
+                case "create_stream":
+                    self.kinesis.create(self.stream)
+                case "delete_stream":
+                    self.kinesis.delete(self.stream)
+                case "start_stream_encryption":
+                    self.kinesis.serve("StartStreamEncryption", params, "script")
+                case "stop_stream_encryption":
+                    self.kinesis.serve("StopStreamEncryption", params, "script")
+        except ServiceError as error:
+            return error.code
+        return ""
+
+    def look(self) -> tuple[str, str, str]:
+        try:
+            answer = self.kinesis.serve("DescribeStreamSummary", {"StreamARN": ARN}, "script")
+        except ServiceError:
+            return NO_STREAM
+        return _described(answer)
+
+
+class Emulated:
+    """kinesis-mock, with a stream for each script."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self.client = client
+        self.name = name
+
+    def do(self, step: Step) -> str:
+        params: dict[str, Any] = {"StreamName": self.name}
+        if step.method == "settle":
+            return self._settle()
+        if step.method == "create_stream":
+            params["ShardCount"] = 1
+        if step.key:
+            params |= {"EncryptionType": "KMS", "KeyId": KEYS[step.key]}
+        try:
+            getattr(self.client, step.method)(**params)
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return ""
+
+    def look(self) -> tuple[str, str, str]:
+        try:
+            return _described(self.client.describe_stream_summary(StreamName=self.name))
+        except self.client.exceptions.ResourceNotFoundException:
+            return NO_STREAM
+
+    def _settle(self) -> str:
+        end = time.monotonic() + PATIENCE
+        while self.look()[0] not in SETTLED:
+            assert time.monotonic() < end, self.look()
+            time.sleep(0.1)
+        if self.look() == NO_STREAM:
+            time.sleep(REMOVAL)
+        return ""
+
+
+def _described(answer: dict[str, Any]) -> tuple[str, str, str]:
+    summary = answer["StreamDescriptionSummary"]
+    status, encryption = summary["StreamStatus"], summary.get("EncryptionType", "NONE")
+    return (status, encryption, summary.get("KeyId", "") if encryption == "KMS" else "")
+
+
+@pytest.fixture(scope="module")
+def kinesis_mock() -> Iterator[Any]:
+    """A client of kinesis-mock whose streams are UPDATING for half a second."""
+    with LocalAws(updating=timedelta(seconds=0.5)) as aws:
+        yield aws.client("kinesis")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_both_show_the_same(script: Script, kinesis_mock: Any) -> None:
+    emulated = Emulated(kinesis_mock, name=f"orders-{SCRIPTS.index(script)}")
+    assert list(tell(script, Simulated())) == list(tell(script, emulated))

@@ -1,0 +1,104 @@
+"""The handler holds its invariants in every schedule, and broken handlers are caught."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+
+import pytest
+
+from tests.simulation.api import REFUSALS, operation_model
+from tests.simulation.broken_handlers import BROKEN_HANDLERS, BrokenHandler
+from tests.simulation.regressions import REGRESSIONS
+from tests.simulation.replay import show
+from tests.simulation.run import Outcome, run
+from tests.simulation.schedule import PROFILES, RATES
+
+SCHEDULES = 2000
+BATCHES = 8
+
+
+def _check(outcomes: list[Outcome]) -> None:
+    violating = [outcome for outcome in outcomes if outcome.violations]
+    if violating:
+        first = violating[0].seed
+        told = "\n".join(
+            f"seed {one.seed}: {violation}" for one in violating for violation in one.violations
+        )
+        pytest.fail(f"{told}\n\npython -m tests.simulation.replay {first}\n{show(first)}")
+
+
+@cache
+def _outcomes(batch: int) -> list[Outcome]:
+    length = SCHEDULES // BATCHES
+    return [run(seed) for seed in range(batch * length, (batch + 1) * length)]
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_invariants_hold(batch: int) -> None:
+    _check(_outcomes(batch))
+
+
+@pytest.mark.parametrize(
+    "seed", REGRESSIONS, ids=[f"{seed}: {reason}" for seed, reason in REGRESSIONS.items()]
+)
+def test_invariants_hold_where_they_once_did_not(seed: int) -> None:
+    _check([run(seed)])
+
+
+@pytest.mark.parametrize("broken", BROKEN_HANDLERS, ids=str)
+def test_broken_handler_is_caught(broken: BrokenHandler) -> None:
+    """The invariant that is broken on purpose shows; what else breaks with it does not matter."""
+    with broken.breaking() as make_handler:
+        for seed in range(SCHEDULES):
+            letters = {one.check[0] for one in run(seed, make_handler).violations}
+            if broken.invariant in letters:
+                break
+        else:
+            pytest.fail(f"not caught in {SCHEDULES} schedules: {broken.name}")
+    # The handler as it is passes the same schedule.
+    intact = {one.check[0] for one in run(seed).violations}
+    assert broken.invariant not in intact
+
+
+def test_a_schedule_replays_alike() -> None:
+    seeds = range(40)
+    assert [run(seed) for seed in seeds] == [run(seed) for seed in seeds]
+    assert show(7) == show(7)
+
+
+def test_schedules_are_of_all_kinds() -> None:
+    """Quiet ones, every fault, every error of the service models, and every end of a stack."""
+    outcomes = [outcome for batch in range(BATCHES) for outcome in _outcomes(batch)]
+    profiles = Counter(outcome.profile for outcome in outcomes)
+    assert profiles.keys() == PROFILES.keys()
+    assert profiles["quiet"] >= SCHEDULES / 10
+    faults = {fault for outcome in outcomes for fault in outcome.faults}
+    assert {kind for rates in RATES.values() for kind in rates} <= faults
+    stacks = {outcome.stack for outcome in outcomes}
+    assert {f"{kind}_COMPLETE" for kind in ("CREATE", "UPDATE", "DELETE", "ROLLBACK")} <= stacks
+    assert {"UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED", "DELETE_FAILED"} <= stacks
+    # Refusals without a reason in the state of things are drawn; the others have to come about.
+    errors = {error for outcome in outcomes for error in outcome.errors}
+    drawn = {f"{operation} {code}" for operation, codes in REFUSALS.items() for code in codes}
+    of_the_models = {
+        f"{model.name} {shape.name}"
+        for model in map(operation_model, *zip(*CALLED, strict=True))
+        for shape in model.error_shapes
+    }
+    assert sorted(of_the_models - errors - drawn) == []
+    assert len(drawn & errors) > len(drawn) / 2
+
+
+CALLED = (
+    ("kinesis", "describe_stream_summary"),
+    ("kinesis", "start_stream_encryption"),
+    ("kinesis", "stop_stream_encryption"),
+    ("kms", "describe_key"),
+    ("cloudformation", "describe_stack_resource"),
+    ("events", "put_rule"),
+    ("events", "put_targets"),
+    ("events", "remove_targets"),
+    ("events", "delete_rule"),
+)
+"""Operations that the handler calls, as methods of the services' clients."""

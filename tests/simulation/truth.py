@@ -1,0 +1,250 @@
+"""Whether a reason is true: one small judgement for each entry of the catalogue of failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from stream_encryption.failure import Cause
+from tests.simulation.api import Call
+from tests.simulation.cloudformation import Request
+from tests.simulation.kinesis import State
+from tests.simulation.lambda_service import Invocation
+from tests.simulation.schedule import is_malformed
+
+if TYPE_CHECKING:
+    from tests.simulation.invariants import Case
+
+Fields = dict[str, str]
+RESERVE = 60.0
+SETTLING = 5.0
+ANSWER_RESERVE = 20.0
+"""Seconds before the end of request or invocation at which waiting may end."""
+
+MALFORMED = {
+    Cause.INVALID_EVENT,
+    Cause.UNKNOWN_PROPERTY,
+    Cause.MISSING_PROPERTY,
+    Cause.INVALID_PROPERTY,
+    Cause.STREAM_AMBIGUOUS,
+    Cause.STREAM_ELSEWHERE,
+    Cause.KEY_ELSEWHERE,
+    Cause.ENCRYPTION_NONE,
+}
+
+
+class Told:
+    """A reason that was told, and what was known when it was."""
+
+    def __init__(self, case: Case, request: Request, fields: Fields) -> None:
+        assert request.answered is not None
+        assert request.answered_by is not None
+        self.case = case
+        self.request = request
+        self.fields = fields
+        self.invocation: Invocation = request.answered_by.invocation
+        # The reason was made before the first attempt to deliver it.
+        self.when = next(
+            put.began for put in case.puts[request.id] if put.invocation is self.invocation
+        )
+        self.calls = [one for one in self.invocation.calls if one.began <= self.when]
+
+    def last(self, operation: str) -> Call | None:
+        """The last call of an operation."""
+        return next((one for one in reversed(self.calls) if one.operation == operation), None)
+
+    @property
+    def key_look(self) -> Call | None:
+        """The last look at the wanted key."""
+        key = self.request.properties["KeyId"]
+        looks = [one for one in self.calls if one.operation == "DescribeKey"]
+        return next((one for one in reversed(looks) if one.params["KeyId"] == key), None)
+
+    def stream_was(self, condition: Callable[[State], bool]) -> bool:
+        """Whether the stream was so at any time that the last look may have shown."""
+        stream = self.case.stream_of(self.request)
+        assert stream is not None
+        looked = self.case.last_look(self.invocation, self.when)
+        return any(
+            condition(state)
+            for state in stream.history.between(looked - self.case.staleness, self.when)
+        )
+
+    @property
+    def stream_was_left(self) -> bool:
+        """Whether the invocation changed nothing."""
+        return not any(one.by is self.invocation for _, one in self.case.changes)
+
+
+def lie(case: Case, request: Request, cause: Cause, fields: Fields) -> str:
+    """Say what is not true of a reason; empty when it is true."""
+    told = Told(case, request, fields)
+    if cause in MALFORMED or is_malformed(request.properties):
+        sound = not is_malformed(request.properties)
+        return "the properties are sound" if sound else "" if cause in MALFORMED else "malformed"
+    return _JUDGEMENTS[cause](told)
+
+
+def _unless(condition: bool, otherwise: str) -> str:
+    return "" if condition else otherwise
+
+
+def _not_found(told: Told) -> str:
+    return _unless(told.stream_was(lambda state: not state.status), "the stream exists")
+
+
+def _deleting(told: Told) -> str:
+    return _unless(told.stream_was(lambda state: state.status == "DELETING"), "not DELETING")
+
+
+def _key_not_found(told: Told) -> str:
+    look = told.key_look
+    missing = look is not None and look.error in ("NotFoundException", "InvalidArnException")
+    return _unless(missing, "KMS did not say so") or _left(told)
+
+
+def _key_unusable(told: Told) -> str:
+    look = told.key_look
+    shown = look and look.shown
+    state = shown["KeyMetadata"]["KeyState"] if shown else ""
+    return _unless(state == told.fields["state"], f"the state was {state}") or _left(told)
+
+
+def _key_unsuitable(told: Told) -> str:
+    look = told.key_look
+    shown = look and look.shown
+    spec = shown["KeyMetadata"]["KeySpec"] if shown else ""
+    usage = shown["KeyMetadata"]["KeyUsage"] if shown else ""
+    same = (spec, usage) == (told.fields["spec"], told.fields["usage"])
+    return _unless(same, f"it was {spec}, {usage}") or _left(told)
+
+
+def _left(told: Told) -> str:
+    return _unless(told.stream_was_left, "the stream was changed")
+
+
+def _key_refused(told: Told) -> str:
+    start = told.last("StartStreamEncryption")
+    same = start is not None and start.error == told.fields["code"]
+    return _unless(same, "Kinesis did not refuse it so")
+
+
+def _daily_limit(told: Told) -> str:
+    stream = told.case.stream_of(told.request)
+    start = told.last("StartStreamEncryption")
+    if stream is None or start is None or start.served is None:
+        return "no start was tried"
+    return _unless(start.served in stream.spent_at, "there were some left")
+
+
+def _limit(told: Told) -> str:
+    start = told.last("StartStreamEncryption")
+    same = start is not None and start.error == "LimitExceededException"
+    return _unless(same, "Kinesis did not say so")
+
+
+def _denied(told: Told) -> str:
+    refused = [one for one in told.calls if one.action == told.fields["action"]]
+    denied = bool(refused) and ("Denied" in refused[-1].error)
+    return _unless(denied, "the last call was not denied")
+
+
+def _changed_by_others(told: Told) -> str:
+    stream = told.case.stream_of(told.request)
+    own = list(told.case.changes_by(told.request))
+    if stream is None or not own:
+        return "nothing was started"
+    since = own[0].when
+    others = [one for one in stream.changes if one.when > since and one not in own]
+    recreated = len({state.created for state in stream.history.between(since, told.when)}) > 1
+    moved = any(
+        len(alias.between(since, told.when)) > 1 for alias in told.case.world.kms.aliases.values()
+    )
+    return _unless(bool(others) or moved or recreated, "nobody else changed anything")
+
+
+def _timed_out(told: Told) -> str:
+    """Two looks in a row that show what is wanted, seconds apart, would have confirmed it."""
+    good = [
+        look.served
+        for look in told.case.looks(told.invocation, told.when)[-2:]
+        if look.served is not None and _shows_wanted_key(told, look)
+    ]
+    confirmed = len(good) == 2 and good[1] - good[0] >= SETTLING
+    if confirmed and told.request.type != "Delete":
+        return "it was seen encrypted with the wanted key"
+    return _late(told)
+
+
+def _shows_wanted_key(told: Told, look: Call) -> bool:
+    if look.shown is None:
+        return False
+    summary = look.shown["StreamDescriptionSummary"]
+    key = told.request.properties["KeyId"]
+    same = told.case.world.kms.same(summary.get("KeyId"), key, told.when)
+    return bool(summary["StreamStatus"] == "ACTIVE") and same
+
+
+def _late(told: Told) -> str:
+    """Whether time was really up."""
+    request, invocation = told.request, told.invocation
+    reserve = min(RESERVE, (request.expires - request.issued) / 2)
+    due = min(request.expires - reserve, invocation.deadline - ANSWER_RESERVE) - 1
+    if told.when < due:
+        return f"there were {due - told.when:.0f} s left"
+    age = told.when - int(request.issued)
+    return _unless(abs(age - int(told.fields["seconds"])) < 12, f"its age was {age:.0f} s")
+
+
+def _expired(told: Told) -> str:
+    # The URL's date has whole seconds.
+    return _unless(told.when >= told.request.expires - 1, "it was in time")
+
+
+def _superseded(told: Told) -> str:
+    return "it was the current request"
+
+
+def _service_error(told: Told) -> str:
+    same = any(
+        one.action == told.fields["action"] and one.error == told.fields["code"]
+        for one in told.calls
+    )
+    return _unless(same, "the service did not say so")
+
+
+def _polling_failed(told: Told) -> str:
+    failed = any(
+        one.service == "events" and one.operation.startswith("Put") and (one.error or one.lost)
+        for one in told.calls
+    )
+    return _unless(failed, "EventBridge did not fail")
+
+
+def _unexpected(told: Told) -> str:
+    hung = "hung" in told.fields["detail"] and any(
+        one.hung or one.ended is None for one in told.invocation.calls
+    )
+    return _unless(hung, "something was not expected")
+
+
+_JUDGEMENTS: dict[Cause, Callable[[Told], str]] = {
+    Cause.STREAM_NOT_FOUND: _not_found,
+    Cause.STREAM_GONE: _not_found,
+    Cause.STREAM_DELETING: _deleting,
+    Cause.KEY_NOT_FOUND: _key_not_found,
+    Cause.KEY_UNUSABLE: _key_unusable,
+    Cause.KEY_UNSUITABLE: _key_unsuitable,
+    Cause.KEY_REFUSED: _key_refused,
+    Cause.DAILY_LIMIT: _daily_limit,
+    Cause.LIMIT_EXCEEDED: _limit,
+    Cause.ACCESS_DENIED: _denied,
+    Cause.CHANGED_BY_OTHERS: _changed_by_others,
+    Cause.TIMED_OUT: _timed_out,
+    Cause.NOT_RESTORED: _timed_out,
+    Cause.EXPIRED: _expired,
+    Cause.SUPERSEDED: _superseded,
+    Cause.SERVICE_ERROR: _service_error,
+    Cause.POLLING_FAILED: _polling_failed,
+    Cause.UNEXPECTED: _unexpected,
+}

@@ -1,0 +1,101 @@
+"""All parts of the simulation put together, and let live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from stream_encryption.handler import Handler
+from stream_encryption.runtime import Runtime
+from tests.simulation.actors import Actors
+from tests.simulation.api import Api
+from tests.simulation.cloudformation import CloudFormation
+from tests.simulation.endpoint import Endpoint
+from tests.simulation.events import Events
+from tests.simulation.iam import Iam
+from tests.simulation.journal import Faults, Journal
+from tests.simulation.kinesis import Kinesis, Stream
+from tests.simulation.kms import Kms
+from tests.simulation.lambda_service import Function, LambdaService
+from tests.simulation.schedule import BEGIN, Schedule
+from tests.simulation.scheduler import Lock, Scheduler
+from tests.simulation.service import Service
+from tests.simulation.stage import Stage
+
+LONGEST = 30 * 24 * 3600.0
+AFTERMATH = 3 * 3600.0
+"""Seconds after the user's last operation in which all has to come to rest."""
+
+
+class World:
+    """One schedule, ready to happen.
+
+    Parameters
+    ----------
+    schedule
+        What is going to happen.
+    make_handler
+        Makes the handler; tests give broken ones.
+    """
+
+    def __init__(
+        self, schedule: Schedule, make_handler: Callable[[Runtime], Handler] = Handler
+    ) -> None:
+        def rng(part: str) -> Random:
+            return Random(f"{part} {schedule.seed}")
+
+        self.schedule = schedule
+        self._make_handler = make_handler
+        self.scheduler = Scheduler(BEGIN)
+        self.journal = Journal(self.scheduler)
+        self.faults = Faults(rng("faults"), schedule.rates)
+        stage = Stage(self.scheduler, self.journal, self.faults)
+        self.iam = Iam(schedule.denials)
+        self.kms = Kms(self.scheduler, self.journal, schedule.keys, schedule.aliases)
+        self.kinesis = Kinesis(stage, self.kms, schedule.kinesis, rng("kinesis"))
+        for name, state in schedule.streams.items():
+            self.kinesis.streams[name] = Stream(name, BEGIN, state, schedule.spent[name])
+        self.endpoint = Endpoint(stage, schedule.troubles, rng("endpoint"))
+        self.events = Events(stage, self._invoke, schedule.rule_lag, rng("events"))
+        self.cloudformation = CloudFormation(
+            stage,
+            self.endpoint,
+            invoke=self._invoke,
+            operations=schedule.operations,
+            traits=schedule.cloudformation,
+            rng=rng("cloudformation"),
+        )
+        services: dict[str, Service] = {
+            "kinesis": self.kinesis,
+            "kms": self.kms,
+            "events": self.events,
+            "cloudformation": self.cloudformation,
+        }
+        self.api = Api(stage, self.iam, services, schedule.latency, rng("network"))
+        self.lambda_service = LambdaService(
+            stage,
+            self.api,
+            self.endpoint,
+            make_function=self._function,
+            timeout=schedule.function_timeout,
+            polls=schedule.polls,
+            rng=rng("lambda"),
+            handler_rng=rng("handler"),
+        )
+        Actors(stage, self.kinesis, self.kms, schedule.deeds, rng("actors"))
+
+    def happen(self) -> None:
+        """Let the user do all there is to do, and everything come to rest."""
+        scheduler = self.scheduler
+        scheduler.spawn(self.cloudformation.live)
+        scheduler.run(BEGIN + LONGEST, stop=lambda: self.cloudformation.finished)
+        scheduler.run(scheduler.now + AFTERMATH)
+
+    def _invoke(self, payload: str, source: str) -> None:
+        self.lambda_service.invoke(payload, source)
+
+    def _function(self, runtime: Runtime) -> Function:
+        handler = self._make_handler(runtime)
+        # Its threads are tasks here, so its lock has to be one for tasks.
+        handler._resource._answering = Lock(self.scheduler)  # type: ignore[assignment]
+        return handler
