@@ -2,6 +2,7 @@
 #   make PYTHON=python3.13 …    another Python
 #   make unit PYTEST='-k name'  options for pytest
 #   make simulate SEEDS=5000    a longer campaign
+#   make bench QUICK=1          a rougher benchmark, within a few minutes
 
 PYTHON ?= python3
 PYTEST ?=
@@ -10,8 +11,10 @@ SEEDS ?= 1000
 VENV := .venv
 EMULATOR_VENV := .local-aws/venv
 PY := $(VENV)/bin/python
+BENCH := .local-aws/bench
+BENCH_TOOLS := $(VENV)/.bench-installed $(BENCH)/.installed
 INSTALLED := $(VENV)/.installed $(EMULATOR_VENV)/.installed node_modules/.installed
-SUITES := unit synth simulation local_aws package
+SUITES := unit synth simulation local_aws package benchmarks
 
 # npm, jsii and the CDK CLI look for node on the PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -65,6 +68,19 @@ node_modules/.installed: package.json package-lock.json | $(VENV)/.installed
 	@$(VENV)/bin/npm ci --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
+$(VENV)/.bench-installed: requirements-bench.txt $(VENV)/.installed
+	$(call say,installing what the benchmark needs into $(VENV))
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# What the peers' functions need, where only the benchmark finds it.
+$(BENCH)/.installed: benchmarks/package.json benchmarks/package-lock.json | $(VENV)/.installed
+	$(call say,installing what the peers of the benchmark need into $(BENCH))
+	@mkdir -p $(BENCH)
+	@cp benchmarks/package.json benchmarks/package-lock.json $(BENCH)
+	@cd $(BENCH) && npm ci --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
 # --- Seeing it work -------------------------------------------------------------------------------
 
 .PHONY: demo
@@ -112,8 +128,8 @@ docs: install ## write the generated parts of docs/
 	@$(PY) docs/generate_api.py
 
 .PHONY: bench
-bench: install ## the peers and us side by side: figures as JSON and a plot
-	@$(PY) -m benchmarks
+bench: install $(BENCH_TOOLS) ## the peers and us side by side: figures, plots, docs/performance.md
+	@QUICK=$(QUICK) $(PY) -m benchmarks
 
 # --- Cleaning up ----------------------------------------------------------------------------------
 

@@ -256,10 +256,8 @@ def success_means_encrypted_with_the_wanted_key(case: Case) -> Iterator[str]:
         looked = case.last_look(put.invocation, put.began) - case.staleness
         if _others_did_something(case, stream, put.invocation, looked, when):
             case.exempt("b: the stream or the key was changed after the last look")
-        elif case.staleness and any(
-            one.by is put.invocation and one.before.key == one.key for one in stream.changes
-        ):
-            case.exempt("b: two deliveries changed the stream at once, and it was described late")
+        elif _was_changed_twice(case, stream, put.invocation):
+            case.exempt("b: the stream was changed twice at once, and described late")
         else:
             yield f"{request} answered SUCCESS, stream is {state}, wanted {key}"
 
@@ -284,8 +282,8 @@ def success_means_settled(case: Case) -> Iterator[str]:
             case.exempt("b: somebody else's change ended just before the first look")
         elif change.by is not invocation and first - request.issued < FRESH:
             case.exempt("b: another delivery's change ended within the request's first seconds")
-        elif case.staleness and change.before.key == change.key:
-            case.exempt("b: two deliveries changed the stream at once, and it was described late")
+        elif _was_changed_twice(case, stream, invocation):
+            case.exempt("b: the stream was changed twice at once, and described late")
         else:
             yield f"{request} answered {when - last[-1].done:.1f} s after the change"
 
@@ -336,18 +334,9 @@ def success_of_delete_means_restored(case: Case) -> Iterator[str]:
         starter = case.requests[start.by.request_id]
         if starter is not _adopting(case, stream, request):
             continue  # it had found the stream with a key: what it made of that is not undone
-        if starter.answered_by is None:
-            case.exempt("b: CloudFormation never got the id that says what was found")
-        elif not case.world.kms.same(state.key, request.properties["KeyId"], request.answered):
-            case.exempt("b: a failed update left another key than the deleted resource has")
-        elif not _was_shown_plaintext(case, start.by, start.when):
-            case.exempt("b: the stream was changed between look and start")
-        elif _could_not_read_alias(case, request):
-            case.exempt("b: the function could not look up which key an alias means")
-        elif _moved_back(case, stream, starter, request):
-            case.exempt("b: a rolled back replacement loses what was found")
-        elif not _asked_for_change(starter.answered_by.invocation):
-            case.exempt("b: the delivery that answered could not know who had changed the stream")
+        excuse = next(_excuses_for_not_restoring(case, stream, request, start), None)
+        if excuse:
+            case.exempt(f"b: {excuse}")
         else:
             yield f"{request} answered SUCCESS, {stream.name} is {state}, encrypted by {starter}"
 
@@ -553,6 +542,14 @@ def _others_did_something(
     return touched or gone or len(states) > 1 or moved
 
 
+def _was_changed_twice(case: Case, stream: Stream, invocation: Invocation) -> bool:
+    """Whether an invocation set a key that was set already, as late descriptions did not show."""
+    return case.staleness > 0 and any(
+        one.by is invocation and case.world.kms.same(one.before.key, one.key or "", one.when)
+        for one in stream.changes
+    )
+
+
 def _own_change_from_plaintext(
     case: Case, stream: Stream, request: Request, when: float
 ) -> Change | None:
@@ -576,13 +573,35 @@ def _was_shown_plaintext(case: Case, invocation: Invocation, before: float) -> b
     return bool(looks[-1].shown["StreamDescriptionSummary"]["EncryptionType"] == "NONE")
 
 
-def _could_not_read_alias(case: Case, request: Request) -> bool:
-    """Whether the invocation that answered looked in vain for the key that an alias means."""
-    assert request.answered_by is not None
-    return any(
-        call.operation == "DescribeKey" and not call.shown
-        for call in request.answered_by.invocation.calls
-    )
+def _could_not_read_alias(invocation: Invocation) -> bool:
+    """Whether an invocation looked in vain for the key that an alias means."""
+    return any(call.operation == "DescribeKey" and not call.shown for call in invocation.calls)
+
+
+def _excuses_for_not_restoring(
+    case: Case, stream: Stream, delete: Request, start: Change
+) -> Iterator[str]:
+    """Say why a Delete could not know that it was this resource that ended plaintext."""
+    assert isinstance(start.by, Invocation)
+    assert delete.answered_by is not None
+    assert delete.answered is not None
+    starter = case.requests[start.by.request_id]
+    answering = delete.answered_by.invocation
+    key = stream.history.at(delete.answered).key
+    if starter.answered_by is None:
+        yield "CloudFormation never got the id that says what was found"
+    elif not _asked_for_change(starter.answered_by):
+        yield "the delivery that answered could not know who had changed the stream"
+    if not case.world.kms.same(key, delete.properties["KeyId"], delete.answered):
+        yield "a failed update left another key than the deleted resource has"
+    if start.when >= case.last_look(answering, delete.answered) - case.staleness:
+        yield "Kinesis still described the stream in plaintext when it was deleted"
+    if not _was_shown_plaintext(case, start.by, start.when):
+        yield "the stream was changed between look and start"
+    if _could_not_read_alias(answering):
+        yield "the function could not look up which key an alias means"
+    if _moved_back(case, stream, starter, delete):
+        yield "a rolled back replacement loses what was found"
 
 
 def _adopting(case: Case, stream: Stream, delete: Request) -> Request | None:
@@ -612,12 +631,14 @@ def _moved_back(case: Case, stream: Stream, starter: Request, delete: Request) -
     )
 
 
-def _asked_for_change(invocation: Invocation) -> bool:
-    """Whether an invocation, or one whose wait it went on with, may have started encryption."""
+def _asked_for_change(put: Put) -> bool:
+    """Whether who answers, or whose wait it has gone on with, has asked for a change before."""
+    invocation = put.invocation
     carried = invocation.event.get("CrHelperData", {}).get("Progress", {})
     return bool(carried.get("accepted") or carried.get("unanswered_since")) or any(
         call.operation == "StartStreamEncryption" and (call.lost or not call.error)
         for call in invocation.calls
+        if call.ended is not None and call.ended <= put.began
     )
 
 
@@ -661,7 +682,7 @@ def _outdated_changes(case: Case, *, stops: bool) -> Iterator[str]:
         over = min(request.answered or change.when, request.closed or change.when)
         if over >= change.when:
             continue
-        excuse = _excuse(case, request, change, change.by)
+        excuse = next(_excuses(case, request, change, change.by), None)
         if excuse:
             case.exempt(f"{letter}: {excuse}")
         else:
@@ -672,33 +693,29 @@ def _outdated_changes(case: Case, *, stops: bool) -> Iterator[str]:
             )
 
 
-def _excuse(case: Case, request: Request, change: Change, invocation: Invocation) -> str:
-    """Say why a request could not be known to be over when it made a change; empty when it could."""
+def _excuses(case: Case, request: Request, change: Change, invocation: Invocation) -> Iterator[str]:
+    """Say why a request that made a change could not be known to be over."""
+    closed = request.closed or change.when
     asked = [
         one
         for one in invocation.calls
         if one.operation == "DescribeStackResource" and one.began < change.when
     ]
-    shown = [one for one in asked if one.shown and one.served is not None]
-    looked = max(
-        case.last_look(invocation, change.when),
-        shown[-1].served or 0.0 if shown else 0.0,
-    )
-    if shown and change.when - (shown[-1].served or 0.0) < STACK_LOOK_VALIDITY:
-        looked = min(looked, shown[-1].served or 0.0)
-    if request.closed is None or request.closed >= change.when:
-        return "the stack did not show the request's end yet"
+    shown = [one.served for one in asked if one.shown and one.served is not None]
+    if closed >= change.when:
+        yield "the stack did not show the request's end yet"
+    if change.when - request.issued < FRESH:
+        yield "another delivery was answered within the request's first seconds"
     if request.is_clean_up:
-        return "the stack never shows the deletion of what was replaced"
-    if request.closed >= looked:
-        return "the request ended between look and change"
+        yield "the stack never shows the deletion of what was replaced"
+    if shown and shown[-1] <= closed and change.when - shown[-1] < STACK_LOOK_VALIDITY:
+        yield "the request ended between look and change"
     if asked and not shown:
-        return "the function could not look at the stack"
+        yield "the function could not look at the stack"
     if _is_deleted_again(case, request, change.when):
-        return "the resource is being deleted again, by the same change"
+        yield "the resource is being deleted again, by the same change"
     if request.overtaken and request.overtaken - request.issued < CLOCKS:
-        return "two requests came within the seconds that CloudFormation's times may differ by"
-    return ""
+        yield "two requests came within the seconds by which CloudFormation's times may differ"
 
 
 def _is_deleted_again(case: Case, request: Request, when: float) -> bool:

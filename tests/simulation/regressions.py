@@ -23,5 +23,8 @@ REGRESSIONS: dict[int, str] = {
     2980: "a poll that could not hand its progress on failed the request",
     1543: "a poll just before the end blamed a call that had not hung",
     2414: "a late delivery just before the end blamed one, too",
+    20181: "somebody else's start was taken for one's own unanswered one",
+    17894: "a rule that could not be aimed stayed with an answer that could not be delivered",
+    13690: "a wait too short for polls was handed over to them at once",
     978: "a poll, tried again without its rule's target, left the rule behind",
 }
