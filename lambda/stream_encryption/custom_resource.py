@@ -236,6 +236,8 @@ class CustomResource(CfnResource):
         try:
             self._rule.make(self._context.invoked_function_arn, self._event)
         except AwsError as error:
+            # At once, as the answer may come to nothing; and again after it, if need be.
+            self._rule_left = True
             self._remove_rule(within=QUICK_REMOVAL)
             raise failure_of(self._event, Cause.POLLING_FAILED, str(error)) from error
 
@@ -251,6 +253,8 @@ class CustomResource(CfnResource):
             self._rule.remove(wait)
         except (AwsError, DeadlinePassed) as error:
             self.log.warning("the rule was not removed", rule=self._rule.name, error=repr(error))
+        else:
+            self._rule_left = False
 
 
 def failure_of(event: Mapping[str, Any], cause: Cause, detail: str) -> Failure:
