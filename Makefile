@@ -116,7 +116,8 @@ $(SUITES): install
 
 .PHONY: simulate
 simulate: install ## a campaign of simulated lifecycles: SEEDS=1000
-	@$(PY) -m tests.simulation.campaign --seeds $(SEEDS)
+	@$(PY) -m tests.simulation.campaign --seeds $(SEEDS) --workers 2 \
+		--out build/simulation/summary.json
 
 .PHONY: mutation
 mutation: install ## change the handler in small ways and see that the tests notice

@@ -25,6 +25,7 @@ REGRESSIONS: dict[int, str] = {
     2414: "a late delivery just before the end blamed one, too",
     20181: "somebody else's start was taken for one's own unanswered one",
     17894: "a rule that could not be aimed stayed with an answer that could not be delivered",
+    17804: "a rule whose removal had failed once was not tried again after the answer",
     13690: "a wait too short for polls was handed over to them at once",
     978: "a poll, tried again without its rule's target, left the rule behind",
 }
