@@ -9,6 +9,8 @@ import pytest
 _TESTS = Path(__file__).parent
 
 
+# Before xdist, which reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with the name of the folder that it is in.
 

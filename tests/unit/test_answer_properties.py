@@ -11,7 +11,7 @@ from stream_encryption.answer import MAX_BODY, MAX_PHYSICAL_ID, compose
 from stream_encryption.failure import MAX_REASON, Cause, Failure, cut
 
 # The same examples each time, however busy the machine is.
-STEADY = settings(derandomize=True, deadline=None, max_examples=200)
+STEADY = settings(derandomize=True, deadline=None, max_examples=2 * settings().max_examples)
 
 # As long as AWS makes them: a stack's name has 128 characters, a logical id 255.
 PLACE = "ap-northeast-1:111122223333"

@@ -148,6 +148,18 @@ class TestLateDelivery:
         world.kinesis.shows("ACTIVE")
         world.succeeds(event("Delete", physical_id=MARKED, OnDelete="Restore", age=30))
 
+    @pytest.mark.parametrize(
+        ("status", "holder"), [("UPDATE_COMPLETE", MARKED), ("DELETE_COMPLETE", "another")]
+    )
+    def test_late_delete_of_what_is_kept_or_gone_is_not_carried_out(
+        self, world: World, status: str, holder: str
+    ) -> None:
+        world.kinesis.shows("ACTIVE", KEY)
+        resource = detail(status, PhysicalResourceId=holder)
+        world.cloudformation.gives("describe_stack_resource", {"StackResourceDetail": resource})
+        late = event("Delete", physical_id=MARKED, OnDelete="Restore", age=30)
+        assert status in world.fails(late)
+
     def test_request_that_waited_for_others_makes_sure_before_it_changes(
         self, world: World
     ) -> None:

@@ -37,7 +37,15 @@ def test_restore_stops_what_was_started_and_waits(world: World) -> None:
     world.kinesis.stops()
     world.kinesis.shows("UPDATING", KEY, times=2)
     world.kinesis.shows("ACTIVE")
-    world.succeeds(delete())
+    answer = world.succeeds(delete())
+    assert answer["Data"] == {}
+    assert world.logged("stopped encryption")
+
+
+@pytest.mark.parametrize("properties", [None, [], "text"])
+def test_properties_that_are_no_map_ask_for_no_restoring(world: World, properties: object) -> None:
+    world.succeeds({**delete(), "ResourceProperties": properties})
+    assert world.clients_made == []
 
 
 def test_restore_waits_out_a_transition(world: World) -> None:

@@ -76,6 +76,26 @@ def test_stream_that_uses_an_alias_of_the_wanted_key_costs_no_change(world: Worl
     assert answer["Data"]["KeyArn"] == KEY
 
 
+def test_alias_is_looked_up_once(world: World) -> None:
+    world.kms.shows()
+    world.kinesis.shows("ACTIVE", ALIAS)
+    world.kms.shows(OTHER_KEY, asked=f"arn:aws:kms:{REGION}:{ACCOUNT}:{ALIAS}")
+    world.kinesis.starts()
+    world.kinesis.shows("ACTIVE", ALIAS, times=3)
+    world.kinesis.shows("ACTIVE", KEY, times=2)
+    world.succeeds(event())
+
+
+def test_alias_that_may_not_be_looked_up_is_taken_for_another_key(world: World) -> None:
+    world.kms.shows()
+    world.kinesis.shows("ACTIVE", ALIAS)
+    world.kms.fails("describe_key", "AccessDeniedException")
+    world.kinesis.starts()
+    world.kinesis.shows("ACTIVE", KEY, times=2)
+    world.succeeds(event())
+    assert world.logged("the alias could not be looked up")
+
+
 def test_alias_of_another_key_is_a_change(world: World) -> None:
     world.kms.shows(asked=ALIAS)
     world.kinesis.shows("ACTIVE", OTHER_KEY)
@@ -89,6 +109,17 @@ def test_key_of_kinesis_itself_needs_no_look_before_the_change(world: World) -> 
     world.kinesis.starts("alias/aws/kinesis")
     world.kinesis.shows("ACTIVE", "alias/aws/kinesis", times=2)
     world.kms.fails("describe_key", "AccessDeniedException")
+    answer = world.succeeds(event(KeyId="alias/aws/kinesis"))
+    assert answer["Data"]["KeyArn"] == f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aws/kinesis"
+
+
+def test_key_behind_an_alias_is_told_only_when_there_is_time_to_find_it_out(world: World) -> None:
+    world.kinesis.shows("ACTIVE")
+    world.kinesis.starts("alias/aws/kinesis")
+    world.kinesis.shows("ACTIVE", "alias/aws/kinesis", times=2)
+    for _ in range(50):
+        world.kms.fails("describe_key", "ThrottlingException")
+    world.kms.open_ended = True
     answer = world.succeeds(event(KeyId="alias/aws/kinesis"))
     assert answer["Data"]["KeyArn"] == f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aws/kinesis"
 
@@ -108,15 +139,26 @@ def test_stream_in_transition_is_waited_out_and_looked_at_again(
 
 
 @BOTH
-@pytest.mark.parametrize("age", [0, 30])
-def test_age_decides_whether_an_earlier_delivery_may_have_changed_it(
+@pytest.mark.parametrize("age", [3, 30])
+def test_stream_as_wanted_is_settled_when_an_earlier_delivery_may_have_changed_it(
     world: World, kind: str, age: int
 ) -> None:
     if kind == "Create":
         world.kms.shows()
-    world.kinesis.shows("ACTIVE", KEY, times=2 if age else 1)
+    world.kinesis.shows("ACTIVE", KEY, times=2)
     world.succeeds(event(kind, age=age))
-    assert world.clock.elapsed == (5 if age else 0)
+    assert world.clock.elapsed == 5
+
+
+@BOTH
+def test_stream_as_wanted_needs_no_settling_when_the_request_is_young(
+    world: World, kind: str
+) -> None:
+    if kind == "Create":
+        world.kms.shows()
+    world.kinesis.shows("ACTIVE", KEY)
+    world.succeeds(event(kind, age=2))
+    assert world.clock.elapsed == 0
 
 
 @BOTH
@@ -188,6 +230,21 @@ def test_another_key_after_our_change_is_somebody_elses(world: World) -> None:
     assert 10 <= world.clock.elapsed < 15
 
 
+@pytest.mark.parametrize(("seconds", "patient"), [(9.5, True), (10.5, False)])
+def test_change_that_does_not_show_is_doubted_for_ten_seconds(
+    world: World, seconds: float, patient: bool
+) -> None:
+    world.kms.shows()
+    world.kinesis.shows("ACTIVE")
+    world.kinesis.starts()
+    world.kinesis.shows("ACTIVE", times=2)
+    world.kinesis.takes("DescribeStreamSummary", world.clock, 0, 0, seconds - 0.6)
+    if patient:
+        world.kinesis.shows("ACTIVE", KEY, times=2)
+    answer = world.answer_to(event())
+    assert answer["Status"] == ("SUCCESS" if patient else "FAILED")
+
+
 def test_change_during_the_settling_is_seen(world: World) -> None:
     world.kms.shows()
     world.kinesis.shows("ACTIVE")
@@ -202,12 +259,31 @@ def test_change_during_the_settling_is_seen(world: World) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"KeyState": "Disabled"}, "kms:EnableKey"),
-        ({"KeyState": "PendingDeletion"}, "kms:CancelKeyDeletion"),
-        ({"KeyState": "PendingImport"}, "key material"),
-        ({"KeyState": "Unavailable"}, "custom key store"),
-        ({"KeySpec": "RSA_2048"}, "SYMMETRIC_DEFAULT"),
-        ({"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}, "ENCRYPT_DECRYPT"),
+        ({"KeyState": "Disabled"}, "Enable it (kms:EnableKey) or give another key."),
+        (
+            {"KeyState": "PendingDeletion"},
+            "Cancel its deletion and enable it (kms:CancelKeyDeletion, kms:EnableKey) or give"
+            " another key.",
+        ),
+        (
+            {"KeyState": "PendingReplicaDeletion"},
+            "Give another key: this one is going to be deleted.",
+        ),
+        ({"KeyState": "PendingImport"}, "Import its key material or give another key."),
+        ({"KeyState": "Unavailable"}, "Reconnect its custom key store or give another key."),
+        ({"KeyState": "Creating"}, "Wait until it is created, then deploy again."),
+        (
+            {"KeySpec": "RSA_2048"},
+            "Give a key with KeySpec SYMMETRIC_DEFAULT and KeyUsage ENCRYPT_DECRYPT.",
+        ),
+        (
+            {"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"},
+            "Give a key with KeySpec SYMMETRIC_DEFAULT and KeyUsage ENCRYPT_DECRYPT.",
+        ),
+        (
+            {"KeyUsage": "SIGN_VERIFY"},
+            "Give a key with KeySpec SYMMETRIC_DEFAULT and KeyUsage ENCRYPT_DECRYPT.",
+        ),
     ],
 )
 def test_key_unfit_for_streams_is_refused_before_any_change(
@@ -217,12 +293,22 @@ def test_key_unfit_for_streams_is_refused_before_any_change(
     world.kinesis.shows("ACTIVE", OTHER_KEY)
     reason = world.fails(event())
     assert reason.startswith(f"KMS key {KEY}")
-    assert told in reason
+    assert all(value in reason for value in changes.values())
     assert f"ACTIVE, encryption KMS with key {OTHER_KEY}" in reason
+    assert reason.endswith(f" {told}")
 
 
-def test_missing_key_is_refused_before_any_change(world: World) -> None:
-    world.kms.fails("describe_key", "NotFoundException")
+def test_key_whose_primary_is_being_moved_is_fit(world: World) -> None:
+    world.kms.shows(KeyState="Updating")
+    world.kinesis.shows("ACTIVE")
+    world.kinesis.starts()
+    world.kinesis.shows("ACTIVE", KEY, times=2)
+    world.succeeds(event())
+
+
+@pytest.mark.parametrize("code", ["NotFoundException", "InvalidArnException"])
+def test_missing_key_is_refused_before_any_change(world: World, code: str) -> None:
+    world.kms.fails("describe_key", code)
     world.kinesis.shows("ACTIVE")
     assert world.fails(event()).startswith(f"KMS key {KEY} does not exist")
 
@@ -246,10 +332,10 @@ def test_key_in_use_may_be_unfit_as_long_as_nothing_changes(world: World) -> Non
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ("KMSDisabledException", "Enable the key"),
-        ("KMSInvalidStateException", "Enabled"),
-        ("KMSNotFoundException", "Check key id"),
-        ("KMSOptInRequired", "Subscribe"),
+        ("KMSDisabledException", "Enable the key (kms:EnableKey) or give another one."),
+        ("KMSInvalidStateException", "Give a key whose state is Enabled."),
+        ("KMSNotFoundException", "Check key id, alias, region and account."),
+        ("KMSOptInRequired", "Subscribe the account to AWS KMS."),
     ],
 )
 def test_key_that_kinesis_refuses_is_reported_at_once(world: World, code: str, told: str) -> None:
@@ -258,7 +344,8 @@ def test_key_that_kinesis_refuses_is_reported_at_once(world: World, code: str, t
     world.kinesis.fails("start_stream_encryption", code, "no")
     reason = world.fails(event())
     assert KEY in reason
-    assert told in reason
+    assert f"({code}: no)" in reason
+    assert reason.endswith(f" {told}")
     assert world.clock.elapsed == 0
 
 
@@ -297,9 +384,12 @@ class TestPhysicalId:
         self._changes(world, OTHER_KEY)
         assert world.succeeds(event())["PhysicalResourceId"] == STREAM
 
+    @pytest.mark.parametrize("found", [None, OTHER_KEY])
     @pytest.mark.parametrize("held", [STREAM, MARKED])
-    def test_update_of_the_same_stream_keeps_the_id(self, world: World, held: str) -> None:
-        self._changes(world, None)
+    def test_update_of_the_same_stream_keeps_the_id(
+        self, world: World, held: str, found: str | None
+    ) -> None:
+        self._changes(world, found)
         updated = event("Update", physical_id=held, old={"KeyId": OTHER_KEY})
         assert world.succeeds(updated)["PhysicalResourceId"] == held
 

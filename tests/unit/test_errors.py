@@ -26,6 +26,40 @@ SERVER = [
     ("SomethingNew", "", 502),
 ]
 TRANSIENT = THROTTLING + SERVER
+LIMITED = f"LimitExceededException: {RATE}"
+
+
+PATIENCE = [
+    "ConcurrentModificationException",
+    "KMSThrottlingException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "DependencyTimeoutException",
+    "InternalError",
+    "InternalFailure",
+    "InternalFailureException",
+    "KMSInternalException",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+]
+DENIALS = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "KMSAccessDeniedException",
+    "NotAuthorized",
+    "UnauthorizedOperation",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "IncompleteSignature",
+]
 
 
 def ready_to_start(world: World) -> None:
@@ -40,6 +74,24 @@ def test_transient_error_of_a_look_is_tried_again(
     world.kinesis.fails("describe_stream_summary", code, message, status)
     world.kinesis.shows("ACTIVE", KEY)
     world.succeeds(event("Update"))
+
+
+@pytest.mark.parametrize("code", PATIENCE + DENIALS)
+def test_code_that_asks_for_patience_is_tried_again_whatever_its_status(
+    world: World, code: str
+) -> None:
+    world.kinesis.fails("describe_stream_summary", code)
+    world.kinesis.shows("ACTIVE", KEY)
+    world.succeeds(event("Update"))
+
+
+@pytest.mark.parametrize("code", ["SomethingNew", "ValidationException"])
+def test_code_that_nobody_knows_is_told_at_once(world: World, code: str) -> None:
+    world.kinesis.fails("describe_stream_summary", code, "what is this", status=499)
+    reason = world.fails(event("Update"))
+    assert reason.startswith("kinesis:DescribeStreamSummary failed for stream")
+    assert f"({code}: what is this)" in reason
+    assert world.clock.elapsed == 0
 
 
 @pytest.mark.parametrize(("code", "message", "status"), THROTTLING)
@@ -116,13 +168,48 @@ def test_throttling_slows_the_looks_down(world: World) -> None:
     assert all(later > earlier * 1.2 for earlier, later in pairwise(gaps))
 
 
-def test_throttling_until_the_deadline_is_told(world: World) -> None:
-    for _ in range(50):
+class TestDeadline:
+    """The reason of a wait that took too long tells what stood in its way last."""
+
+    def test_throttling_from_the_first_look_on_is_told(self, world: World) -> None:
+        throttle(world, 50)
+        reason = world.fails(event("Update"))
+        assert "not confirmed ACTIVE and encrypted" in reason
+        assert f"last seen: nothing, then kinesis:DescribeStreamSummary: {LIMITED}" in reason
+
+    def test_what_was_seen_before_the_throttling_is_told(self, world: World) -> None:
+        world.kinesis.shows("UPDATING")
+        throttle(world, 50)
+        reason = world.fails(event("Update"))
+        assert "last seen: UPDATING, encryption NONE, then kinesis:Desc" in reason
+
+    def test_start_refused_at_the_end_is_told(self, world: World) -> None:
+        world.function_timeout = 60
+        world.kms.shows(times=2)
+        world.kinesis.takes("DescribeStreamSummary", world.clock, 44)
+        world.kinesis.shows("ACTIVE", times=2)
+        world.cloudformation.fails("describe_stack_resource", "AccessDenied")
+        world.kinesis.fails("start_stream_encryption", "LimitExceededException", RATE)
+        reason = world.fails(event())
+        assert f"then kinesis:StartStreamEncryption: {LIMITED}" in reason
+
+    def test_denial_is_told(self, world: World) -> None:
+        for _ in range(50):
+            world.kinesis.fails("describe_stream_summary", "AccessDeniedException", IMPLICIT)
+        world.kinesis.open_ended = True
+        reason = world.fails(event("Update", ServiceTimeout="60"))
+        assert f"then kinesis:DescribeStreamSummary: AccessDeniedException: {IMPLICIT}" in reason
+
+    def test_trouble_that_is_over_is_not_told(self, world: World) -> None:
+        throttle(world, 1)
+        world.kinesis.keeps_showing("UPDATING")
+        assert "last seen: UPDATING, encryption NONE. Look" in world.fails(event("Update"))
+
+
+def throttle(world: World, times: int) -> None:
+    for _ in range(times):
         world.kinesis.fails("describe_stream_summary", "LimitExceededException", RATE)
     world.kinesis.open_ended = True
-    reason = world.fails(event("Update"))
-    assert "not confirmed ACTIVE and encrypted" in reason
-    assert RATE in reason
 
 
 class TestLimits:
@@ -150,7 +237,35 @@ class TestLimits:
         world.cloudformation.fails("describe_stack_resource", "AccessDenied")
         reason = world.fails(event())
         assert "Either the account's call rate or the stream's 25 key changes" in reason
+        assert "2026-11-02T12:00+00:00" in reason
         assert 30 <= world.clock.elapsed < 45
+
+    @pytest.mark.parametrize(("second", "tries"), [(29.5, 3), (30.5, 2)])
+    def test_limit_that_does_not_say_which_is_borne_for_thirty_seconds(
+        self, world: World, second: float, tries: int
+    ) -> None:
+        assert len(starts_refused(world, "LimitExceededException", "no more", second)) == tries
+
+
+def starts_refused(world: World, code: str, message: str, second: float) -> list[float]:
+    """Refuse every start, the second one so late, and give the times at which they were refused."""
+    refused: list[float] = []
+
+    def start(**_: str) -> None:
+        if len(refused) == 1:
+            world.clock.sleep(second - world.clock.elapsed)
+        refused.append(world.clock.elapsed)
+        details = {"Error": {"Code": code, "Message": message}}
+        raise ClientError(details, "StartStreamEncryption")
+
+    world.kinesis.client.start_stream_encryption = start
+    world.kms.shows(times=3)
+    world.kms.open_ended = True
+    world.kinesis.keeps_showing("ACTIVE")
+    world.cloudformation.fails("describe_stack_resource", "AccessDenied")
+    world.cloudformation.open_ended = True
+    world.fails(event())
+    return refused
 
 
 class TestDenials:
@@ -173,6 +288,35 @@ class TestDenials:
         assert reason.startswith("Access denied to kinesis:DescribeStreamSummary")
         assert "Allow kinesis:DescribeStreamSummary to the function's role" in reason
         assert 60 <= world.clock.elapsed < 75
+
+    @pytest.mark.parametrize(("seconds", "borne"), [(59.5, True), (60.5, False)])
+    def test_denied_look_is_borne_for_sixty_seconds(
+        self, world: World, seconds: float, borne: bool
+    ) -> None:
+        for _ in range(2):
+            world.kinesis.fails("describe_stream_summary", "AccessDeniedException", IMPLICIT)
+        world.kinesis.takes("DescribeStreamSummary", world.clock, 0, seconds - 0.6)
+        if borne:
+            world.kinesis.shows("ACTIVE", KEY, times=2)
+        answer = world.answer_to(event("Update"))
+        assert answer["Status"] == ("SUCCESS" if borne else "FAILED")
+
+    @pytest.mark.parametrize(("second", "tries"), [(59.5, 3), (60.5, 2)])
+    def test_denied_start_is_borne_for_sixty_seconds(
+        self, world: World, second: float, tries: int
+    ) -> None:
+        assert len(starts_refused(world, "AccessDeniedException", IMPLICIT, second)) == tries
+
+    @pytest.mark.parametrize(("second", "tries"), [(9.5, 3), (10.5, 2)])
+    def test_denied_look_at_the_key_is_borne_for_ten_seconds(
+        self, world: World, second: float, tries: int
+    ) -> None:
+        for _ in range(tries):
+            world.kms.fails("describe_key", "AccessDeniedException", "no policy allows it")
+        world.kms.takes("DescribeKey", world.clock, 0, second - 0.6)
+        world.kinesis.shows("ACTIVE", KEY, times=2)
+        world.succeeds(event())
+        assert world.logged("the key could not be looked at")
 
     def test_explicit_denial_is_told_at_once(self, world: World) -> None:
         ready_to_start(world)

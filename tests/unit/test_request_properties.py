@@ -42,7 +42,7 @@ EVENT: dict[str, Any] = {
 }
 
 # The same examples each time, however busy the machine is.
-STEADY = settings(derandomize=True, deadline=None, max_examples=200)
+STEADY = settings(derandomize=True, deadline=None, max_examples=2 * settings().max_examples)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=300),

@@ -93,14 +93,21 @@ class Service:
     def gives(self, operation: str, response: dict[str, Any], **expected: Any) -> None:
         self.stubber.add_response(operation, response, expected or None)
 
+    def before(self, operation: str, action: Callable[[], object]) -> None:
+        """Do something whenever an operation is called, as in ``DescribeStreamSummary``."""
+        event = f"before-parameter-build.{self._name}.{operation}"
+        self.client.meta.events.register(event, lambda **_: action())
+
     def times_of(self, operation: str, clock: VirtualClock) -> list[float]:
-        """Note when an operation is called from now on, as in ``DescribeStreamSummary``."""
+        """Note when an operation is called from now on."""
         times: list[float] = []
-        self.client.meta.events.register(
-            f"before-parameter-build.{self._name}.{operation}",
-            lambda **_: times.append(clock.elapsed),
-        )
+        self.before(operation, lambda: times.append(clock.elapsed))
         return times
+
+    def takes(self, operation: str, clock: VirtualClock, *seconds: float) -> None:
+        """Let the next calls of an operation take so long."""
+        left = iter(seconds)
+        self.before(operation, lambda: clock.sleep(next(left, 0)))
 
     def fails(self, operation: str, code: str, message: str = "", status: int = 400) -> None:
         self.stubber.add_client_error(operation, code, message, http_status_code=status)
