@@ -99,7 +99,8 @@ local-down: install ## stop it
 
 .PHONY: test
 test: lint types ## lint, types and all tests
-	@$(PY) -m pytest -ra -n 2 --dist loadgroup $(PYTEST)
+	@$(PY) -m pytest -ra -n 2 -m 'not local_aws' $(PYTEST)
+	@$(PY) -m pytest -ra -m local_aws $(PYTEST)
 
 .PHONY: lint
 lint: install ## ruff: rules and format
