@@ -176,7 +176,8 @@ class TestLongWaits:
         self.encrypt(stack, 14)
         assert "events:" not in str(statements(stack))
         assert resources(stack, "AWS::Lambda::Permission") == {}
-        assert "Environment" not in properties(stack, "AWS::Lambda::Function")
+        environment = properties(stack, "AWS::Lambda::Function")["Environment"]["Variables"]
+        assert "POLLING_RULE_PREFIX" not in environment
 
     def test_prefix_is_this_functions_own(self, stack: Stack) -> None:
         self.encrypt(stack, 15)
