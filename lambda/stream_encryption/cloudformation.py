@@ -12,6 +12,9 @@ from typing import Any
 
 from stream_encryption.aws_error import AwsError, translated
 
+LOOK = "cloudformation:DescribeStackResource"
+"""IAM action of a look at the resource."""
+
 SLACK = 5.0
 """Seconds by which a resource's last status change may follow the request that it belongs to."""
 
@@ -56,7 +59,7 @@ class StackResource:
             When CloudFormation can't be asked.
         """
         try:
-            with translated("cloudformation:DescribeStackResource"):
+            with translated(LOOK):
                 answer = self._make_client().describe_stack_resource(
                     StackName=self._stack_id, LogicalResourceId=self._logical_id
                 )

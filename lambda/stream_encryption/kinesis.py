@@ -7,6 +7,9 @@ from typing import Any
 
 from stream_encryption.aws_error import AwsError, Kind, translated
 
+LOOK = "kinesis:DescribeStreamSummary"
+"""IAM action of a look at the stream."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -60,9 +63,8 @@ class Stream:
         AwsError
             When the call fails otherwise.
         """
-        action = "kinesis:DescribeStreamSummary"
         try:
-            with translated(action):
+            with translated(LOOK):
                 answer = self._client.describe_stream_summary(StreamARN=self.arn)
         except AwsError as error:
             if error.kind is Kind.NOT_FOUND:

@@ -9,6 +9,9 @@ from typing import Any
 from stream_encryption.arn import Place, is_alias, key_arn
 from stream_encryption.aws_error import translated
 
+LOOK = "kms:DescribeKey"
+"""IAM action of a look at the key."""
+
 
 @dataclass(frozen=True)
 class Key:
@@ -75,7 +78,7 @@ class Keys:
         """
         if self._client is None:
             self._client = self._make_client()
-        with translated("kms:DescribeKey"):
+        with translated(LOOK):
             metadata = self._client.describe_key(KeyId=key_id)["KeyMetadata"]
         return Key(
             arn=metadata["Arn"],

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any, TypeVar
 
+from stream_encryption import cloudformation, kinesis, kms
 from stream_encryption.arn import AWS_OWNED_ALIAS, is_alias, key_arn
 from stream_encryption.aws_error import OVERLOAD, AwsError, Kind
 from stream_encryption.cloudformation import StackResource
@@ -335,7 +336,9 @@ class Lifecycle:
         """Look up which key an alias means; None when that cannot be found out."""
         if key_id not in self._resolved:
             try:
-                self._resolved[key_id] = self._persistently(lambda: self._keys.look(key_id), 0)
+                self._resolved[key_id] = self._persistently(
+                    kms.LOOK, lambda: self._keys.look(key_id), 0
+                )
             except AwsError as error:
                 self._log.warning("the alias could not be looked up", alias=key_id, error=error)
                 self._resolved[key_id] = None
@@ -346,7 +349,9 @@ class Lifecycle:
         request = self._request
         self._key_defect = None
         try:
-            key = self._persistently(lambda: self._keys.look(request.key_id), PREFLIGHT_PATIENCE)
+            key = self._persistently(
+                kms.LOOK, lambda: self._keys.look(request.key_id), PREFLIGHT_PATIENCE
+            )
         except AwsError as error:
             if error.kind is Kind.NOT_FOUND or error.code == "InvalidArnException":
                 self._key_defect = Cause.KEY_NOT_FOUND, {}
@@ -405,6 +410,7 @@ class Lifecycle:
         request = self._request
         try:
             moved_on = self._persistently(
+                cloudformation.LOOK,
                 lambda: self._stack_resource.moved_on(
                     request.type, request.physical_id, request.issued
                 ),
@@ -483,7 +489,7 @@ class Lifecycle:
 
     def _look(self) -> Found | None:
         try:
-            self._found = self._persistently(self._look_once, DENIAL_PATIENCE)
+            self._found = self._persistently(kinesis.LOOK, self._look_once, DENIAL_PATIENCE)
         except AwsError as error:
             raise self._refused(error) from error
         self._change_expected = False
@@ -499,11 +505,13 @@ class Lifecycle:
         self._change_expected = self._change_expected or self._expects_change()
         return self._stream.look()
 
-    def _persistently(self, call: Callable[[], _T], patience: float) -> _T:
+    def _persistently(self, action: str, call: Callable[[], _T], patience: float) -> _T:
         """Call until it succeeds, for as long as the error allows.
 
         Parameters
         ----------
+        action
+            IAM action of the call.
         call
             A call that changes nothing.
         patience
@@ -516,7 +524,6 @@ class Lifecycle:
         DeadlinePassed
             When time runs out before.
         """
-        denied = ""
         while True:
             try:
                 result = call()
@@ -524,14 +531,12 @@ class Lifecycle:
                 if error.kind in OVERLOAD:
                     self._trouble = error
                     self._slow_down(error, in_line=not self.progress.accepted)
-                elif error.kind is Kind.DENIED and self._bear(error, patience):
-                    denied = error.action
-                else:
+                elif error.kind is not Kind.DENIED or not self._bear(error, patience):
                     raise
                 self._log.warning("the call is tried again", error=error)
             else:
                 self._trouble = None
-                self.progress.refused_since.pop(denied, None)
+                self.progress.refused_since.pop(action, None)
                 self._wait.pace.succeeded()
                 return result
             self._wait.pause()

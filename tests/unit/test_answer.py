@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -50,12 +51,53 @@ def test_answer_is_sent_again_when_it_may_help(world: World, status: int) -> Non
     assert world.clock.elapsed > 0
 
 
-@pytest.mark.parametrize("status", [400, 403, 404])
+@pytest.mark.parametrize("status", [200, 204, 299])
+def test_any_success_of_the_endpoint_is_one(world: World, status: int) -> None:
+    world.kinesis.shows("ACTIVE", KEY)
+    world.statuses = [status]
+    world.succeeds(event("Update"))
+    assert len(world.tries) == 1
+
+
+@pytest.mark.parametrize(("chance", "deviation"), [(0, 0.7), (0.5, 1), (1, 1.3)])
+def test_answer_is_sent_again_ever_more_seldom(
+    world: World, chance: float, deviation: float
+) -> None:
+    world.chance = chance
+    world.kinesis.shows("ACTIVE", KEY)
+    world.statuses = [503] * 20
+    world.succeeds(event("Update"))
+    times = [time for time, _ in world.tries]
+    expected = [min(max(0.5 * time, 0.5), 20) * deviation for time in times]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert gaps == pytest.approx(expected[:-1])
+    assert max(gaps) == pytest.approx(20 * deviation)
+
+
+def test_each_try_is_given_five_seconds_or_what_is_left(world: World) -> None:
+    world.kinesis.shows("ACTIVE", KEY)
+    world.statuses = [503] * 1000
+    with pytest.raises(Undelivered):
+        world.invoke(event("Update", ServiceTimeout="120"))
+    for time, timeout in world.tries:
+        assert timeout == pytest.approx(min(5, max(119 - time, 0.1)))
+    assert {timeout for _, timeout in world.tries} > {5, 0.1}
+
+
+def test_what_a_malformed_event_does_not_say_is_answered_as_empty(world: World) -> None:
+    sent = event()
+    del sent["StackId"]
+    world.fails(sent)
+    assert world.puts[-1]["StackId"] == ""
+
+
+@pytest.mark.parametrize("status", [300, 400, 403, 404, 499])
 def test_answer_refused_for_good_is_not_sent_again(world: World, status: int) -> None:
     world.kinesis.shows("ACTIVE", KEY)
     world.statuses = [status]
     world.invoke(event("Update"))
     assert world.puts == []
+    assert len(world.tries) == 1
     assert world.logged("the answer was not accepted")[0]["status"] == status
 
 

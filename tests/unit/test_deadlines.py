@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
@@ -41,7 +42,7 @@ def test_wait_ends_before_the_function_does(world: World) -> None:
     world.function_timeout = 60
     start_and_never_finish(world)
     assert "UPDATING" in world.fails(event())
-    assert world.clock.elapsed < 60 - 10
+    assert world.clock.elapsed == 60 - 16
 
 
 def test_time_counts_from_when_cloudformation_sent_the_request(world: World) -> None:
@@ -61,12 +62,16 @@ def test_request_past_its_service_timeout_is_not_carried_out(world: World) -> No
     assert "was delivered 301 s after" in reason
 
 
-@pytest.mark.parametrize(("timeout", "end"), [("3600", 900), ("300", 300)])
+@pytest.mark.parametrize(
+    ("timeout", "seconds"), [("3600", 897), ("300", 297), ("11", 8), ("5", 8), ("1", 8)]
+)
 def test_hanging_call_is_answered_for_by_the_timer_once(
-    world: World, timeout: str, end: int
+    world: World, timeout: str, seconds: int
 ) -> None:
     def hang(**_: str) -> None:
-        world.clock.sleep(end - 2)
+        world.clock.sleep(seconds - 0.01)
+        assert world.tries == []
+        world.clock.sleep(0.02)
         raise KeyboardInterrupt
 
     world.kms.shows()
@@ -76,6 +81,21 @@ def test_hanging_call_is_answered_for_by_the_timer_once(
     assert [answer["Status"] for answer in world.puts] == ["FAILED"]
     assert "hung until the end" in world.puts[0]["Reason"]
     assert world.puts[0]["PhysicalResourceId"] != ""
+
+
+@pytest.mark.parametrize(("function_timeout", "seconds"), [(10, 7), (2, 0)])
+def test_hanging_call_is_answered_for_before_a_short_function_ends(
+    world: World, function_timeout: float, seconds: float
+) -> None:
+    def hang(**_: str) -> None:
+        world.clock.sleep(seconds + 0.01)
+        raise KeyboardInterrupt
+
+    world.function_timeout = function_timeout
+    world.kinesis.client.describe_stream_summary = hang
+    with pytest.raises(KeyboardInterrupt):
+        world.invoke(event("Update"))
+    assert "hung until the end" in world.puts[0]["Reason"]
 
 
 def test_timer_and_end_of_the_wait_give_one_answer(world: World) -> None:
@@ -269,12 +289,41 @@ class TestLongWait:
         with pytest.raises(Undelivered):
             world.invoke(again)
 
-    def test_rule_of_an_invocation_that_crashed_is_removed(self, world: World) -> None:
+    def test_rule_is_not_removed_for_longer_than_half_a_minute(self, world: World) -> None:
+        world.function_timeout = 900
+        _, again = self._hand_over(world)
+        world.kinesis.shows("ACTIVE", KEY, times=2)
+        for _ in range(100):
+            world.events.fails("remove_targets", "ThrottlingException")
+        world.events.open_ended = True
+        answered = world.clock.now() + 5
+        world.succeeds(again)
+        assert world.clock.now() - answered == pytest.approx(30, abs=0.1)
+
+    def test_rule_is_not_removed_for_longer_than_the_function_lasts(self, world: World) -> None:
+        _, again = self._hand_over(world)
+        world.function_timeout = 25
+        world.kinesis.shows("ACTIVE", KEY, times=2)
+        for _ in range(100):
+            world.events.fails("remove_targets", "ThrottlingException")
+        world.events.open_ended = True
+        began = world.clock.now()
+        world.succeeds(again)
+        assert world.clock.now() - began == pytest.approx(24, abs=0.1)
+
+    @pytest.mark.parametrize("age", [45, 60])
+    def test_rule_of_an_invocation_that_crashed_is_removed(self, world: World, age: int) -> None:
         world.kms.shows()
         world.kinesis.shows("ACTIVE", KEY, times=2)
         world.events.gives("remove_targets", {})
         world.events.gives("delete_rule", {})
-        world.succeeds(event(age=60, ServiceTimeout="3600"))
+        world.succeeds(event(age=age, ServiceTimeout="3600"))
+
+    def test_young_request_can_have_left_no_rule(self, world: World) -> None:
+        world.kms.shows()
+        world.kinesis.shows("ACTIVE", KEY, times=2)
+        world.succeeds(event(age=44, ServiceTimeout="3600"))
+        assert "events" not in world.clients_made
 
     def test_deadline_ends_the_polling(self, world: World) -> None:
         rule, again = self._hand_over(world)
@@ -317,6 +366,58 @@ class TestLongWait:
         world.events.gives("remove_targets", {}, Rule=rule, Ids=["1"])
         world.events.gives("delete_rule", {}, Name=rule)
         assert "past its deadline" in world.fails(again)
+
+    def test_target_that_could_not_be_set_fails_the_request(self, world: World) -> None:
+        start_and_never_finish(world)
+        world.events.gives("put_rule", {})
+        refused = {"ErrorCode": "ConcurrentModification", "ErrorMessage": "try again"}
+        world.events.gives("put_targets", {"FailedEntryCount": 1, "FailedEntries": [refused]})
+        world.events.gives("remove_targets", {})
+        world.events.gives("delete_rule", {})
+        reason = world.fails(event(ServiceTimeout="3600"))
+        assert "(events:PutTargets: ConcurrentModification: try again)" in reason
+
+    def test_event_too_long_for_a_rule_fails_the_request(self, world: World) -> None:
+        start_and_never_finish(world)
+        world.events.gives("put_rule", {})
+        world.events.gives("remove_targets", {})
+        world.events.gives("delete_rule", {})
+        reason = world.fails({**event(ServiceTimeout="3600"), "Padding": "x" * 8192})
+        assert re.search(r"\(events:PutTargets: TooLong: \d{4} bytes of event\)", reason)
+
+    def test_progress_that_could_not_be_handed_over_costs_no_more_than_that(
+        self, world: World
+    ) -> None:
+        _, again = self._hand_over(world)
+        del world.events.client.put_targets
+        world.events.fails("put_targets", "AccessDeniedException")
+        world.kinesis.shows("UPDATING", KEY)
+        world.invoke(again)
+        assert world.puts == []
+        assert world.logged("progress was not handed over")
+
+    def test_rules_of_two_requests_are_two(self, world: World) -> None:
+        first, _ = self._hand_over(world)
+        rules = Rules(world)
+        world.clock.time = BEGIN.timestamp()
+        start_and_never_finish(world)
+        world.invoke({**event(ServiceTimeout="3600"), "RequestId": "another"})
+        assert rules.last["Name"] != first
+        assert rules.last["Rule"] == rules.last["Name"]
+
+    @pytest.mark.parametrize(("left", "waits"), [(136, False), (134, True)])
+    def test_poll_leaves_the_rest_to_another_only_while_two_more_can_come(
+        self, world: World, left: float, waits: bool
+    ) -> None:
+        _, again = self._hand_over(world)
+        world.clock.time = BEGIN.timestamp() + 3600 - left
+        world.kinesis.shows("UPDATING", KEY)
+        if waits:
+            world.kinesis.shows("ACTIVE", KEY, times=2)
+            world.events.gives("remove_targets", {})
+            world.events.gives("delete_rule", {})
+        world.invoke(again)
+        assert len(world.puts) == (1 if waits else 0)
 
     def test_failed_rule_fails_the_request_and_leaves_nothing(self, world: World) -> None:
         start_and_never_finish(world)

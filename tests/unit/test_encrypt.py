@@ -40,6 +40,7 @@ def test_plaintext_stream_is_encrypted_and_settled(world: World, kind: str) -> N
         "KeyArn": KEY,
         "Changed": "true",
     }
+    assert world.logged("started encryption")
     active_seen = world.logged("settling")[0]["elapsed"]
     assert world.clock.elapsed == pytest.approx(active_seen + 5, abs=0.01)
 
@@ -74,6 +75,14 @@ def test_stream_that_uses_an_alias_of_the_wanted_key_costs_no_change(world: Worl
     answer = world.succeeds(event())
     assert answer["Data"]["KeyId"] == ALIAS
     assert answer["Data"]["KeyArn"] == KEY
+
+
+def test_two_aliases_of_one_key_are_the_same_key(world: World) -> None:
+    world.kms.shows(asked="alias/ours")
+    world.kinesis.shows("ACTIVE", ALIAS)
+    world.kms.shows(asked=f"arn:aws:kms:{REGION}:{ACCOUNT}:{ALIAS}")
+    answer = world.succeeds(event(KeyId="alias/ours"))
+    assert (answer["Data"]["KeyArn"], answer["Data"]["Changed"]) == (KEY, "false")
 
 
 def test_alias_is_looked_up_once(world: World) -> None:
@@ -197,6 +206,7 @@ def test_start_refused_as_in_use_is_waited_out_and_looked_at_again(world: World)
     answer = world.succeeds(event())
     assert answer["Data"]["Changed"] == "false"
     assert answer["PhysicalResourceId"] == STREAM, "somebody else encrypted it"
+    assert not world.logged("started encryption")
 
 
 def test_start_without_an_answer_is_not_repeated_blindly(world: World) -> None:
@@ -298,6 +308,21 @@ def test_key_unfit_for_streams_is_refused_before_any_change(
     assert reason.endswith(f" {told}")
 
 
+def test_key_that_does_not_say_what_it_is_for_is_taken_for_fit(world: World) -> None:
+    metadata = {"KeyId": KEY_ID, "Arn": KEY, "KeyState": "Enabled"}
+    world.kms.gives("describe_key", {"KeyMetadata": metadata}, KeyId=KEY)
+    world.kinesis.shows("ACTIVE")
+    world.kinesis.starts()
+    world.kinesis.shows("ACTIVE", KEY, times=2)
+    world.succeeds(event())
+
+
+def test_state_of_a_key_that_nobody_knows_is_refused(world: World) -> None:
+    world.kms.shows(KeyState="Melting")
+    world.kinesis.shows("ACTIVE")
+    assert world.fails(event()).endswith(" Give a key whose state is Enabled.")
+
+
 def test_key_whose_primary_is_being_moved_is_fit(world: World) -> None:
     world.kms.shows(KeyState="Updating")
     world.kinesis.shows("ACTIVE")
@@ -379,6 +404,16 @@ class TestPhysicalId:
         answer = world.succeeds(event(KeyId=ALIAS))
         assert answer["PhysicalResourceId"] == STREAM
         assert answer["Data"]["Changed"] == "false"
+
+    @pytest.mark.parametrize("code", ["ResourceInUseException", "ThrottlingException"])
+    def test_refused_start_leaves_none_even_when_the_request_fails(
+        self, world: World, code: str
+    ) -> None:
+        world.kms.shows()
+        world.kinesis.shows("ACTIVE")
+        world.kinesis.fails("start_stream_encryption", code)
+        world.kinesis.keeps_showing("UPDATING")
+        assert world.answer_to(event())["PhysicalResourceId"] == STREAM
 
     def test_another_key_leaves_none(self, world: World) -> None:
         self._changes(world, OTHER_KEY)

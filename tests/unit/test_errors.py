@@ -286,7 +286,7 @@ class TestDenials:
         world.kinesis.open_ended = True
         reason = world.fails(event("Update"))
         assert reason.startswith("Access denied to kinesis:DescribeStreamSummary")
-        assert "Allow kinesis:DescribeStreamSummary to the function's role" in reason
+        assert reason.endswith(" Allow kinesis:DescribeStreamSummary to the function's role.")
         assert 60 <= world.clock.elapsed < 75
 
     @pytest.mark.parametrize(("seconds", "borne"), [(59.5, True), (60.5, False)])
@@ -322,14 +322,26 @@ class TestDenials:
         ready_to_start(world)
         world.kinesis.fails("start_stream_encryption", "AccessDeniedException", EXPLICIT)
         reason = world.fails(event())
-        assert "denies it explicitly" in reason
+        assert reason.endswith(
+            " A policy denies it explicitly: change that policy (role, permissions boundary,"
+            " service control policy or key policy)."
+        )
         assert world.clock.elapsed == 0
 
-    def test_denied_key_names_the_key_policy(self, world: World) -> None:
+    def test_key_denied_explicitly_is_told_at_once(self, world: World) -> None:
         ready_to_start(world)
         message = f"User is not authorized, {EXPLICIT}"
         world.kinesis.fails("start_stream_encryption", "KMSAccessDeniedException", message)
-        assert "key policy" in world.fails(event())
+        assert "A policy denies it explicitly" in world.fails(event())
+        assert world.clock.elapsed == 0
+
+    def test_denied_key_names_the_key_policy(self, world: World) -> None:
+        starts_refused(world, "KMSAccessDeniedException", "no policy allows it", second=61)
+        reason = world.puts[-1]["Reason"]
+        assert reason.startswith("Access denied to kinesis:StartStreamEncryption")
+        assert reason.endswith(
+            " Allow the function's role to use the key, in the key's policy too."
+        )
 
     def test_second_denial_is_borne_anew_after_a_success(self, world: World) -> None:
         for _ in range(2):

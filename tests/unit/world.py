@@ -191,6 +191,7 @@ class World:
         self.log_text = ""
         self.statuses: list[int | Exception] = []
         self.puts: list[dict[str, Any]] = []
+        self.tries: list[tuple[float, float]] = []
         self.clients_made: list[str] = []
         self.function_timeout = 900.0
         self.chance = 0.5
@@ -247,6 +248,7 @@ class World:
 
     def _put(self, url: str, body: bytes, timeout: float) -> int:
         assert timeout > 0
+        self.tries.append((self.clock.elapsed, timeout))
         status = self.statuses.pop(0) if self.statuses else 200
         if isinstance(status, Exception):
             raise status

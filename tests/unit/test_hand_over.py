@@ -1,0 +1,143 @@
+"""What one invocation has learned of a change, the next one knows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.world import BEGIN, CREATED, KEY, MARKED, STREAM, World, event
+
+SINCE = BEGIN.timestamp()
+
+
+@pytest.fixture(autouse=True)
+def _may_go_on(world: World) -> None:
+    world.environ["POLLING_RULE_PREFIX"] = "kse-3b1f2c10"
+
+
+def poll(kind: str = "Create", *, timeout: int = 3600, **progress: Any) -> dict[str, Any]:
+    """Event by which a wait goes on, with what the invocation before has handed over."""
+    known = {"since": SINCE, "physical_id": STREAM, **progress}
+    return {
+        **event(kind, ServiceTimeout=str(timeout), OnDelete="Restore", physical_id=MARKED),
+        "CrHelperPoll": True,
+        "CrHelperData": {"Progress": known},
+    }
+
+
+@pytest.fixture
+def aimed(world: World) -> list[dict[str, Any]]:
+    """Progress that is handed over, each time that it is."""
+    handed: list[dict[str, Any]] = []
+
+    def put_targets(**arguments: Any) -> dict[str, Any]:
+        again = json.loads(arguments["Targets"][0]["Input"])
+        handed.append(again["CrHelperData"]["Progress"])
+        return {}
+
+    world.events.client.put_targets = put_targets
+    return handed
+
+
+def rule_is_removed(world: World) -> None:
+    world.events.gives("remove_targets", {})
+    world.events.gives("delete_rule", {})
+
+
+def test_accepted_change_is_ours_and_has_its_id(world: World) -> None:
+    world.kinesis.keeps_showing("ACTIVE", KEY)
+    rule_is_removed(world)
+    created = int(CREATED.timestamp())
+    answer = world.succeeds(poll(accepted=True, plaintext_until=created))
+    assert answer["Data"]["Changed"] == "true"
+    assert answer["PhysicalResourceId"] == MARKED
+
+
+def test_change_of_others_is_not_ours(world: World) -> None:
+    world.kinesis.keeps_showing("ACTIVE", KEY)
+    rule_is_removed(world)
+    answer = world.succeeds(poll(seen_changing=True))
+    assert answer["Data"]["Changed"] == "false"
+    assert answer["PhysicalResourceId"] == STREAM
+
+
+def test_accepted_change_is_not_asked_for_again(world: World, aimed: list[dict[str, Any]]) -> None:
+    world.kinesis.shows("ACTIVE")
+    world.invoke(poll(accepted=True))
+    assert aimed[-1]["doubted_since"] == SINCE
+
+
+def test_accepted_change_that_does_not_show_is_doubted_over_invocations(world: World) -> None:
+    world.clock.sleep(60)
+    world.kinesis.shows("ACTIVE")
+    rule_is_removed(world)
+    reason = world.fails(poll(accepted=True, doubted_since=SINCE))
+    assert "somebody else changed it" in reason
+
+
+def test_unanswered_change_is_given_time_to_show(world: World, aimed: list[dict[str, Any]]) -> None:
+    world.kms.shows()
+    world.kinesis.shows("ACTIVE")
+    world.clock.sleep(9.5)
+    world.invoke(poll(unanswered_since=SINCE))
+    assert aimed[-1]["accepted"] is False
+
+
+def test_unanswered_change_that_has_not_shown_is_asked_for_again(
+    world: World, aimed: list[dict[str, Any]]
+) -> None:
+    world.clock.sleep(10.5)
+    world.kms.shows()
+    world.kinesis.shows("ACTIVE", times=2)
+    world.cloudformation.fails("describe_stack_resource", "AccessDenied")
+    world.kinesis.starts()
+    world.invoke(poll(unanswered_since=SINCE))
+    assert aimed[-1]["accepted"] is True
+    assert aimed[-1]["since"] == SINCE + 10.5
+    assert aimed[-1]["physical_id"] == MARKED
+
+
+def test_denial_is_borne_over_invocations_and_no_longer(world: World) -> None:
+    action = "kinesis:DescribeStreamSummary"
+    world.clock.sleep(61)
+    world.kinesis.fails("describe_stream_summary", "AccessDeniedException", "no policy allows it")
+    rule_is_removed(world)
+    reason = world.fails(poll(seen_changing=True, refused_since={action: SINCE}))
+    assert reason.startswith(f"Access denied to {action}")
+
+
+def test_denial_that_has_just_begun_is_handed_over(
+    world: World, aimed: list[dict[str, Any]]
+) -> None:
+    world.kinesis.fails("describe_stream_summary", "AccessDeniedException", "no policy allows it")
+    world.invoke(poll(seen_changing=True))
+    assert aimed[-1]["refused_since"] == {"kinesis:DescribeStreamSummary": SINCE}
+
+
+def test_denial_that_is_over_is_forgotten(world: World, aimed: list[dict[str, Any]]) -> None:
+    action = "kinesis:DescribeStreamSummary"
+    world.kinesis.shows("UPDATING")
+    world.invoke(poll(seen_changing=True, refused_since={action: SINCE}))
+    assert aimed[-1]["refused_since"] == {}
+
+
+def test_stop_goes_on_in_another_invocation(world: World, aimed: list[dict[str, Any]]) -> None:
+    world.kinesis.shows("UPDATING", KEY)
+    world.invoke(poll("Delete", accepted=True, physical_id=MARKED))
+    assert aimed[-1]["accepted"] is True
+    world.kinesis.shows("ACTIVE")
+    rule_is_removed(world)
+    answer = world.succeeds(poll("Delete", accepted=True, physical_id=MARKED))
+    assert answer["PhysicalResourceId"] == MARKED
+
+
+def test_last_invocation_looks_as_seldom_as_the_wait_is_long(world: World) -> None:
+    times = world.kinesis.times_of("DescribeStreamSummary", world.clock)
+    world.clock.sleep(3600 - 135)
+    world.kinesis.shows("UPDATING", KEY, times=2)
+    world.kinesis.keeps_showing("ACTIVE", KEY)
+    rule_is_removed(world)
+    world.succeeds(poll(accepted=True, physical_id=MARKED))
+    assert times[1] - times[0] == 60
