@@ -183,6 +183,23 @@ class TestDeadline:
         reason = world.fails(event("Update"))
         assert "last seen: UPDATING, encryption NONE, then kinesis:Desc" in reason
 
+    def test_throttled_look_at_the_key_is_told(self, world: World) -> None:
+        for _ in range(100):
+            world.kms.fails("describe_key", "ThrottlingException", "slow down")
+        world.kms.open_ended = True
+        reason = world.fails(event())
+        assert "then kms:DescribeKey: ThrottlingException: slow down" in reason
+
+    def test_throttled_look_at_the_stack_is_told(self, world: World) -> None:
+        world.kms.shows(times=2)
+        world.kms.open_ended = True
+        world.kinesis.shows("ACTIVE")
+        for _ in range(100):
+            world.cloudformation.fails("describe_stack_resource", "Throttling", "slow down")
+        world.cloudformation.open_ended = True
+        reason = world.fails(event(age=30))
+        assert "then cloudformation:DescribeStackResource: Throttling: slow down" in reason
+
     def test_start_refused_at_the_end_is_told(self, world: World) -> None:
         world.function_timeout = 60
         world.kms.shows(times=2)
