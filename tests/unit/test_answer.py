@@ -20,6 +20,7 @@ def test_answer_echoes_the_request(world: World) -> None:
     assert answer["LogicalResourceId"] == "Encryption"
     assert answer["PhysicalResourceId"] == STREAM
     assert answer["NoEcho"] is False
+    assert world.urls == [event("Update")["ResponseURL"]]
 
 
 def test_failure_carries_no_attributes(world: World) -> None:
@@ -41,6 +42,34 @@ def test_long_reason_keeps_its_beginning(reason: str) -> None:
     assert told[:7] == reason.encode("ascii", "replace").decode()[:7]
     assert told.endswith(" ...")
     assert len(told) <= MAX_REASON
+
+
+@pytest.mark.parametrize(("excess", "told"), [(0, 1000), (1, 999), (900, 100), (990, 10)])
+def test_reason_gives_way_to_what_else_has_to_fit(excess: int, told: int) -> None:
+    def composed(padding: int) -> bytes:
+        return compose(
+            {"StackId": "s", "RequestId": "r", "LogicalResourceId": "l"},
+            status="SUCCESS",
+            reason="x" * 1000,
+            physical_id="p",
+            data={"KeyArn": "k" * padding},
+        )
+
+    body = composed(padding=4096 - len(composed(padding=0)) + excess)
+    assert len(body) == 4096
+    assert len(json.loads(body)["Reason"]) == told
+
+
+@pytest.mark.parametrize(("length", "told"), [(1024, 1024), (1025, 1024)])
+def test_physical_id_is_cut_to_what_cloudformation_takes(length: int, told: int) -> None:
+    body = compose(
+        {"StackId": "s", "RequestId": "r", "LogicalResourceId": "l"},
+        status="FAILED",
+        reason="reason",
+        physical_id="p" * length,
+        data={},
+    )
+    assert json.loads(body)["PhysicalResourceId"] == "p" * told
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 408])

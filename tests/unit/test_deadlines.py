@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
@@ -140,7 +139,7 @@ class TestLateDelivery:
             "describe_stack_resource", {"StackResourceDetail": detail(status)}
         )
         reason = world.fails(event(kind, age=30, old={"KeyId": "alias/other"}))
-        assert status in reason
+        assert f"(it is {status})" in reason
         assert "no longer the resource's current one" in reason
 
     def test_later_update_in_progress_overtakes_an_update(self, world: World) -> None:
@@ -155,14 +154,21 @@ class TestLateDelivery:
         world.kinesis.shows("ACTIVE", KEY)
         world.cloudformation.fails("describe_stack_resource", "ValidationError", "no such stack")
         late = event("Delete", physical_id=MARKED, OnDelete="Restore", age=30)
-        assert "no such stack" in world.fails(late)
+        assert "(CloudFormation no longer has it: no such stack)" in world.fails(late)
 
-    @pytest.mark.parametrize("status", ["DELETE_IN_PROGRESS", "UPDATE_COMPLETE"])
+    @pytest.mark.parametrize(
+        ("status", "holder"),
+        [
+            ("DELETE_IN_PROGRESS", MARKED),
+            ("DELETE_IN_PROGRESS", "another"),
+            ("UPDATE_COMPLETE", "another"),
+        ],
+    )
     def test_late_delete_in_progress_or_of_a_replaced_one_is_carried_out(
-        self, world: World, status: str
+        self, world: World, status: str, holder: str
     ) -> None:
         world.kinesis.shows("ACTIVE", KEY, times=2)
-        resource = detail(status, PhysicalResourceId="another")
+        resource = detail(status, PhysicalResourceId=holder)
         world.cloudformation.gives("describe_stack_resource", {"StackResourceDetail": resource})
         world.kinesis.stops()
         world.kinesis.shows("ACTIVE")
@@ -232,6 +238,7 @@ class TestLongWait:
         assert world.puts == []
         put = rules.last
         assert put["ScheduleExpression"] == "rate(1 minute)"
+        assert put["Description"].startswith("Goes on with a custom resource's wait")
         target = put["Targets"][0]
         assert target["Arn"] == FUNCTION
         world.kinesis = type(world.kinesis)()
@@ -274,13 +281,27 @@ class TestLongWait:
         world.events.fails("delete_rule", "ConcurrentModificationException")
         world.events.fails("remove_targets", "ResourceNotFoundException")
         world.succeeds(again)
+        assert not world.logged("the rule was not removed")
 
-    def test_rule_that_cannot_be_removed_does_not_spoil_the_answer(self, world: World) -> None:
-        _, again = self._hand_over(world)
+    @pytest.mark.parametrize(
+        ("calls", "action"),
+        [
+            (["remove_targets"], "events:RemoveTargets"),
+            (["remove_targets", "delete_rule"], "events:DeleteRule"),
+        ],
+    )
+    def test_rule_that_cannot_be_removed_does_not_spoil_the_answer(
+        self, world: World, calls: list[str], action: str
+    ) -> None:
+        rule, again = self._hand_over(world)
         world.kinesis.shows("ACTIVE", KEY, times=2)
-        world.events.fails("remove_targets", "AccessDeniedException")
+        for call in calls[:-1]:
+            world.events.gives(call, {})
+        world.events.fails(calls[-1], "AccessDeniedException")
         world.succeeds(again)
-        assert world.logged("the rule was not removed")
+        line = world.logged("the rule was not removed")[0]
+        assert line["rule"] == rule
+        assert f"{action}: AccessDeniedException" in line["error"]
 
     def test_rule_stays_until_the_answer_is_delivered(self, world: World) -> None:
         _, again = self._hand_over(world)
@@ -377,13 +398,41 @@ class TestLongWait:
         reason = world.fails(event(ServiceTimeout="3600"))
         assert "(events:PutTargets: ConcurrentModification: try again)" in reason
 
-    def test_event_too_long_for_a_rule_fails_the_request(self, world: World) -> None:
+    def test_target_that_may_not_be_set_fails_the_request(self, world: World) -> None:
         start_and_never_finish(world)
+        world.events.gives("put_rule", {})
+        world.events.fails("put_targets", "AccessDeniedException", "no")
+        world.events.gives("remove_targets", {})
+        world.events.gives("delete_rule", {})
+        reason = world.fails(event(ServiceTimeout="3600"))
+        assert "(events:PutTargets: AccessDeniedException: no)" in reason
+
+    def test_event_as_long_as_a_rule_can_carry_is_carried(self, world: World) -> None:
+        padding = "x" * (8192 - self._length_carried(world))
+        rules = Rules(world)
+        start_and_never_finish(world)
+        world.invoke({**event(ServiceTimeout="3600"), "Padding": padding})
+        assert len(rules.last["Targets"][0]["Input"]) == 8192
+
+    def test_event_too_long_for_a_rule_fails_the_request(self, world: World) -> None:
+        padding = "x" * (8193 - self._length_carried(world))
+        start_and_never_finish(world)
+        world.events = type(world.events)("events")
         world.events.gives("put_rule", {})
         world.events.gives("remove_targets", {})
         world.events.gives("delete_rule", {})
-        reason = world.fails({**event(ServiceTimeout="3600"), "Padding": "x" * 8192})
-        assert re.search(r"\(events:PutTargets: TooLong: \d{4} bytes of event\)", reason)
+        reason = world.fails({**event(ServiceTimeout="3600"), "Padding": padding})
+        assert "(events:PutTargets: TooLong: 8193 bytes of event)" in reason
+
+    @staticmethod
+    def _length_carried(world: World) -> int:
+        """Length of an event that is handed over with an empty padding."""
+        rules = Rules(world)
+        start_and_never_finish(world)
+        world.invoke({**event(ServiceTimeout="3600"), "Padding": ""})
+        world.clock.time = BEGIN.timestamp()
+        world.kinesis = type(world.kinesis)()
+        return len(rules.last["Targets"][0]["Input"])
 
     def test_progress_that_could_not_be_handed_over_costs_no_more_than_that(
         self, world: World
@@ -425,7 +474,7 @@ class TestLongWait:
         world.events.gives("remove_targets", {})
         world.events.gives("delete_rule", {})
         reason = world.fails(event(ServiceTimeout="3600"))
-        assert "events:PutRule" in reason
+        assert "(events:PutRule: AccessDeniedException: no)" in reason
         assert world.puts[-1]["PhysicalResourceId"] == MARKED
 
 

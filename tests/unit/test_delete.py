@@ -48,6 +48,13 @@ def test_properties_that_are_no_map_ask_for_no_restoring(world: World, propertie
     assert world.clients_made == []
 
 
+def test_stop_that_is_denied_is_told(world: World) -> None:
+    world.kinesis.shows("ACTIVE", KEY)
+    world.kinesis.fails("stop_stream_encryption", "AccessDeniedException", "an explicit deny")
+    reason = world.fails(delete())
+    assert reason.startswith("Access denied to kinesis:StopStreamEncryption for stream")
+
+
 def test_restore_waits_out_a_transition(world: World) -> None:
     world.kinesis.shows("UPDATING", KEY)
     world.kinesis.shows("ACTIVE", KEY)

@@ -405,6 +405,15 @@ class TestPhysicalId:
         assert answer["PhysicalResourceId"] == STREAM
         assert answer["Data"]["Changed"] == "false"
 
+    def test_encryption_with_a_key_that_is_not_told_is_no_plaintext(self, world: World) -> None:
+        world.kms.shows()
+        summary = world.kinesis.summary("ACTIVE", OTHER_KEY)
+        del summary["KeyId"]
+        world.kinesis.gives("describe_stream_summary", {"StreamDescriptionSummary": summary})
+        world.kinesis.starts()
+        world.kinesis.shows("ACTIVE", KEY, times=2)
+        assert world.succeeds(event())["PhysicalResourceId"] == STREAM
+
     @pytest.mark.parametrize("code", ["ResourceInUseException", "ThrottlingException"])
     def test_refused_start_leaves_none_even_when_the_request_fails(
         self, world: World, code: str

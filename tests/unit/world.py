@@ -124,16 +124,16 @@ class Kinesis(Service):
     def __init__(self) -> None:
         super().__init__("kinesis")
 
-    def shows(
-        self,
+    @staticmethod
+    def summary(
         status: str,
         key: str | None = None,
         *,
-        times: int = 1,
         created: datetime = CREATED,
         stream: str = STREAM,
-    ) -> None:
-        summary: dict[str, Any] = {
+    ) -> dict[str, Any]:
+        """What Kinesis says of a stream."""
+        return {
             "StreamName": stream.split("/")[1],
             "StreamARN": stream,
             "StreamStatus": status,
@@ -144,6 +144,17 @@ class Kinesis(Service):
             "EncryptionType": "KMS" if key else "NONE",
             **({"KeyId": key} if key else {}),
         }
+
+    def shows(
+        self,
+        status: str,
+        key: str | None = None,
+        *,
+        times: int = 1,
+        created: datetime = CREATED,
+        stream: str = STREAM,
+    ) -> None:
+        summary = self.summary(status, key, created=created, stream=stream)
         for _ in range(times):
             response = {"StreamDescriptionSummary": summary}
             self.gives("describe_stream_summary", response, StreamARN=stream)
@@ -192,6 +203,7 @@ class World:
         self.statuses: list[int | Exception] = []
         self.puts: list[dict[str, Any]] = []
         self.tries: list[tuple[float, float]] = []
+        self.urls: list[str] = []
         self.clients_made: list[str] = []
         self.function_timeout = 900.0
         self.chance = 0.5
@@ -249,6 +261,7 @@ class World:
     def _put(self, url: str, body: bytes, timeout: float) -> int:
         assert timeout > 0
         self.tries.append((self.clock.elapsed, timeout))
+        self.urls.append(url)
         status = self.statuses.pop(0) if self.statuses else 200
         if isinstance(status, Exception):
             raise status
