@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 AWS_OWNED_ALIAS = "alias/aws/kinesis"
 """Alias of the key that Kinesis owns in the account."""
@@ -11,8 +11,7 @@ AWS_OWNED_ALIAS = "alias/aws/kinesis"
 _KEY_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|mrk-[0-9a-f]{32}")
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Partition, region and account of a resource."""
 
     partition: str

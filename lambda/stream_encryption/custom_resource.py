@@ -20,9 +20,9 @@ from typing import Any
 from stream_encryption.answer import Undelivered, answer_pace, compose, deliver
 from stream_encryption.aws_error import AwsError
 from stream_encryption.failure import Cause, Failure
-from stream_encryption.lifecycle import Progress
 from stream_encryption.light_crhelper import FAILED, SUCCESS, CfnResource, no_clients
 from stream_encryption.log import Log
+from stream_encryption.progress import Progress
 from stream_encryption.request import check_envelope, expiry, issued
 from stream_encryption.rule import Rule
 from stream_encryption.runtime import Runtime, Timer

@@ -15,11 +15,11 @@ from stream_encryption.lifecycle import (
     SETTLING,
     Lifecycle,
     Outcome,
-    Progress,
     Unfinished,
     initial_physical_id,
     undoes,
 )
+from stream_encryption.progress import Progress
 from stream_encryption.request import Request, parse
 from stream_encryption.runtime import Runtime
 from stream_encryption.waiting import Pace, Room, Wait

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from stream_encryption.arn import Place, is_alias, key_arn
 from stream_encryption.aws_error import translated
@@ -13,8 +12,7 @@ LOOK = "kms:DescribeKey"
 """IAM action of a look at the key."""
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """A KMS key as DescribeKey shows it."""
 
     arn: str

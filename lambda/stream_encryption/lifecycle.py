@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from enum import Enum, auto
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
-from stream_encryption import cloudformation, kinesis, kms
+from stream_encryption import cloudformation, kinesis
 from stream_encryption.arn import AWS_OWNED_ALIAS, is_alias, key_arn
-from stream_encryption.aws_error import OVERLOAD, AwsError, Kind
+from stream_encryption.aws_error import AwsError, Kind
 from stream_encryption.cloudformation import StackResource
 from stream_encryption.failure import Cause, Failure
 from stream_encryption.kinesis import Found, Stream
-from stream_encryption.kms import Key, Keys
+from stream_encryption.kms import Keys
 from stream_encryption.log import Log
+from stream_encryption.patience import Patience
 from stream_encryption.physical_id import PhysicalId
+from stream_encryption.progress import Progress
+from stream_encryption.refusal import refusal
 from stream_encryption.request import Request
 from stream_encryption.waiting import DeadlinePassed, Wait
+from stream_encryption.wanted_key import WantedKey
 
 SETTLING = 5.0
 """Seconds after ACTIVE until all records written are encrypted.
@@ -33,23 +35,14 @@ GRACE = 10.0
 DENIAL_PATIENCE = 60.0
 """Seconds for which a denial may be a policy that has not propagated yet."""
 
-PREFLIGHT_PATIENCE = 10.0
-"""The same for looking at the key, which the change can do without."""
-
 LIMIT_PATIENCE = 30.0
 """Seconds after which a LimitExceededException that doesn't name its limit is no throttling."""
 
 FRESH = 3.0
 """Age in seconds below which no other delivery of a request can have been answered for a change."""
 
-KEY_VALIDITY = 30.0
-"""Seconds for which a look at the key need not be repeated."""
-
 STACK_VALIDITY = 2.0
 """Seconds for which a look at the stack need not be repeated."""
-
-_DAY = 24 * 3600
-_T = TypeVar("_T")
 
 
 class Step(Enum):
@@ -81,46 +74,7 @@ def next_step(found: Found, *, as_wanted: bool, accepted: bool) -> Step:
     return Step.DOUBT if accepted else Step.CHANGE
 
 
-@dataclass
-class Progress:
-    """What one invocation has to tell the next about a change under way.
-
-    Parameters
-    ----------
-    since
-        When the wait for the stream began, in seconds since the epoch, as all times here.
-    physical_id
-        Id of the resource as it stands.
-    seen_changing
-        Whether the stream was seen to be other than ACTIVE, so that a change has just ended.
-    accepted
-        Whether Kinesis has accepted our change.
-    plaintext_until
-        Creation time of the stream if it was in plaintext when our change was asked for.
-    unanswered_since
-        When a change was asked for that got no answer.
-    doubted_since
-        Since when the stream is not as wanted although our change was accepted.
-    refused_since
-        By action, since when AWS refuses it.
-    """
-
-    since: float
-    physical_id: str
-    seen_changing: bool = False
-    accepted: bool = False
-    plaintext_until: int | None = None
-    unanswered_since: float | None = None
-    doubted_since: float | None = None
-    refused_since: dict[str, float] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the progress in the form that JSON carries."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A request that was carried out.
 
     Parameters
@@ -132,7 +86,7 @@ class Outcome:
     """
 
     physical_id: str
-    attributes: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, str]
 
 
 class Unfinished(Exception):
@@ -184,18 +138,17 @@ class Lifecycle:
     ) -> None:
         self._request = request
         self._stream = stream
-        self._keys = keys
         self._stack_resource = stack_resource
         self._wait = wait
         self._clock = wait.clock
         self.progress = progress
         self._may_go_on = may_go_on
         self._log = log
+        self._patience = Patience(wait, progress, log)
+        self._key = WantedKey(
+            request, keys=keys, patience=self._patience, clock=wait.clock, log=log
+        )
         self._found: Found | None = None
-        self._trouble: AwsError | None = None
-        self._resolved: dict[str, Key | None] = {}
-        self._key_defect: tuple[Cause, dict[str, str]] | None = None
-        self._key_checked = float("-inf")
         self._stack_checked = float("-inf")
         self._change_expected = False
 
@@ -225,12 +178,11 @@ class Lifecycle:
 
     def _encrypt(self) -> Outcome:
         if self._expects_change():
-            self._check_key()
+            self._key.check()
         while True:
             found = self._existing(self._look())
-            as_wanted = found.status == "ACTIVE" and self._has_wanted_key(found)
-            step = next_step(found, as_wanted=as_wanted, accepted=self.progress.accepted)
-            self._log.info("looked at the stream", found=found, step=step)
+            as_wanted = found.status == "ACTIVE" and self._key.encrypts(found)
+            step = self._next_step(found, as_wanted=as_wanted)
             if step is Step.DONE:
                 if self._settled(found):
                     self._identify(self._changed_by_us(found))
@@ -249,7 +201,7 @@ class Lifecycle:
 
     def _restore(self) -> Outcome:
         request = self._request
-        outcome = Outcome(request.physical_id)
+        outcome = Outcome(request.physical_id, attributes={})
         held = PhysicalId.parse(request.physical_id)
         while True:
             found = self._look()
@@ -257,12 +209,11 @@ class Lifecycle:
                 self._log.info("nothing left to restore", found=found)
                 return outcome
             plaintext = found.status == "ACTIVE" and found.key_id is None
-            step = next_step(found, as_wanted=plaintext, accepted=self.progress.accepted)
-            self._log.info("looked at the stream", found=found, step=step)
+            step = self._next_step(found, as_wanted=plaintext)
             if step is Step.DONE:
                 return outcome
             if step is Step.CHANGE:
-                if found.created != held.found_plaintext or not self._has_wanted_key(found):
+                if found.created != held.found_plaintext or not self._key.encrypts(found):
                     self._log.info("left what somebody else has changed since", found=found)
                     return outcome
                 if not self._may_still_show():
@@ -284,9 +235,14 @@ class Lifecycle:
             if self._may_go_on:
                 raise Unfinished from None
             found = f"{self._found or 'nothing'}"
-            if self._trouble:
-                found += f", then {self._trouble}"
+            if self._patience.trouble:
+                found += f", then {self._patience.trouble}"
             raise self._failure(too_late, seconds=self._age(), found=found) from None
+
+    def _next_step(self, found: Found, *, as_wanted: bool) -> Step:
+        step = next_step(found, as_wanted=as_wanted, accepted=self.progress.accepted)
+        self._log.info("looked at the stream", found=found, step=step)
+        return step
 
     def _existing(self, found: Found | None) -> Found:
         if found is None and self.progress.accepted:
@@ -320,53 +276,12 @@ class Lifecycle:
             progress.doubted_since = self._clock.now()
         return self._clock.now() - progress.doubted_since >= seconds
 
-    # Keys
+    # Changing
 
     def _expects_change(self) -> bool:
         request, progress = self._request, self.progress
         under_way = progress.accepted or progress.seen_changing
         return request.aims_anew and request.key_id != AWS_OWNED_ALIAS and not under_way
-
-    def _has_wanted_key(self, found: Found) -> bool:
-        if found.key_id is None:
-            return False
-        return self._keys.same(found.key_id, self._request.key_id, self._resolve)
-
-    def _resolve(self, key_id: str) -> Key | None:
-        """Look up which key an alias means; None when that cannot be found out."""
-        if key_id not in self._resolved:
-            try:
-                self._resolved[key_id] = self._persistently(
-                    kms.LOOK, lambda: self._keys.look(key_id), 0
-                )
-            except AwsError as error:
-                self._log.warning("the alias could not be looked up", alias=key_id, error=error)
-                self._resolved[key_id] = None
-        return self._resolved[key_id]
-
-    def _check_key(self) -> None:
-        """Look whether the wanted key is fit, as far as the function may look at it."""
-        request = self._request
-        self._key_defect = None
-        try:
-            key = self._persistently(
-                kms.LOOK, lambda: self._keys.look(request.key_id), PREFLIGHT_PATIENCE
-            )
-        except AwsError as error:
-            if error.kind is Kind.NOT_FOUND or error.code == "InvalidArnException":
-                self._key_defect = Cause.KEY_NOT_FOUND, {}
-            else:
-                self._log.warning("the key could not be looked at", error=error)
-            return
-        finally:
-            self._key_checked = self._clock.now()
-        self._resolved[key_arn(request.key_id, request.place)] = key
-        if not key.is_symmetric_encryption_key:
-            self._key_defect = Cause.KEY_UNSUITABLE, {"spec": key.spec, "usage": key.usage}
-        elif not key.is_usable:
-            self._key_defect = Cause.KEY_UNUSABLE, {"state": key.state, "remedy": key.remedy}
-
-    # Changing
 
     # A change must follow what is true now. So key and stack are looked at before the stream, and
     # nothing comes between the look at the stream and the change.
@@ -384,17 +299,12 @@ class Lifecycle:
         if self._clock.now() >= self._request.deadline:
             raise DeadlinePassed
         self._change_expected = True
-        if self._key_is_due() or self._stack_is_due():
+        if self._key.is_due or self._stack_is_due():
             return True
-        if self._key_defect:
-            cause, fields = self._key_defect
+        if self._key.defect:
+            cause, fields = self._key.defect
             raise self._failure(cause, **fields)
         return False
-
-    def _key_is_due(self) -> bool:
-        request = self._request
-        wanted = request.type != "Delete" and request.key_id != AWS_OWNED_ALIAS
-        return wanted and self._clock.now() - self._key_checked > KEY_VALIDITY
 
     def _stack_is_due(self) -> bool:
         return self._age() >= FRESH and self._clock.now() - self._stack_checked > STACK_VALIDITY
@@ -409,7 +319,7 @@ class Lifecycle:
         """
         request = self._request
         try:
-            moved_on = self._persistently(
+            moved_on = self._patience.call(
                 cloudformation.LOOK,
                 lambda: self._stack_resource.moved_on(
                     request.type, request.physical_id, request.issued
@@ -467,20 +377,18 @@ class Lifecycle:
         except AwsError as error:
             self._log.warning("the change was not accepted", error=error)
             if error.kind in {Kind.THROTTLED, Kind.UNANSWERED, Kind.IN_USE, Kind.NOT_FOUND}:
-                self._trouble = error
                 # A change may be under way all the same: this one, or that of another delivery.
                 self.progress.seen_changing = True
                 if error.kind is Kind.UNANSWERED:
                     self.progress.unanswered_since = self._clock.now()
-                self._slow_down(error, in_line=False)
-            elif not self._bear(error, _PATIENCE.get(error.kind, 0)):
+                self._patience.slow_down(error, in_line=False)
+            elif not self._patience.bears(error, _PATIENCE.get(error.kind, 0)):
                 raise self._refused(error) from error
             return False
-        self._trouble = None
         self.progress.refused_since.clear()
         self.progress.accepted = True
         self._change_expected = False
-        self._wait.pace.succeeded()
+        self._patience.restore()
         self._wait.restart()
         self.progress.since = self._wait.since
         return True
@@ -489,7 +397,7 @@ class Lifecycle:
 
     def _look(self) -> Found | None:
         try:
-            self._found = self._persistently(kinesis.LOOK, self._look_once, DENIAL_PATIENCE)
+            self._found = self._patience.call(kinesis.LOOK, self._look_once, DENIAL_PATIENCE)
         except AwsError as error:
             raise self._refused(error) from error
         self._change_expected = False
@@ -497,61 +405,13 @@ class Lifecycle:
 
     def _look_once(self) -> Found | None:
         if self._change_expected:
-            if self._key_is_due():
-                self._check_key()
+            if self._key.is_due:
+                self._key.check()
             if self._stack_is_due():
                 self._check_stack()
         # Throttling can put minutes between this try and the next.
         self._change_expected = self._change_expected or self._expects_change()
         return self._stream.look()
-
-    def _persistently(self, action: str, call: Callable[[], _T], patience: float) -> _T:
-        """Call until it succeeds, for as long as the error allows.
-
-        Parameters
-        ----------
-        action
-            IAM action of the call.
-        call
-            A call that changes nothing.
-        patience
-            Seconds for which a denial is not taken for final.
-
-        Raises
-        ------
-        AwsError
-            When trying again cannot help.
-        DeadlinePassed
-            When time runs out before.
-        """
-        while True:
-            try:
-                result = call()
-            except AwsError as error:
-                if error.kind in OVERLOAD:
-                    self._trouble = error
-                    self._slow_down(error, in_line=not self.progress.accepted)
-                elif error.kind is not Kind.DENIED or not self._bear(error, patience):
-                    raise
-                self._log.warning("the call is tried again", error=error)
-            else:
-                self._trouble = None
-                self.progress.refused_since.pop(action, None)
-                self._wait.pace.succeeded()
-                return result
-            self._wait.pause()
-
-    def _slow_down(self, error: AwsError, *, in_line: bool) -> None:
-        if error.kind is Kind.THROTTLED:
-            self._wait.pace.throttled(in_line=in_line)
-        elif error.kind in OVERLOAD:
-            self._wait.pace.failed()
-
-    def _bear(self, error: AwsError, patience: float) -> bool:
-        """Tell whether a refusal is young enough to be tried again."""
-        self._trouble = error
-        now = self._clock.now()
-        return now - self.progress.refused_since.setdefault(error.action, now) < patience
 
     # Telling
 
@@ -570,27 +430,8 @@ class Lifecycle:
         return Failure(cause, **{**known, **fields})
 
     def _refused(self, error: AwsError) -> Failure:
-        """Turn an error that is final into the failure that tells the user what to do."""
-        told: dict[str, object] = {
-            "action": error.action,
-            "code": error.code,
-            "detail": error.message,
-        }
-        latest = datetime.fromtimestamp(self._clock.now() + _DAY, UTC)
-        told["retry"] = latest.isoformat(timespec="minutes")
-        cause = Cause.SERVICE_ERROR
-        match error.kind:
-            case Kind.DAILY_LIMIT:
-                cause = Cause.DAILY_LIMIT
-            case Kind.LIMIT:
-                cause = Cause.LIMIT_EXCEEDED
-            case Kind.KEY:
-                cause = Cause.KEY_REFUSED
-                told["remedy"] = _KEY_REMEDIES[error.code]
-            case Kind.DENIED | Kind.DENIED_EXPLICITLY:
-                cause = Cause.ACCESS_DENIED
-                told["remedy"] = _denial_remedy(error)
-        return self._failure(cause, **told)
+        cause, fields = refusal(error, self._clock.now())
+        return self._failure(cause, **fields)
 
     def _attributes(self, found: Found) -> dict[str, str]:
         request = self._request
@@ -599,7 +440,7 @@ class Lifecycle:
         if is_alias(arn):
             # All is done: what only tells of it must not fail it.
             with suppress(DeadlinePassed):
-                key = self._resolve(arn)
+                key = self._key.resolve(arn)
                 arn = key.arn if key else arn
         return {
             "StreamName": request.stream_name,
@@ -613,21 +454,3 @@ class Lifecycle:
 
 
 _PATIENCE = {Kind.DENIED: DENIAL_PATIENCE, Kind.LIMIT: LIMIT_PATIENCE}
-
-_KEY_REMEDIES = {
-    "KMSDisabledException": "Enable the key (kms:EnableKey) or give another one.",
-    "KMSInvalidStateException": "Give a key whose state is Enabled.",
-    "KMSNotFoundException": "Check key id, alias, region and account.",
-    "KMSOptInRequired": "Subscribe the account to AWS KMS.",
-}
-
-
-def _denial_remedy(error: AwsError) -> str:
-    if error.kind is Kind.DENIED_EXPLICITLY:
-        return (
-            "A policy denies it explicitly: change that policy (role, permissions boundary,"
-            " service control policy or key policy)."
-        )
-    if error.code.startswith("KMS"):
-        return "Allow the function's role to use the key, in the key's policy too."
-    return f"Allow {error.action} to the function's role."

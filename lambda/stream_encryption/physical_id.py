@@ -6,13 +6,12 @@ Delete gets nothing else that this resource could write to, so what it has to kn
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _MARK = re.compile(r"(?P<stream>.*)#was-plaintext,created=(?P<created>[0-9]+)")
 
 
-@dataclass(frozen=True)
-class PhysicalId:
+class PhysicalId(NamedTuple):
     """Id of a resource: the ARN of its stream, so that another stream means a replacement.
 
     Parameters

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 from urllib.parse import parse_qs, urlsplit
 
 from stream_encryption.arn import AWS_OWNED_ALIAS, Place, is_key_id
@@ -40,8 +39,7 @@ _KEY_FORM = (
 )
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What CloudFormation asks for.
 
     Parameters

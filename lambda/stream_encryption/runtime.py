@@ -6,9 +6,8 @@ import os
 import random
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import botocore.session
 import urllib3
@@ -62,14 +61,13 @@ def put(url: str, body: bytes, timeout: float) -> int:
     return response.status
 
 
-@dataclass(frozen=True)
-class Runtime:
+class Runtime(NamedTuple):
     """What the handler reaches outside itself; tests and the simulation bring their own."""
 
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock = SystemClock()
     client: Callable[[str], Any] = aws_client
     put: Put = put
     timer: Callable[[float, Callable[[], None]], Timer] = threading.Timer
     uniform: Callable[[float, float], float] = random.uniform
     write: Callable[[str], object] = print
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    environ: Mapping[str, str] = os.environ

@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 _LONGEST_SPREAD = 120.0
 """Seconds that the most streams which a stack can have, 500, need to get their turn."""
@@ -38,8 +37,7 @@ class DeadlinePassed(Exception):
     """The deadline came before the condition."""
 
 
-@dataclass(frozen=True)
-class Room:
+class Room(NamedTuple):
     """Seconds over which a fleet has to spread its calls once it is throttled.
 
     Its functions know nothing of each other: one that is throttled cannot tell two competitors

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
@@ -18,6 +18,7 @@ from stream_encryption.handler import Handler
 from stream_encryption.kms import Key, Keys
 from stream_encryption.lifecycle import Lifecycle, Outcome
 from stream_encryption.runtime import Runtime
+from stream_encryption.wanted_key import WantedKey
 
 MakeHandler = Callable[[Runtime], Handler]
 
@@ -55,7 +56,7 @@ def _takes_any_status_for_delivered() -> Iterator[MakeHandler]:
 
         return send
 
-    yield lambda runtime: Handler(replace(runtime, put=careless(runtime.put)))
+    yield lambda runtime: Handler(runtime._replace(put=careless(runtime.put)))
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def _believes_the_status() -> Iterator[MakeHandler]:
 @contextmanager
 def _looks_at_the_status_only() -> Iterator[MakeHandler]:
     """As Terraform does: a stream that is ACTIVE and encrypted is right, with whichever key."""
-    with patch.object(Lifecycle, "_has_wanted_key", lambda self, found: found.key_id is not None):
+    with patch.object(WantedKey, "encrypts", lambda self, found: found.key_id is not None):
         yield Handler
 
 
@@ -85,7 +86,7 @@ def _keeps_the_end_of_reasons() -> Iterator[MakeHandler]:
 
         return send
 
-    yield lambda runtime: Handler(replace(runtime, put=cut(runtime.put)))
+    yield lambda runtime: Handler(runtime._replace(put=cut(runtime.put)))
 
 
 @contextmanager
@@ -96,7 +97,7 @@ def _stops_whatever_it_finds() -> Iterator[MakeHandler]:
         found = self._look()
         if found and found.status == "ACTIVE" and found.key_id:
             self._stop(found)
-        return Outcome(self._request.physical_id)
+        return Outcome(self._request.physical_id, attributes={})
 
     with (
         patch.object(Lifecycle, "_restore", restore),
@@ -124,10 +125,10 @@ def _compares_spellings() -> Iterator[MakeHandler]:
 def _never_looks_at_the_key() -> Iterator[MakeHandler]:
     """Whether a key is any good is left to Kinesis to find out."""
 
-    def check(self: Lifecycle) -> None:
-        self._key_checked = self._clock.now()
+    def check(self: WantedKey) -> None:
+        self._checked = self._clock.now()
 
-    with patch.object(Lifecycle, "_check_key", check):
+    with patch.object(WantedKey, "check", check):
         yield Handler
 
 
@@ -153,7 +154,7 @@ def _leaves_its_rules() -> Iterator[MakeHandler]:
             real = runtime.client(service)
             return Forgetful(real) if service == "events" else real
 
-        return Handler(replace(runtime, client=client))
+        return Handler(runtime._replace(client=client))
 
     yield make
 
@@ -167,7 +168,7 @@ def _logs_the_url() -> Iterator[MakeHandler]:
             runtime.write(f"CFN response URL: {url}")
             return runtime.put(url, body, timeout)
 
-        return Handler(replace(runtime, put=send))
+        return Handler(runtime._replace(put=send))
 
     yield make
 

@@ -1,8 +1,7 @@
 """What must hold of every schedule, each as one small check.
 
-The letters are those of the issue "The lifecycle tells the truth under every fault". Where an
-invariant cannot hold by the nature of AWS, the check names the exemption, and each use of it is
-counted.
+Each has the letter that docs/reliability.md tells of it by. Where an invariant cannot hold by the
+nature of AWS, the check names the exemption, and each use of it is counted.
 """
 
 from __future__ import annotations
