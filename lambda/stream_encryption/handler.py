@@ -27,11 +27,11 @@ from stream_encryption.waiting import Pace, Room, Wait
 ANSWER_RESERVE = 10.0
 """Seconds of an invocation that are kept for delivering the answer."""
 
-NEXT_POLLS = 135.0
-"""Seconds within which two more invocations come when a wait goes on by polling each minute.
+POLL = 60.0
+"""Seconds between the invocations that go on with a wait: the least that EventBridge has."""
 
-The first of them may be lost.
-"""
+NEXT_POLLS = 2 * POLL + 15
+"""Seconds within which two more invocations come; the first of them may be lost."""
 
 STREAMS = "STREAMS"
 """Environment variable: how many streams the function's provider serves."""
@@ -99,11 +99,13 @@ class Handler:
         ends = now + context.get_remaining_time_in_millis() / 1000 - ANSWER_RESERVE - SETTLING - 1
         handed_over_by = request.expiry - NEXT_POLLS
         if resource.is_poll(event):
-            # One look a minute is dense enough for a wait of many; no two invocations overlap.
+            # One look is dense enough for a wait of many minutes; no two invocations overlap.
             may_go_on, until = now < handed_over_by, now
         else:
             may_go_on, until = ends < handed_over_by, ends
         may_go_on = may_go_on and resource.can_poll
+        if may_go_on and now + POLL / 2 < progress.look_due:
+            raise Unfinished
         lifecycle = Lifecycle(
             request,
             stream=Stream(runtime.client("kinesis"), request.stream_arn),

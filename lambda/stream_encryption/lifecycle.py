@@ -242,6 +242,7 @@ class Lifecycle:
     def _next_step(self, found: Found, *, as_wanted: bool) -> Step:
         step = next_step(found, as_wanted=as_wanted, accepted=self.progress.accepted)
         self._log.info("looked at the stream", found=found, step=step)
+        self.progress.look_due = self._wait.next_look() if step is Step.WAIT else 0.0
         return step
 
     def _existing(self, found: Found | None) -> Found:

@@ -28,6 +28,8 @@ class Progress:
         Since when the stream is not as wanted although our change was accepted.
     refused_since
         By action, since when AWS refuses it.
+    look_due
+        Before when another look at a stream that is changing comes too soon.
     """
 
     since: float
@@ -38,6 +40,7 @@ class Progress:
     unanswered_since: float | None = None
     doubted_since: float | None = None
     refused_since: dict[str, float] = field(default_factory=dict)
+    look_due: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Give the progress in the form that JSON carries."""

@@ -87,7 +87,7 @@ class Pace:
         *,
         fraction: float = 0.15,
         shortest: float = 0.6,
-        longest: float = 60.0,
+        longest: float = float("inf"),
         jitter: float = 0.1,
         uniform: Callable[[float, float], float] = random.uniform,
         room: Room | None = None,
@@ -163,7 +163,12 @@ class Wait:
         now = self.clock.now()
         if now >= self.until:
             raise DeadlinePassed
-        self.clock.sleep(min(self.pace.interval(now - self.since), self.until - now))
+        self.clock.sleep(min(self.next_look(), self.until) - now)
+
+    def next_look(self) -> float:
+        """When the next look is due, in seconds since the epoch."""
+        now = self.clock.now()
+        return now + self.pace.interval(now - self.since)
 
     def restart(self) -> None:
         """Begin anew with short intervals: what is waited for from now on has just begun."""

@@ -313,6 +313,7 @@ class TestLongWait:
     def test_rule_is_not_removed_for_longer_than_half_a_minute(self, world: World) -> None:
         world.function_timeout = 900
         _, again = self._hand_over(world)
+        world.clock.sleep(120)
         world.kinesis.shows("ACTIVE", KEY, times=2)
         for _ in range(100):
             world.events.fails("remove_targets", "ThrottlingException")

@@ -133,11 +133,52 @@ def test_stop_goes_on_in_another_invocation(world: World, aimed: list[dict[str, 
     assert answer["PhysicalResourceId"] == MARKED
 
 
-def test_last_invocation_looks_as_seldom_as_the_wait_is_long(world: World) -> None:
-    times = world.kinesis.times_of("DescribeStreamSummary", world.clock)
-    world.clock.sleep(3600 - 135)
-    world.kinesis.shows("UPDATING", KEY, times=2)
-    world.kinesis.keeps_showing("ACTIVE", KEY)
-    rule_is_removed(world)
-    world.succeeds(poll(accepted=True, physical_id=MARKED))
-    assert times[1] - times[0] == 60
+class TestLooksAreAsSeldomAsTheWaitIsLong:
+    """Also where invocations come each minute: a fleet of waits shares 20 looks a second."""
+
+    @pytest.mark.parametrize(("waited", "ahead"), [(1200, 180), (2000, 300)])
+    def test_look_that_is_not_due_is_left_to_a_later_invocation(
+        self, world: World, aimed: list[dict[str, Any]], waited: float, ahead: float
+    ) -> None:
+        world.clock.sleep(waited)
+        world.kinesis.shows("UPDATING", KEY)
+        world.invoke(poll(accepted=True, physical_id=MARKED))
+        due = aimed[-1]["look_due"]
+        assert due - world.clock.now() == pytest.approx(ahead)
+        again = poll(accepted=True, physical_id=MARKED, look_due=due)
+        world.clock.sleep(ahead - 31)
+        world.invoke(again)
+        assert aimed[-1]["look_due"] == due
+        assert world.puts == []
+        world.clock.sleep(1)
+        world.kinesis.keeps_showing("ACTIVE", KEY)
+        rule_is_removed(world)
+        world.succeeds(again)
+
+    def test_stop_is_looked_at_as_seldom(self, world: World, aimed: list[dict[str, Any]]) -> None:
+        world.clock.sleep(1200)
+        world.kinesis.shows("UPDATING", KEY)
+        world.invoke(poll("Delete", accepted=True, physical_id=MARKED))
+        assert aimed[-1]["look_due"] == pytest.approx(SINCE + 1380)
+
+    def test_stream_that_is_no_longer_changing_is_looked_at_next_time(
+        self, world: World, aimed: list[dict[str, Any]]
+    ) -> None:
+        world.clock.sleep(1200)
+        world.kinesis.shows("ACTIVE")
+        world.invoke(poll(accepted=True, look_due=SINCE + 1230))
+        assert aimed[-1]["look_due"] == 0
+
+    def test_last_invocation_looks_whether_due_or_not(self, world: World) -> None:
+        world.clock.sleep(3600 - 135)
+        world.kinesis.keeps_showing("ACTIVE", KEY)
+        rule_is_removed(world)
+        world.succeeds(poll(accepted=True, physical_id=MARKED, look_due=SINCE + 3700))
+
+    def test_last_invocation_looks_until_the_deadline(self, world: World) -> None:
+        times = world.kinesis.times_of("DescribeStreamSummary", world.clock)
+        world.clock.sleep(3600 - 135)
+        world.kinesis.keeps_showing("UPDATING", KEY)
+        rule_is_removed(world)
+        world.fails(poll(accepted=True, physical_id=MARKED))
+        assert [time - times[0] for time in times] == [0, 75]
