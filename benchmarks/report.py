@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks import fleet, memory, waits
+from benchmarks.cold_start import OURS
 from benchmarks.figures import load
 from benchmarks.settings import REPORT
 from benchmarks.targets import Judgement
@@ -96,8 +97,9 @@ Our calls of each kind, median:
 {_plot(plots, "looks", "Calls over the time of UPDATING")}
 
 The next look comes after a fixed share of the time already waited. That keeps the lag in proportion
-to a wait that the user has anyway, and lets the calls grow with the logarithm while the interval is
-below its bound of a minute; from then on they grow by one a minute.
+to a wait that the user has anyway, and lets the calls grow with the logarithm of it: twice the wait
+costs five looks more, however long it is. A wait that outlasts one invocation goes on in others,
+one a minute; those that come before the next look is due end without one.
 
 Where it loses: the peers below have the shorter median lag at these times, for the calls shown
 above, which come out of the quota that all of an account's deployments share. Not waiting for the
@@ -240,7 +242,7 @@ def _cold_start(rows: list[dict[str, Any]], _plots: Sequence[str]) -> str:
             for row in rows
         ],
     )
-    (with_key,) = (row for row in rows if row["way"].endswith("customer's key"))
+    (with_key,) = (row for row in rows if row["way"] == OURS[1])
     sizes = _table(
         ("memory", "times the peak", "cold start", "dollars for 1,000 resources"),
         [
@@ -257,8 +259,10 @@ def _cold_start(rows: list[dict[str, Any]], _plots: Sequence[str]) -> str:
 ## Cold start
 
 From the first import to the first client being ready, each in processes of its own, in a new order
-each round; ratios within a round. Our code is laid out as in the asset, without compiled files.
-CPU: median (quartiles).
+each round; ratios within a round. Our code is laid out as in the asset, without compiled files:
+they would be of one Python version, and the asset has to be the same whatever Python makes it. So
+each cold start compiles the sources, as with every function that is deployed as sources; one row
+shows what the rest costs. CPU: median (quartiles).
 
 {table}
 
@@ -299,9 +303,12 @@ Seconds from starting the app to its assembly, imports included: median (least..
 
 {table}
 
-Our function's role names each stream, so its policies grow with them, and IAM's 6,144 characters a
-policy ask for more of them; the peers' stacks here allow every stream of the account. That is how
-they are commonly written, and not the same rights.
+Our function's role names each stream, so its policies grow with them: a policy holds 6,144
+characters, which is some 70 ARNs, and each further one is a resource. The peers' stacks here allow
+every stream of the account. That is how they are commonly written, and not the same rights.
+
+The asset is readable source, ours and crhelper's, as the console shows it; what is uploaded and
+stored is its zip.
 """
 
 
