@@ -192,7 +192,7 @@ class Lifecycle:
                 self.progress.seen_changing = True
             elif step is Step.DOUBT:
                 if self._doubted_for(GRACE):
-                    raise self._failure(Cause.CHANGED_BY_OTHERS, found=found)
+                    raise self._failure(Cause.CHANGED_BY_OTHERS)
             elif not self._may_still_show():
                 if self._checks_are_due():
                     continue
@@ -386,10 +386,8 @@ class Lifecycle:
             elif not self._patience.bears(error, _PATIENCE.get(error.kind, 0)):
                 raise self._refused(error) from error
             return False
-        self.progress.refused_since.clear()
         self.progress.accepted = True
         self._change_expected = False
-        self._patience.restore()
         self._wait.restart()
         self.progress.since = self._wait.since
         return True

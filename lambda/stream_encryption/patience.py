@@ -62,15 +62,11 @@ class Patience:
                     raise
                 self._log.warning("the call is tried again", error=error)
             else:
+                self.trouble = None
                 self._progress.refused_since.pop(action, None)
-                self.restore()
+                self._wait.pace.succeeded()
                 return result
             self._wait.pause()
-
-    def restore(self) -> None:
-        """Forget the trouble: a call has succeeded."""
-        self.trouble = None
-        self._wait.pace.succeeded()
 
     def slow_down(self, error: AwsError, *, in_line: bool) -> None:
         """Leave AWS time after an error that may mend itself.

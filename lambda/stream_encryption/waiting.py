@@ -62,6 +62,9 @@ class Room(NamedTuple):
         return min(max(0.1 * self.streams, 2.0), 8.0)
 
 
+_ALONE = Room(streams=1)
+
+
 class Pace:
     """Geometric polling: the next look comes after a fixed fraction of the time waited.
 
@@ -90,14 +93,14 @@ class Pace:
         longest: float = float("inf"),
         jitter: float = 0.1,
         uniform: Callable[[float, float], float] = random.uniform,
-        room: Room | None = None,
+        room: Room = _ALONE,
     ) -> None:
         self._fraction = fraction
         self._shortest = shortest
         self._longest = longest
         self._jitter = jitter
         self._uniform = uniform
-        self._room = room or Room(streams=1)
+        self._room = room
         self._spread = 0.0
 
     def interval(self, waited: float) -> float:
@@ -144,12 +147,10 @@ class Wait:
         When the waiting began; now by default. Earlier when a wait goes on in another invocation.
     """
 
-    def __init__(
-        self, clock: Clock, until: float, pace: Pace | None = None, since: float | None = None
-    ) -> None:
+    def __init__(self, clock: Clock, until: float, pace: Pace, since: float | None = None) -> None:
         self.clock = clock
         self.until = until
-        self.pace = pace or Pace()
+        self.pace = pace
         self.since = clock.now() if since is None else since
 
     def pause(self) -> None:

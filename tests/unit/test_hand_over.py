@@ -123,6 +123,15 @@ def test_denial_that_is_over_is_forgotten(world: World, aimed: list[dict[str, An
     assert aimed[-1]["refused_since"] == {}
 
 
+def test_denial_to_look_at_the_key_that_is_over_is_forgotten(
+    world: World, aimed: list[dict[str, Any]]
+) -> None:
+    world.kms.shows()
+    world.kinesis.shows("UPDATING")
+    world.invoke(poll(refused_since={"kms:DescribeKey": SINCE}))
+    assert aimed[-1]["refused_since"] == {}
+
+
 def test_stop_goes_on_in_another_invocation(world: World, aimed: list[dict[str, Any]]) -> None:
     world.kinesis.shows("UPDATING", KEY)
     world.invoke(poll("Delete", accepted=True, physical_id=MARKED))
