@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 __all__ = ["Placement", "Right"]
 
-_FIRST = 0
-
 
 @dataclass(frozen=True)
 class Right:
@@ -42,11 +40,16 @@ class _Policy:
 
 
 class Placement:
-    """Decide which policy holds which right.
+    """Decide which policy holds which right, by linear hashing.
 
-    While everything fits into the first policy, it is the only one. After that each right has the
-    policy that its name hashes to, so that one more right changes one policy and not, as filling
-    them one after the other would, every policy behind it.
+    Each right has a home among the policies by the hash of its name. There are as few policies as
+    let every right fit its home, whichever order the rights come in. Each policy more takes rights
+    out of one other only. So one more right changes one policy while its home has room, and one for
+    each policy that it adds otherwise; filling them one after the other would change every policy
+    behind it.
+
+    Once there can be no more policies, homes are spread evenly over all of them, and a right whose
+    home is full goes to the next one with room, so that the order matters.
 
     Parameters
     ----------
@@ -57,22 +60,21 @@ class Placement:
     """
 
     def __init__(self, *, policies: int, room: int) -> None:
-        self._count = policies
+        self._limit = policies
         self._room = room
-        self._policies = self._empty()
-        self._spread = False
+        self._policies = self._empty(1)
 
     def add(self, right: Right) -> bool:
         """Place a right; False, and nothing changed, if there is no room left for it."""
-        if self._spread:
-            return self._hash(right, self._policies)
-        if self._policies[_FIRST].add(right):
+        if self._put(right, self._policies):
             return True
-        spread = self._empty()
-        if not all(self._hash(each, spread) for each in [*self.rights(_FIRST), right]):
-            return False
-        self._policies, self._spread = spread, True
-        return True
+        rights = [*(each for policy in self._policies for each in policy.rights), right]
+        for count in range(len(self._policies) + 1, self._limit + 1):
+            policies = self._empty(count)
+            if all(self._put(each, policies) for each in rights):
+                self._policies = policies
+                return True
+        return False
 
     def rights(self, policy: int) -> list[Right]:
         """Rights in the policy of that number, counted from 0, by name."""
@@ -82,10 +84,19 @@ class Placement:
         """Numbers of the policies that hold something."""
         return [number for number, policy in enumerate(self._policies) if policy.rights]
 
-    def _empty(self) -> list[_Policy]:
-        return [_Policy(self._room) for _ in range(self._count)]
+    def _empty(self, count: int) -> list[_Policy]:
+        return [_Policy(self._room) for _ in range(count)]
 
-    def _hash(self, right: Right, policies: list[_Policy]) -> bool:
-        digest = hashlib.sha256(right.name.encode()).digest()
-        home = int.from_bytes(digest[:8]) % len(policies)
+    def _put(self, right: Right, policies: list[_Policy]) -> bool:
+        digest = int.from_bytes(hashlib.sha256(right.name.encode()).digest()[:8])
+        if len(policies) < self._limit:
+            return policies[_home(digest, len(policies))].add(right)
+        home = digest % len(policies)
         return any(policy.add(right) for policy in policies[home:] + policies[:home])
+
+
+def _home(digest: int, count: int) -> int:
+    """Find a home so that one policy more takes rights from one of the others only."""
+    doubled = 1 << (count - 1).bit_length()
+    home = digest % doubled
+    return home if home < count else home % (doubled // 2)
