@@ -20,7 +20,9 @@ from constructs import Construct, IConstruct, IDependable
 from kinesis_stream_encryption._keys import StreamKey
 from kinesis_stream_encryption._nag import accept, accept_wildcard
 from kinesis_stream_encryption._placement import Placement, Right
+from kinesis_stream_encryption._streams import TargetStream
 from kinesis_stream_encryption._template_text import longest
+from kinesis_stream_encryption._tokens import resolve
 
 __all__ = ["StreamAccess", "StreamPolicies"]
 
@@ -44,7 +46,7 @@ class StreamAccess:
     ----------
     path
         Path of the construct that needs them.
-    stream_arn
+    stream
         Stream to look at and to encrypt.
     key
         Key to look at before it is applied.
@@ -53,7 +55,7 @@ class StreamAccess:
     """
 
     path: str
-    stream_arn: str
+    stream: TargetStream
     key: StreamKey
     may_stop: bool
 
@@ -70,6 +72,7 @@ class StreamPolicies(Construct):
     def __init__(self, scope: Construct, id_: str, *, role: iam.IRole) -> None:
         super().__init__(scope, id_)
         self._role = role
+        self._stack = Stack.of(self)
         self._shared: dict[str, StreamAccess] = {}
         self._placement = Placement(
             policies=_MANAGED_POLICIES_OF_A_ROLE, room=_MANAGED_POLICY - _STATEMENTS
@@ -101,8 +104,9 @@ class StreamPolicies(Construct):
         return self._add_shared(access) if room >= 0 else None
 
     def _add_own(self, scope: Construct, access: StreamAccess, room: int) -> IDependable | None:
-        document = _document(Stack.of(scope), [access])
-        resolved = Stack.of(scope).resolve(document)
+        stack = access.stream.stack
+        document = _document(stack, [access])
+        resolved = stack.resolve(document)
         size = longest(resolved)
         if size > room:
             return None
@@ -123,24 +127,30 @@ class StreamPolicies(Construct):
         return policy
 
     def _add_shared(self, access: StreamAccess) -> IDependable | None:
-        arns = [Stack.of(self).resolve(arn) for arn in (access.stream_arn, access.key.key_id)]
-        sizes = tuple((json.dumps(arn), longest(arn) + len(",")) for arn in arns)
+        stream, key = access.stream, resolve(self._stack, access.key.key_id)
+        arns = {stream.identity: stream.resolved_arn, json.dumps(key): key}
+        sizes = tuple((name, longest(arn) + len(",")) for name, arn in arns.items())
         if not self._placement.add(Right(access.path, sizes)):
             return None
         self._shared[access.path] = access
-        for number in self._placement.used():
-            if number not in self._made:
-                self._made.add(number)
-                self._make_policy(number)
+        self._make_policies(set(self._placement.used()))
         if access.key.alias is not None and not self._accepted:
             self._accepted = True
             _accept_any_key(self)
         return self
 
+    def _make_policies(self, used: set[int]) -> None:
+        """Have a policy for each number, and none without rights, which IAM refuses."""
+        for number in self._made - used:
+            self.node.try_remove_child(_policy_id(number))
+        for number in sorted(used - self._made):
+            self._make_policy(number)
+        self._made = used
+
     def _make_policy(self, number: int) -> None:
         iam.CfnManagedPolicy(
             self,
-            f"Policy{number}",
+            _policy_id(number),
             policy_document=Lazy.any(_SharedDocument(self, number)),
             roles=[self._role.role_name],
         )
@@ -148,7 +158,7 @@ class StreamPolicies(Construct):
     def document(self, number: int) -> dict[str, Any]:
         """Statements of a shared policy once all streams are known."""
         rights = self._placement.rights(number)
-        return _document(Stack.of(self), [self._shared[right.name] for right in rights])
+        return _document(self._stack, [self._shared[right.name] for right in rights])
 
 
 @jsii.implements(IStableAnyProducer)
@@ -159,6 +169,10 @@ class _SharedDocument:
 
     def produce(self) -> dict[str, Any]:
         return self._policies.document(self._number)
+
+
+def _policy_id(number: int) -> str:
+    return f"Policy{number}"
 
 
 def _document(stack: Stack, accesses: list[StreamAccess]) -> dict[str, Any]:
@@ -176,7 +190,7 @@ def _stream_statements(accesses: list[StreamAccess]) -> list[dict[str, Any]]:
         {
             "Action": [*_LOOK_AND_START, _STOP] if may_stop else _LOOK_AND_START,
             "Effect": "Allow",
-            "Resource": _unique(access.stream_arn for access in accesses),
+            "Resource": _unique(access.stream.arn for access in accesses),
         }
     ]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Annotations, Stack, Token
+from aws_cdk import Annotations, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from kinesis_stream_encryption._keys import StreamKey
 from kinesis_stream_encryption._template_text import describe
+from kinesis_stream_encryption._tokens import is_unresolved
 
 __all__ = ["CONSUMER_ACTIONS", "PRODUCER_ACTIONS", "grant_key"]
 
@@ -90,7 +91,7 @@ def _is_elsewhere(principal: iam.IPrincipal, key: kms.Key) -> bool:
     ours, theirs = key.env.account, principal.principal_account
     if theirs is None:
         return False
-    unresolved = Token.is_unresolved(ours), Token.is_unresolved(theirs)
+    unresolved = is_unresolved(ours), is_unresolved(theirs)
     # Two unknown accounts are both that of the deployment; a known one may be another.
     return unresolved[0] != unresolved[1] if any(unresolved) else ours != theirs
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from aws_cdk import Stack, Token
+from aws_cdk import Stack
 from aws_cdk import aws_kms as kms
-from constructs import IConstruct
 
+from kinesis_stream_encryption._stacks import stack_facts
 from kinesis_stream_encryption._template_text import describe
+from kinesis_stream_encryption._tokens import is_unresolved
 
 __all__ = ["KINESIS_MANAGED_ALIAS", "StreamKey", "stream_key"]
 
@@ -57,13 +58,13 @@ class StreamKey:
         return self.alias == KINESIS_MANAGED_ALIAS
 
 
-def stream_key(scope: IConstruct, key: kms.IKey | None) -> StreamKey:
+def stream_key(stack: Stack, key: kms.IKey | None) -> StreamKey:
     """Find out how to name a key, and refuse one that Kinesis cannot use.
 
     Parameters
     ----------
-    scope
-        Construct that uses the key.
+    stack
+        Stack of the construct that uses the key.
     key
         Key or alias; ``None`` stands for ``alias/aws/kinesis``.
 
@@ -85,12 +86,12 @@ def stream_key(scope: IConstruct, key: kms.IKey | None) -> StreamKey:
         )
     alias_name = _alias_name(key)
     if alias_name is None:
-        return _key(scope, key)
+        return _key(stack, key)
     target = _alias_target(key)
     if target is not None:
         # An alias can be pointed elsewhere without any change in the template that would make
         # CloudFormation send an update: the key it points to cannot.
-        return stream_key(scope, target)
+        return stream_key(stack, target)
     _check_alias(alias_name)
     return StreamKey(arn=None, alias=alias_name, construct=key, policy_is_editable=False)
 
@@ -111,7 +112,7 @@ def _alias_target(key: kms.IKey) -> kms.IKey | None:
 
 
 def _check_alias(name: str) -> None:
-    if Token.is_unresolved(name):
+    if is_unresolved(name):
         return
     if _ALIAS_NAME.fullmatch(name) is None:
         remedy = (
@@ -127,14 +128,15 @@ def _check_alias(name: str) -> None:
         )
 
 
-def _key(scope: IConstruct, key: kms.IKey) -> StreamKey:
-    _check_region(scope, key)
-    if not Token.is_unresolved(key.key_arn):
-        _check_arn(key.key_arn)
+def _key(stack: Stack, key: kms.IKey) -> StreamKey:
+    arn = key.key_arn
+    _check_region(stack, arn, key.env.region)
+    if not is_unresolved(arn):
+        _check_arn(arn)
     owned = isinstance(key, kms.Key)
     if owned:
         _check_owned(key)
-    return StreamKey(arn=key.key_arn, alias=None, construct=key, policy_is_editable=owned)
+    return StreamKey(arn=arn, alias=None, construct=key, policy_is_editable=owned)
 
 
 def _check_arn(arn: str) -> None:
@@ -150,15 +152,14 @@ def _check_arn(arn: str) -> None:
         )
 
 
-def _check_region(scope: IConstruct, key: kms.IKey) -> None:
-    stack = Stack.of(scope)
-    key_region = key.env.region
-    if Token.is_unresolved(key_region) or Token.is_unresolved(stack.region):
+def _check_region(stack: Stack, arn: str, region: str) -> None:
+    own = stack_facts(stack).environment.region
+    if own is None or is_unresolved(region):
         return
-    if key_region != stack.region:
+    if region != own:
         raise ValueError(
-            f"the key {describe(key.key_arn)} is in region {key_region!r}, the stream in "
-            f"{stack.region!r}: Kinesis uses keys of the stream's own region only; pass a key "
+            f"the key {describe(arn)} is in region {region!r}, the stream in "
+            f"{own!r}: Kinesis uses keys of the stream's own region only; pass a key "
             "of that region, for example a replica of a multi-Region key"
         )
 
@@ -170,12 +171,12 @@ def _check_owned(key: kms.IKey) -> None:
     spec = resource.key_spec or _SYMMETRIC
     usage = resource.key_usage or _ENCRYPT_DECRYPT
     path = key.node.path
-    if not Token.is_unresolved(spec) and spec != _SYMMETRIC:
+    if not is_unresolved(spec) and spec != _SYMMETRIC:
         raise ValueError(
             f"the key {path!r} has key spec {spec!r}: Kinesis encrypts with symmetric keys only; "
             f"leave key_spec at its default, {_SYMMETRIC!r}"
         )
-    if not Token.is_unresolved(usage) and usage != _ENCRYPT_DECRYPT:
+    if not is_unresolved(usage) and usage != _ENCRYPT_DECRYPT:
         raise ValueError(
             f"the key {path!r} has key usage {usage!r}: Kinesis needs {_ENCRYPT_DECRYPT!r}; "
             "leave key_usage at its default"

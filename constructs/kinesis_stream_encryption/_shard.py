@@ -19,8 +19,8 @@ from kinesis_stream_encryption._nag import accept, accept_wildcard
 
 __all__ = ["LONGEST_INVOCATION", "ProviderSettings", "Shard"]
 
-LONGEST_INVOCATION = Duration.minutes(14)
-"""Longest wait that one invocation holds.
+LONGEST_INVOCATION = 14 * 60
+"""Longest wait that one invocation holds, in seconds.
 
 Lambda ends an invocation after 15 minutes; the last one is for the answer to CloudFormation.
 """
@@ -80,6 +80,8 @@ class Shard(Construct):
         self._look_at_resources = iam.PolicyStatement(
             actions=["cloudformation:DescribeStackResource"]
         )
+        self._stack = Stack.of(self)
+        self._stack_ids: dict[Stack, str] = {}
         self._permission: lambda_.CfnPermission | None = None
         self.role, self._holder = self._make_role(settings)
         self._streams = StreamPolicies(self, "Streams", role=self.role)
@@ -101,6 +103,7 @@ class Shard(Construct):
             vpc_subnets=settings.vpc_subnets,
             security_groups=settings.security_groups,
         )
+        self.function_arn = self.function.function_arn
         self.function.node.add_dependency(self._holder)
         self._accept_findings(settings)
 
@@ -120,7 +123,7 @@ class Shard(Construct):
         return role, role
 
     def grant(
-        self, scope: Construct, access: StreamAccess, *, timeout: Duration
+        self, scope: Construct, access: StreamAccess, *, seconds: float
     ) -> IDependable | None:
         """Let the function serve one custom resource, unless its role has no room left.
 
@@ -130,7 +133,7 @@ class Shard(Construct):
             Construct that the custom resource belongs to.
         access
             Stream and key that it needs.
-        timeout
+        seconds
             How long it may wait.
 
         Returns
@@ -138,19 +141,21 @@ class Shard(Construct):
         constructs.IDependable or None
             What the custom resource depends on; None if nothing was granted for want of room.
         """
-        stacks = len(self._look_at_resources.resources) + 1
+        stacks = len(set(self._stack_ids.values())) + 1
         taken = _FUNCTION_RIGHTS + stacks * _STACK_RIGHTS
         policies = self._streams.add(scope, access, taken=taken)
         if policies is None:
             return None
-        self._may_look_at_resources_of(Stack.of(scope))
-        if timeout.to_seconds() <= LONGEST_INVOCATION.to_seconds():
+        self._may_look_at_resources_of(access.stream.stack)
+        if seconds <= LONGEST_INVOCATION:
             return policies
         return DependencyGroup(policies, self._may_wait_longer())
 
     def _may_look_at_resources_of(self, stack: Stack) -> None:
+        if stack in self._stack_ids:
+            return
         stack_id = Aws.STACK_ID
-        if stack is not Stack.of(self):
+        if stack is not self._stack:
             stack_id = stack.format_arn(
                 service="cloudformation", resource="stack", resource_name=f"{stack.stack_name}/*"
             )
@@ -159,16 +164,18 @@ class Shard(Construct):
                 stack_id,
                 "the id of another stack ends in a GUID known only once it is deployed",
             )
-        if not self._look_at_resources.resources:
+        if not self._stack_ids:
             self._rights.add_statements(self._look_at_resources)
+        self._stack_ids[stack] = stack_id
         self._look_at_resources.add_resources(stack_id)
 
     def _may_wait_longer(self) -> IDependable:
         """Let the handler wake itself up by rules of its own, and EventBridge invoke it."""
         if self._permission is None:
-            stack = Stack.of(self)
             prefix = _rule_prefix(self)
-            rules = stack.format_arn(service="events", resource="rule", resource_name=f"{prefix}-*")
+            rules = self._stack.format_arn(
+                service="events", resource="rule", resource_name=f"{prefix}-*"
+            )
             self._rights.add_statements(
                 iam.PolicyStatement(actions=_RULE_ACTIONS, resources=[rules])
             )
@@ -184,7 +191,7 @@ class Shard(Construct):
                 action="lambda:InvokeFunction",
                 function_name=self.function.function_arn,
                 principal="events.amazonaws.com",
-                source_account=stack.account,
+                source_account=self._stack.account,
                 source_arn=rules,
             )
         return self._permission

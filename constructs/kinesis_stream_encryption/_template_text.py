@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from aws_cdk import Stack, Token
+from aws_cdk import Stack
 
-__all__ = ["describe", "longest", "text"]
+from kinesis_stream_encryption._stacks import stack_facts
+from kinesis_stream_encryption._tokens import is_unresolved, resolve
+
+__all__ = ["describe", "longest", "render", "text"]
 
 # The longest values that the pseudo parameters take in any partition.
 _PSEUDO_PARAMETERS = {
@@ -26,12 +29,27 @@ def text(stack: Stack, value: str) -> str:
 
     Two values that render alike in one stack are the same after deployment.
     """
-    return _render(stack.resolve(value), stack)
+    return render(stack, resolve(stack, value))
+
+
+def render(stack: Stack, resolved: object) -> str:
+    """Render a resolved value as :func:`text` does."""
+    match resolved:
+        case str():
+            return resolved
+        case {"Ref": str(name)} if name.startswith("AWS::"):
+            known = stack_facts(stack).pseudo_parameters
+            return known.get(name, f"<{name.removeprefix('AWS::')}>")
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            return separator.join(render(stack, part) for part in parts)
+        case _:
+            # A logical id means something in one stack only.
+            return f"<{stack.node.addr}:{json.dumps(resolved, sort_keys=True)}>"
 
 
 def describe(value: str) -> str:
     """Name a value in a message: itself, or what it is when only deployment will tell."""
-    return "known only at deployment" if Token.is_unresolved(value) else repr(value)
+    return "known only at deployment" if is_unresolved(value) else repr(value)
 
 
 def longest(resolved: object) -> int:
@@ -55,20 +73,3 @@ def longest(resolved: object) -> int:
 def _is_intrinsic(value: dict[Any, object]) -> bool:
     name = str(next(iter(value), ""))
     return len(value) == 1 and (name == "Ref" or name.startswith("Fn::"))
-
-
-def _render(resolved: object, stack: Stack) -> str:
-    match resolved:
-        case str():
-            return resolved
-        case {"Ref": "AWS::Region"} if not Token.is_unresolved(stack.region):
-            return stack.region
-        case {"Ref": "AWS::AccountId"} if not Token.is_unresolved(stack.account):
-            return stack.account
-        case {"Ref": str(name)} if name.startswith("AWS::"):
-            return f"<{name.removeprefix('AWS::')}>"
-        case {"Fn::Join": [str(separator), list(parts)]}:
-            return separator.join(_render(part, stack) for part in parts)
-        case _:
-            # A logical id means something in one stack only.
-            return f"<{stack.node.addr}:{json.dumps(resolved, sort_keys=True)}>"

@@ -13,7 +13,7 @@ from constructs import Construct, IConstruct
 from kinesis_stream_encryption._access import StreamAccess
 from kinesis_stream_encryption._grants import CONSUMER_ACTIONS, PRODUCER_ACTIONS, grant_key
 from kinesis_stream_encryption._keys import stream_key
-from kinesis_stream_encryption._streams import check_stream, claim_stream
+from kinesis_stream_encryption._streams import check_stream, claim_stream, target_stream
 from kinesis_stream_encryption.provider import KinesisStreamEncryptionProvider
 
 __all__ = ["RESOURCE_TYPE", "KinesisStreamEncryption"]
@@ -25,8 +25,8 @@ _ON_DELETE = {RemovalPolicy.RETAIN: "Retain", RemovalPolicy.DESTROY: "Restore"}
 # CloudFormation waits one hour at most for a custom resource, of which the handler keeps the last
 # minute for its answer.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
-_SHORTEST_TIMEOUT = Duration.minutes(1)
-_LONGEST_TIMEOUT = Duration.minutes(59)
+_SHORTEST_TIMEOUT = 60
+_LONGEST_TIMEOUT = 59 * 60
 _FOR_THE_ANSWER = Duration.minutes(1)
 
 
@@ -95,15 +95,17 @@ class KinesisStreamEncryption(Construct):
         super().__init__(scope, id)
         on_delete = _on_delete(removal_policy)
         _check_timeout(timeout)
-        check_stream(self, stream)
-        self._key = stream_key(self, encryption_key)
-        claim_stream(self, stream)
+        stack = Stack.of(self)
+        target = target_stream(stack, stream)
+        check_stream(self, target)
+        self._key = stream_key(stack, encryption_key)
+        claim_stream(self, target)
         self._stream = stream
-        admission = (provider or KinesisStreamEncryptionProvider.get_or_create(self)).admit(
+        admission = (provider or KinesisStreamEncryptionProvider.get_or_create(stack)).admit(
             self,
             StreamAccess(
                 path=self.node.path,
-                stream_arn=stream.stream_arn,
+                stream=target,
                 key=self._key,
                 may_stop=removal_policy is RemovalPolicy.DESTROY,
             ),
@@ -119,7 +121,7 @@ class KinesisStreamEncryption(Construct):
             service_token=admission.service_token,
             service_timeout=timeout.plus(_FOR_THE_ANSWER),
             properties={
-                "StreamArn": stream.stream_arn,
+                "StreamArn": target.arn,
                 "KeyId": self._key.key_id,
                 "EncryptionType": "KMS",
                 "OnDelete": on_delete,
@@ -272,9 +274,8 @@ def _check_timeout(timeout: Duration) -> None:
             "timeout is known only at deployment: it decides on the rights of the function; pass "
             "a fixed Duration"
         )
-    if not _SHORTEST_TIMEOUT.to_seconds() <= timeout.to_seconds() <= _LONGEST_TIMEOUT.to_seconds():
+    if not _SHORTEST_TIMEOUT <= timeout.to_seconds() <= _LONGEST_TIMEOUT:
         raise ValueError(
-            f"timeout {timeout.to_human_string()} is out of bounds: it must be between "
-            f"{_SHORTEST_TIMEOUT.to_human_string()} and {_LONGEST_TIMEOUT.to_human_string()}, "
-            "since CloudFormation waits one hour at most"
+            f"timeout {timeout.to_human_string()} is out of bounds: it must be between 1 minute "
+            "and 59 minutes, since CloudFormation waits one hour at most"
         )

@@ -11,7 +11,7 @@ from aws_cdk import aws_kms as kms
 from constructs import IConstruct
 
 from kinesis_stream_encryption._keys import KINESIS_MANAGED_ALIAS, stream_key
-from kinesis_stream_encryption._streams import claimant, in_same_environment, owning_construct
+from kinesis_stream_encryption._streams import TargetStream, claimant, owning_stream, target_stream
 from kinesis_stream_encryption._template_text import describe, text
 from kinesis_stream_encryption.encryption import KinesisStreamEncryption
 
@@ -74,15 +74,14 @@ class EnforceStreamEncryption:
         elif Resource.is_resource(node) and hasattr(node, "stream_arn"):
             # Imported constructs reach Python as nameless proxies: what they offer tells.
             stream = cast(kinesis.IStream, node)
-            if owning_construct(stream) is None:
+            if owning_stream(stream.stream_arn) is None:
                 self._visit_referenced(stream)
 
     def _visit_owned(self, stream: kinesis.CfnStream) -> None:
-        key_id = stream_key(stream, self._encryption_key).key_id
-        present = _present_key(stream)
-        if present is not None and (
-            self._encryption_key is None or present == text(Stack.of(stream), key_id)
-        ):
+        stack = Stack.of(stream)
+        key_id = stream_key(stack, self._encryption_key).key_id
+        present = _present_key(stack, stream)
+        if present is not None and (self._encryption_key is None or present == text(stack, key_id)):
             _report(stream, "unchanged")
             return
         stream.stream_encryption = kinesis.CfnStream.StreamEncryptionProperty(
@@ -91,22 +90,22 @@ class EnforceStreamEncryption:
         _report(stream, "encrypted")
 
     def _visit_referenced(self, stream: kinesis.IStream) -> None:
-        stack = Stack.of(stream)
-        holder = claimant(stream, stream)
+        target = target_stream(Stack.of(stream), stream)
+        holder = claimant(target)
         if holder is not None:
             _report(stream, "unchanged")
-            self._warn_of_other_key(stream, holder)
+            self._warn_of_other_key(stream, target, holder)
             return
-        if not in_same_environment(stack, stream):
+        if not target.in_same_environment:
             Annotations.of(stream).add_warning_v2(
                 "cdk-kinesis-stream-encryption:notEnforced",
-                f"the stream {describe(stream.stream_arn)} is not encrypted from here: it is in "
-                f"another region or account than the stack {stack.stack_name!r}",
+                f"the stream {describe(target.arn)} is not encrypted from here: it is in "
+                f"another region or account than the stack {target.stack.stack_name!r}",
             )
             _report(stream, "skipped")
             return
         KinesisStreamEncryption(
-            stack,
+            target.stack,
             f"{Names.unique_id(stream)}Encryption",
             stream=stream,
             encryption_key=self._encryption_key,
@@ -114,7 +113,9 @@ class EnforceStreamEncryption:
         )
         _report(stream, "encrypted")
 
-    def _warn_of_other_key(self, stream: kinesis.IStream, holder: IConstruct) -> None:
+    def _warn_of_other_key(
+        self, stream: kinesis.IStream, target: TargetStream, holder: IConstruct
+    ) -> None:
         wanted = self._encryption_key
         if wanted is None or not isinstance(holder, KinesisStreamEncryption):
             return
@@ -122,12 +123,12 @@ class EnforceStreamEncryption:
             return
         Annotations.of(stream).add_warning_v2(
             "cdk-kinesis-stream-encryption:otherKey",
-            f"the stream {describe(stream.stream_arn)} keeps the key that {holder.node.path!r} "
+            f"the stream {describe(target.arn)} keeps the key that {holder.node.path!r} "
             "gives it: give it the enforced key there",
         )
 
 
-def _present_key(stream: kinesis.CfnStream) -> str | None:
+def _present_key(stack: Stack, stream: kinesis.CfnStream) -> str | None:
     """Key that an owned stream is declared with, if it is."""
     try:
         encryption = stream.stream_encryption
@@ -137,7 +138,7 @@ def _present_key(stream: kinesis.CfnStream) -> str | None:
         return KINESIS_MANAGED_ALIAS
     if not isinstance(encryption, kinesis.CfnStream.StreamEncryptionProperty):
         return None
-    return text(Stack.of(stream), encryption.key_id)
+    return text(stack, encryption.key_id)
 
 
 def _report(construct: IConstruct, action: str) -> None:

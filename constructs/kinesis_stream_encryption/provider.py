@@ -18,6 +18,7 @@ from constructs import Construct, IConstruct, IDependable
 
 from kinesis_stream_encryption._access import StreamAccess
 from kinesis_stream_encryption._shard import ProviderSettings, Shard
+from kinesis_stream_encryption._stacks import stack_facts
 
 __all__ = ["Admission", "KinesisStreamEncryptionProvider", "ProviderOptions"]
 
@@ -92,6 +93,7 @@ class KinesisStreamEncryptionProvider(Construct):
         super().__init__(scope, id)
         self._settings = ProviderSettings(**options)
         self._check_settings()
+        self._stack = Stack.of(self)
         self._admitted = 0
         self._shards = [self._make_shard("Default")]
 
@@ -119,7 +121,7 @@ class KinesisStreamEncryptionProvider(Construct):
             If the provider exists already and an option differs from its setting.
         """
         stack = Stack.of(scope)
-        existing = stack.node.try_find_child(_ID)
+        existing = stack_facts(stack).node.try_find_child(_ID)
         if existing is None:
             return cls(stack, _ID, **options)
         if not isinstance(existing, cls):
@@ -160,7 +162,7 @@ class KinesisStreamEncryptionProvider(Construct):
     @property
     def service_token(self) -> str:
         """``ServiceToken`` of a custom resource: the function's ARN."""
-        return self.function.function_arn
+        return self._shards[0].function_arn
 
     def admit(self, scope: Construct, access: StreamAccess, *, timeout: Duration) -> Admission:
         """Take charge of one custom resource.
@@ -184,12 +186,13 @@ class KinesisStreamEncryptionProvider(Construct):
         ValueError
             If the provider is in another region or account, or has no room left.
         """
-        self._check_environment(Stack.of(scope))
+        self._check_environment(access.stream.stack)
+        seconds = timeout.to_seconds()
         for number, shard in enumerate(self._shards):
-            requirement = shard.grant(scope, access, timeout=timeout)
+            requirement = shard.grant(scope, access, seconds=seconds)
             if requirement is not None:
                 self._admitted += 1
-                return Admission(shard.function.function_arn, number, requirement)
+                return Admission(shard.function_arn, number, requirement)
         self._check_extensible(access)
         self._shards.append(self._make_shard(f"Shard{len(self._shards) + 1}"))
         return self.admit(scope, access, timeout=timeout)
@@ -218,17 +221,14 @@ class KinesisStreamEncryptionProvider(Construct):
             )
 
     def _check_environment(self, stack: Stack) -> None:
-        own = Stack.of(self)
-        for what, theirs, ours in (
-            ("region", stack.region, own.region),
-            ("account", stack.account, own.account),
-        ):
-            if not (Token.is_unresolved(theirs) or Token.is_unresolved(ours) or theirs == ours):
-                raise ValueError(
-                    f"the provider {self.node.path!r} is in {what} {ours!r}, the stack "
-                    f"{stack.stack_name!r} in {theirs!r}: a provider serves one account and "
-                    "region; make one there"
-                )
+        own = stack_facts(self._stack).environment
+        difference = own.difference(stack_facts(stack).environment)
+        if difference is not None:
+            raise ValueError(
+                f"the provider {self.node.path!r} is in {difference.what} {difference.own!r}, the "
+                f"stack {stack.stack_name!r} in {difference.other!r}: a provider serves one "
+                "account and region; make one there"
+            )
 
     def _check_settings(self) -> None:
         settings = self._settings

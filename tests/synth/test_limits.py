@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
+from kinesis_stream_encryption._placement import Placement, Right
 from tests.synth.cloud import (
     HERE,
     KEY_ARN,
@@ -23,6 +25,7 @@ from tests.synth.cloud import (
     filled_in,
     resources,
     size,
+    statements,
     stream_arn,
     stream_in,
 )
@@ -148,14 +151,62 @@ def test_a_full_stack_fits_into_cloudformation() -> None:
     assert len(json.dumps({"Resources": found})) <= TEMPLATE
 
 
-@pytest.mark.parametrize("count", [20, 80, 250])
+def changed_by(added: str, names: list[str], *, at: int) -> list[str]:
+    """Policies that another stream changes or adds, by logical id."""
+    before = documents(fleet(names))
+    after = documents(fleet([*names[:at], added, *names[at:]]))
+    assert before.keys() <= after.keys()
+    return [id_ for id_ in after if after[id_] != before.get(id_)]
+
+
+@pytest.mark.parametrize("count", [20, 60, 140, 250])
 def test_another_stream_changes_one_policy(count: int) -> None:
     """Wherever it comes in the app."""
-    names = long_names(count)
-    before = documents(fleet(names))
-    after = documents(fleet([*names[:5], "added".ljust(128, "x"), *names[5:]]))
-    changed = [id_ for id_ in after if after[id_] != before.get(id_)]
-    assert len(changed) == 1
+    assert len(changed_by("added".ljust(128, "x"), long_names(count), at=5)) == 1
+
+
+def test_a_stream_that_takes_another_policy_changes_one_policy_besides() -> None:
+    assert len(changed_by("added".ljust(128, "x"), long_names(31), at=5)) == 2
+
+
+def test_100_streams_take_five_resources_besides_their_own(anywhere: Stack) -> None:
+    for number in range(100):
+        arn = anywhere.format_arn(
+            service="kinesis", resource="stream", resource_name=f"stream-{number}"
+        )
+        stream = kinesis.Stream.from_stream_arn(anywhere, f"Stream{number}", arn)
+        KinesisStreamEncryption(anywhere, f"Encryption{number}", stream=stream)
+    besides = [each["Type"] for each in resources(anywhere).values() if each["Type"] != TYPE]
+    assert sorted(besides) == [
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::Role",
+        "AWS::Lambda::Function",
+        "AWS::Logs::LogGroup",
+    ]
+
+
+def leaving_the_first_policy(names: list[str]) -> list[str]:
+    """Those of the names that are in the first of several policies never."""
+
+    def both_leave(*pair: str) -> bool:
+        placement = Placement(policies=64, room=1)
+        paths = [f"Stack/Encryption-{name}" for name in pair]
+        assert all(placement.add(Right(path, ((path, 1),))) for path in paths)
+        return 0 not in placement.used()
+
+    first = next(a for a, b in combinations(names, 2) if both_leave(a, b))
+    return [name for name in names if name == first or both_leave(first, name)]
+
+
+def test_no_policy_is_left_without_rights() -> None:
+    """IAM refuses one. The first is left by all streams here once they need another."""
+    names = leaving_the_first_policy(long_names(120))
+    few, many = fleet(names[:25]), fleet(names)
+    (first,) = resources(few, "AWS::IAM::ManagedPolicy")
+    assert first not in resources(many)
+    assert len(resources(many, "AWS::IAM::ManagedPolicy")) > 1
+    assert all(each["Resource"] for each in statements(many))
 
 
 def test_another_stream_moves_no_resource_to_another_function_unless_it_has_to() -> None:

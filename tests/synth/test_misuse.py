@@ -104,6 +104,13 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
         "'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
     ),
     (
+        "a placeholder that is no token",
+        lambda stack: encrypt_arn(stack, stream_arn("${name}")),
+        "'arn:aws:kinesis:eu-central-1:111122223333:stream/${name}' is not the ARN of a Kinesis "
+        "data stream: it should read "
+        "'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
+    ),
+    (
         "stream name, with tokens in the ARN",
         lambda stack: encrypt_arn(
             stack,
