@@ -59,6 +59,10 @@ LAST_MOMENT = 1.0
 Job = Callable[[dict[str, Any], Any], str | None]
 
 
+class NotHandedOver(Exception):
+    """No other invocation may come to go on with the wait, so this one has to be repeated."""
+
+
 class CustomResource(CfnResource):
     """The custom resource protocol.
 
@@ -101,8 +105,9 @@ class CustomResource(CfnResource):
 
         Raises
         ------
-        Undelivered
-            When the answer did not reach CloudFormation, so that Lambda delivers the event again.
+        Undelivered, NotHandedOver
+            When the answer did not reach CloudFormation, or what is left to do no other invocation,
+            so that Lambda delivers the event again.
         Failure
             When the event is so malformed that it cannot be answered.
         """
@@ -112,6 +117,7 @@ class CustomResource(CfnResource):
         self._answered = False
         self._undelivered = False
         self._unfinished = False
+        self._handed_over = True
         self._rule_left = False
         now = self._runtime.clock.now()
         self._lambda_ends = now + context.get_remaining_time_in_millis() / 1000
@@ -128,6 +134,8 @@ class CustomResource(CfnResource):
                 self._remove_rule(within=REMOVAL)
         if self._undelivered:
             raise Undelivered
+        if not self._handed_over:
+            raise NotHandedOver
 
     def _may_have_rule(self, now: float) -> bool:
         """Tell whether a rule may be left: by this invocation, or by one that crashed before it."""
@@ -165,6 +173,7 @@ class CustomResource(CfnResource):
             except AwsError as error:
                 # The next invocation then goes on from where this one began.
                 self.log.warning("progress was not handed over", error=error)
+                self._handed_over = False
 
     # What crhelper calls
 

@@ -34,7 +34,7 @@ TESTS = ROOT / "tests" / "unit"
 _SLOW = 75
 """Exit status of a test process in which a test takes far longer than it does otherwise."""
 
-_PATIENCE = 600.0
+_PATIENCE = 60.0
 """Seconds after which a test process that uses no processor time is given up."""
 
 _NEIGHBOURS = 10

@@ -164,15 +164,16 @@ def _changed_by_others(told: Told) -> str:
 
 
 def _timed_out(told: Told) -> str:
-    """Two looks in a row that show what is wanted, seconds apart, would have confirmed it."""
+    """Two looks in a row that show the same, and as wanted, would have confirmed it."""
     good = [
-        look.served
+        (look.served, look.shown)
         for look in told.case.looks(told.invocation, told.when)[-2:]
         if look.served is not None and _shows_wanted_key(told, look)
     ]
-    confirmed = len(good) == 2 and good[1] - good[0] >= SETTLING
-    if confirmed and told.request.type != "Delete":
-        return "it was seen encrypted with the wanted key"
+    if len(good) == 2 and told.request.type != "Delete":
+        (before, shown), (after, shown_again) = good
+        if after - before >= SETTLING and shown == shown_again:
+            return "it was seen encrypted with the wanted key"
     return _late(told)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from stream_encryption.answer import Undelivered
+from stream_encryption.custom_resource import NotHandedOver
 from tests.unit.world import BEGIN, FUNCTION, KEY, MARKED, World, event
 
 PREFIX = "kse-3b1f2c10"
@@ -435,14 +436,14 @@ class TestLongWait:
         world.kinesis = type(world.kinesis)()
         return len(rules.last["Targets"][0]["Input"])
 
-    def test_progress_that_could_not_be_handed_over_costs_no_more_than_that(
-        self, world: World
-    ) -> None:
+    def test_poll_that_cannot_hand_over_is_delivered_again(self, world: World) -> None:
+        """The rule may have lost its target, and then no other invocation would come."""
         _, again = self._hand_over(world)
         del world.events.client.put_targets
         world.events.fails("put_targets", "AccessDeniedException")
         world.kinesis.shows("UPDATING", KEY)
-        world.invoke(again)
+        with pytest.raises(NotHandedOver):
+            world.invoke(again)
         assert world.puts == []
         assert world.logged("progress was not handed over")
 
