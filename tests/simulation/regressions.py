@@ -28,4 +28,5 @@ REGRESSIONS: dict[int, str] = {
     17804: "a rule whose removal had failed once was not tried again after the answer",
     13690: "a wait too short for polls was handed over to them at once",
     978: "a poll, tried again without its rule's target, left the rule behind",
+    30657: "a poll could not set the target again that a killed invocation had taken away",
 }
