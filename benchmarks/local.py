@@ -97,6 +97,13 @@ class _Bench:
             # The emulator allows as few streams to be created at once as Kinesis does.
             kinesis.create_stream(StreamName=name, ShardCount=1)
             _until(lambda: _status(kinesis, name) == "ACTIVE", 0.1, time.monotonic() + _PATIENCE)
+        try:
+            return self._encrypt(sample, kinesis, name)
+        finally:
+            # And as few in all.
+            kinesis.delete_stream(StreamName=name)
+
+    def _encrypt(self, sample: _Sample, kinesis: Any, name: str) -> dict[str, float]:
         patience = sample.updating + (_POLL_PATIENCE if sample.peer == _POLL else _PATIENCE)
         with ThreadPoolExecutor(1) as pool:
             sent = time.monotonic()

@@ -89,7 +89,7 @@ class Pace:
         self,
         *,
         fraction: float = 0.15,
-        shortest: float = 0.6,
+        shortest: float = 0.59,
         longest: float = float("inf"),
         jitter: float = 0.1,
         uniform: Callable[[float, float], float] = random.uniform,

@@ -400,6 +400,18 @@ class TestLongWait:
         reason = world.fails(event(ServiceTimeout="3600"))
         assert "(events:PutTargets: ConcurrentModification: try again)" in reason
 
+    def test_answer_does_not_wait_long_for_a_rule_that_cannot_be_removed(
+        self, world: World
+    ) -> None:
+        start_and_never_finish(world)
+        world.events.gives("put_rule", {})
+        world.events.fails("put_targets", "AccessDeniedException", "no")
+        for _ in range(100):
+            world.events.fails("remove_targets", "ThrottlingException")
+        world.events.open_ended = True
+        world.fails(event(ServiceTimeout="3600"))
+        assert world.tries[0][0] == pytest.approx(44 + 3, abs=0.1)
+
     def test_target_that_may_not_be_set_fails_the_request(self, world: World) -> None:
         start_and_never_finish(world)
         world.events.gives("put_rule", {})

@@ -6,7 +6,12 @@ from itertools import pairwise
 from unittest.mock import Mock
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
 
 from tests.unit.world import KEY, MARKED, STREAM, World, event
 
@@ -144,13 +149,16 @@ def test_transient_error_of_the_key_look_is_tried_again(
     world.succeeds(event())
 
 
-def test_lost_connection_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [ReadTimeoutError, EndpointConnectionError])
+def test_lost_connection_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: type[BotoCoreError]
+) -> None:
     client = world.kinesis.client
     real, lost = client.describe_stream_summary, iter([True, False])
 
     def describe(**arguments: str) -> object:
         if next(lost):
-            raise ReadTimeoutError(endpoint_url="https://kinesis")
+            raise error(endpoint_url="https://kinesis")
         return real(**arguments)
 
     monkeypatch.setattr(client, "describe_stream_summary", describe)
@@ -217,6 +225,13 @@ class TestDeadline:
         reason = world.fails(event("Update", ServiceTimeout="60"))
         assert f"then kinesis:DescribeStreamSummary: AccessDeniedException: {IMPLICIT}" in reason
 
+    def test_lost_connection_is_told(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        lost = Mock(side_effect=ReadTimeoutError(endpoint_url="https://kinesis"))
+        monkeypatch.setattr(world.kinesis.client, "describe_stream_summary", lost)
+        reason = world.fails(event("Update"))
+        told = 'Read timeout on endpoint URL: "https://kinesis"'
+        assert f"then kinesis:DescribeStreamSummary: ReadTimeoutError: {told}" in reason
+
     def test_trouble_that_is_over_is_not_told(self, world: World) -> None:
         throttle(world, 1)
         world.kinesis.keeps_showing("UPDATING")
@@ -232,9 +247,15 @@ def throttle(world: World, times: int) -> None:
 class TestLimits:
     """One error code, two meanings."""
 
-    def test_spent_day_is_told_at_once_with_when_to_try_again(self, world: World) -> None:
+    @pytest.mark.parametrize(
+        "message",
+        [DAILY, "no more than 25 in 24 h", "25 per rolling window", "25 A DAY", "in 24 hours"],
+    )
+    def test_spent_day_is_told_at_once_with_when_to_try_again(
+        self, world: World, message: str
+    ) -> None:
         ready_to_start(world)
-        world.kinesis.fails("start_stream_encryption", "LimitExceededException", DAILY)
+        world.kinesis.fails("start_stream_encryption", "LimitExceededException", message)
         reason = world.fails(event())
         assert reason.startswith(f"Stream {STREAM} has spent its 25 key changes")
         assert "2026-11-02T12:00+00:00" in reason

@@ -45,7 +45,7 @@ def test_elapsed_seconds_are_told_to_the_millisecond(world: World) -> None:
     world.kinesis.shows("UPDATING")
     world.kinesis.shows("ACTIVE", KEY, times=2)
     world.succeeds(event("Update", age=-100))
-    assert [line["elapsed"] for line in world.logged(LOOKED)[:2]] == [0, 0.723]
+    assert [line["elapsed"] for line in world.logged(LOOKED)[:2]] == [0, 0.713]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class TestAlone:
         start(world)
         world.kinesis.keeps_showing("UPDATING", KEY)
         world.fails(event(ServiceTimeout="3600"))
-        expected = [max(0.15 * time, 0.6) * deviation for time in times]
+        expected = [max(0.15 * time, 0.59) * deviation for time in times]
         assert gaps(times)[:-1] == pytest.approx(expected[:-2])
 
     def test_last_look_falls_on_the_deadline(self, world: World) -> None:
@@ -70,7 +70,7 @@ class TestAlone:
         end(world)
         world.succeeds(event())
         assert gaps(times)[18] > 1
-        assert gaps(times)[21] == pytest.approx(0.6)
+        assert gaps(times)[21] == pytest.approx(0.59)
 
 
 class TestFleet:
@@ -187,4 +187,4 @@ def test_looks_are_even_again_after_a_success(world: World) -> None:
     world.kinesis.shows("UPDATING", times=2)
     end(world)
     world.succeeds(event("Update"))
-    assert gaps(times)[1:3] == pytest.approx([0.6 * 1.1, 0.6 * 1.1])
+    assert gaps(times)[1:3] == pytest.approx([0.59 * 1.1, 0.59 * 1.1])

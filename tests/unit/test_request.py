@@ -23,7 +23,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "stream ARN",
     ),
     "consumer ARN": ({"StreamArn": f"{STREAM}/consumer/c:1"}, "consumer", "stream ARN"),
-    "stream in another region": ({"StreamArn": ELSEWHERE}, "us-east-1", "region"),
+    "stream in another region": (
+        {"StreamArn": ELSEWHERE},
+        "is in aws/us-east-1/111122223333, this function in aws/eu-central-1/111122223333",
+        "region",
+    ),
     "stream in another account": ({"StreamArn": OTHER_ACCOUNT}, "444455556666", "account"),
     "stream in another partition": ({"StreamArn": OTHER_PARTITION}, "aws-cn", "partition"),
     "stream ARN as a list": ({"StreamArn": [STREAM]}, "StreamArn", "stream ARN"),
@@ -79,6 +83,7 @@ def test_property_is_refused_by_name_with_value_and_remedy(
     [
         {"StreamArn": None, "StreamName": "orders"},
         {"KeyId": KEY_ID},
+        {"KeyId": "ABCDEF78-90AB-CDEF-1234-567890ABCDEF"},
         {"KeyId": "mrk-1234abcd12ab34cd56ef1234567890ab"},
         {"KeyId": "alias/team/orders_1-2"},
         {"KeyId": "alias/aws/kinesis"},
