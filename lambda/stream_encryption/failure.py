@@ -183,7 +183,6 @@ class Failure(Exception):
 
     def __init__(self, cause: Cause, **fields: object) -> None:
         self.cause = cause
-        self.fields = fields
         remedy = cause.remedy.format(**fields)
         summary = cut(cause.summary.format(**fields), MAX_REASON - len(remedy) - 1)
         super().__init__(f"{summary} {remedy}")

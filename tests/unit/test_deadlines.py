@@ -79,7 +79,7 @@ def test_hanging_call_is_answered_for_by_the_timer_once(
     with pytest.raises(KeyboardInterrupt):
         world.invoke(event(ServiceTimeout=timeout))
     assert [answer["Status"] for answer in world.puts] == ["FAILED"]
-    assert "hung until the end" in world.puts[0]["Reason"]
+    assert "(a call hung until the end)" in world.puts[0]["Reason"]
     assert world.puts[0]["PhysicalResourceId"] != ""
 
 
@@ -95,7 +95,7 @@ def test_hanging_call_is_answered_for_before_a_short_function_ends(
     world.kinesis.client.describe_stream_summary = hang
     with pytest.raises(KeyboardInterrupt):
         world.invoke(event("Update"))
-    assert "hung until the end" in world.puts[0]["Reason"]
+    assert "(a call hung until the end)" in world.puts[0]["Reason"]
 
 
 def test_timer_and_end_of_the_wait_give_one_answer(world: World) -> None:

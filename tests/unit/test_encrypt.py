@@ -437,6 +437,15 @@ class TestPhysicalId:
         updated = event("Update", physical_id=held, old={"KeyId": OTHER_KEY})
         assert world.succeeds(updated)["PhysicalResourceId"] == held
 
+    def test_update_to_another_stream_by_name_looks_at_the_key_first(self, world: World) -> None:
+        world.kms.shows()
+        world.kinesis.shows("ACTIVE")
+        world.kinesis.starts()
+        world.kinesis.shows("ACTIVE", KEY, times=2)
+        world.succeeds(
+            event("Update", StreamArn=None, StreamName="orders", old={"StreamName": "returns"})
+        )
+
     def test_update_to_another_stream_is_a_replacement(self, world: World) -> None:
         self._changes(world, None)
         moved = event(

@@ -55,6 +55,16 @@ def test_accepted_change_is_ours_and_has_its_id(world: World) -> None:
     assert answer["PhysicalResourceId"] == MARKED
 
 
+def test_update_goes_on_in_another_invocation(world: World, aimed: list[dict[str, Any]]) -> None:
+    world.kinesis.shows("UPDATING", KEY)
+    world.invoke(poll("Update", accepted=True, physical_id=MARKED))
+    assert aimed[-1]["accepted"] is True
+    world.kinesis.shows("ACTIVE", KEY, times=2)
+    rule_is_removed(world)
+    answer = world.succeeds(poll("Update", accepted=True, physical_id=MARKED))
+    assert answer["Data"]["Changed"] == "true"
+
+
 def test_change_of_others_is_not_ours(world: World) -> None:
     world.kinesis.keeps_showing("ACTIVE", KEY)
     rule_is_removed(world)

@@ -34,6 +34,24 @@ def test_message_alone_tells_what_was_found_and_decided(world: World) -> None:
     assert world.logged(LOOKED)[0]["message"] == f"{LOOKED} {told}"
 
 
+def test_message_alone_tells_the_answer_and_its_reason(world: World) -> None:
+    world.kinesis.fails("describe_stream_summary", "ThrottlingException", "slow down")
+    world.kinesis.shows("DELETING")
+    reason = world.fails(event("Update"))
+    error = "kinesis:DescribeStreamSummary: ThrottlingException: slow down"
+    assert world.logged("the call is tried again")[0]["message"].endswith(f"(error={error})")
+    line = world.logged("answering")[0]
+    assert line["message"] == f"answering (status=FAILED, reason={reason})"
+    assert line["data"] == {}
+
+
+def test_answer_is_logged_with_its_attributes(world: World) -> None:
+    world.kinesis.shows("ACTIVE", KEY)
+    answer = world.succeeds(event("Update"))
+    line = world.logged("answering")[0]
+    assert (line["level"], line["status"], line["data"]) == ("INFO", "SUCCESS", answer["Data"])
+
+
 def test_message_without_anything_to_tell_stands_alone(world: World) -> None:
     world.succeeds(event("Delete"))
     assert "retained" in [line["message"] for line in world.lines]
