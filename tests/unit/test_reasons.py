@@ -53,6 +53,13 @@ REASONS: list[tuple[dict[str, Any], str]] = [
     ),
     (event(KeyId=None), f"Property KeyId is missing. Set it: {_KEY}"),
     (event(KeyId="orders"), f"Property KeyId has the invalid value 'orders'. Give {_KEY}"),
+    (event(KeyId=[7]), f"Property KeyId has the invalid value [7]. Give {_KEY}"),
+    (
+        event(StreamArn=STREAM.replace("eu-central-1", "us-east-1")),
+        f"Stream {STREAM.replace('eu-central-1', 'us-east-1')} is in aws/us-east-1/111122223333,"
+        " this function in aws/eu-central-1/111122223333. Declare the resource in a stack of the"
+        " stream's own partition, region and account.",
+    ),
     (
         event(KeyId="aws/kinesis"),
         "Property KeyId has the invalid value 'aws/kinesis'. Give alias/aws/kinesis, with its"

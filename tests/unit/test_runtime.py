@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from stream_encryption.light_crhelper import no_clients
 from stream_encryption.runtime import Runtime, aws_client
 
 
@@ -49,6 +51,18 @@ def endpoint() -> Iterator[Endpoint]:
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize("before", [None, "false"])
+def test_crhelper_is_kept_from_making_clients_for_so_long_only(
+    monkeypatch: pytest.MonkeyPatch, before: str | None
+) -> None:
+    monkeypatch.delenv("AWS_SAM_LOCAL", raising=False)
+    if before is not None:
+        monkeypatch.setenv("AWS_SAM_LOCAL", before)
+    with no_clients():
+        assert os.environ["AWS_SAM_LOCAL"] == "true"
+    assert os.environ.get("AWS_SAM_LOCAL") == before
 
 
 def test_clock_tells_the_time_and_sleeps() -> None:
