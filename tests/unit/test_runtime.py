@@ -101,8 +101,15 @@ def test_answer_that_takes_too_long_is_given_up() -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/answer"
+        began = time.monotonic()
         with pytest.raises(OSError, match="Timeout"):
             Runtime().put(url, b"{}", 0.05)
+    assert time.monotonic() - began < 2
+
+
+def test_chance_and_settings_are_those_of_the_function() -> None:
+    assert 2 <= Runtime().uniform(2, 3) <= 3
+    assert Runtime().environ is os.environ
 
 
 def test_timer_rings_later_and_can_be_cancelled() -> None:
