@@ -308,6 +308,11 @@ Our function's role names each stream, so its policies grow with them: a policy 
 characters, which is some 70 ARNs, and each further one is a resource. The peers' stacks here allow
 every stream of the account. That is how they are commonly written, and not the same rights.
 
+Synth takes longer for the same reason: each of our streams is a construct that is checked (its ARN,
+region, account, and that no other construct encrypts it) and has its rights written out. That takes
+some 25 calls to the process that CDK runs in; by hand a stream is a string, and its custom resource
+three calls.
+
 The asset is readable source, ours and crhelper's, as the console shows it; what is uploaded and
 stored is its zip.
 """
