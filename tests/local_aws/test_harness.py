@@ -267,10 +267,13 @@ def test_nothing_of_the_users_environment_leaks_in(
 
 
 INSTANCE = """
+import signal
 from datetime import timedelta
 from local_aws import LocalAws, process
 from test_harness import NEVER_ANSWERS, create_custom_resource, make_function
 
+# What a shell runs in the background is born ignoring it, and hands that on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 process.exit_on_signals()
 with LocalAws(updating=timedelta(seconds=3)) as aws:
     create_custom_resource(aws, make_function(aws, NEVER_ANSWERS))
@@ -309,6 +312,10 @@ class TestStopping:
             until(lambda: len(family(instance.pid)) == 6)
             started = family(instance.pid)
             instance.send_signal(number)
+            try:
+                instance.wait(timeout=30)
+            finally:
+                instance.kill()
         until(lambda: not started & parents().keys(), seconds=10)
         for url in urls:
             with pytest.raises(ConnectionRefusedError):
