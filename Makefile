@@ -73,11 +73,6 @@ $(VENV)/.bench-installed: requirements-bench.txt $(VENV)/.installed
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-$(VENV)/.mutation-installed: requirements-mutation.txt $(VENV)/.installed
-	$(call say,installing what mutation testing needs into $(VENV))
-	@$(PY) -m pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
-
 # What the peers' functions need, where only the benchmark finds it.
 $(BENCH)/.installed: benchmarks/package.json benchmarks/package-lock.json | $(VENV)/.installed
 	$(call say,installing what the peers of the benchmark need into $(BENCH))
@@ -124,10 +119,6 @@ $(SUITES): install
 simulate: install ## a campaign of simulated lifecycles: SEEDS=1000
 	@$(PY) -m tests.simulation.campaign --seeds $(SEEDS) --workers 2 \
 		--out build/simulation/summary.json
-
-.PHONY: mutation
-mutation: install $(VENV)/.mutation-installed ## change the handler a little, and see that tests notice
-	@$(PY) -m tests.mutation
 
 .PHONY: docs
 docs: install ## write the generated parts of docs/

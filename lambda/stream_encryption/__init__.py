@@ -1,7 +1,6 @@
 """Lambda-backed CloudFormation custom resource that encrypts a Kinesis data stream.
 
-One way through: an event is parsed into a request (`request`), the lifecycle decides from the
-described state of the stream what to do (`lifecycle`), and the outcome becomes an answer
-(`answer`). AWS is reached through `kinesis`, `kms` and `cloudformation` only; time through
-`waiting` only; crhelper's side of the protocol is `custom_resource`.
+An event goes one way: `handler` wires the rooms, `protocol` is CloudFormation's side (the request,
+crhelper, the answer), `encryption` is the job (look, decide, act, wait), `aws` is what is called.
+No room knows the one before it.
 """

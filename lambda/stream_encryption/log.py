@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     from stream_encryption.waiting import Clock
 
 
-_TOLD = {"found", "step", "status", "error", "reason"}
-
-
 class Log:
     """Writes JSON lines that all carry the same context.
 
@@ -52,11 +49,9 @@ class Log:
         self._line("ERROR", message, fields)
 
     def _line(self, level: str, message: str, fields: dict[str, Any]) -> None:
-        # Tools that show logs in short show the message alone.
-        told = [f"{name}={_plain(value)}" for name, value in fields.items() if name in _TOLD]
         line = {
             "level": level,
-            "message": f"{message} ({', '.join(told)})" if told else message,
+            "message": message,
             **self._context,
             "elapsed": round(self._clock.now() - self._began, 3),
             **fields,

@@ -24,7 +24,6 @@ OTHER_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/87654321-4321-4321-4321-2109876
 STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/app/3b1f2c10-0000-1111-2222-333344445555"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:encryption"
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
-MARKED = f"{STREAM}#was-plaintext,created={int(CREATED.timestamp())}"
 BEGIN = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
@@ -157,18 +156,16 @@ class Kinesis(Service):
         summary = self.summary(status, key, created=created, stream=stream)
         for _ in range(times):
             response = {"StreamDescriptionSummary": summary}
-            self.gives("describe_stream_summary", response, StreamARN=stream)
+            self.gives("describe_stream_summary", response, StreamName=stream.split("/")[1])
 
     def keeps_showing(self, status: str, key: str | None = None) -> None:
         """Show the same to any number of looks that still come."""
-        self.shows(status, key, times=200)
+        self.shows(status, key, times=3000)
         self.open_ended = True
 
     def starts(self, key: str = KEY, *, stream: str = STREAM) -> None:
-        self.gives("start_stream_encryption", {}, StreamARN=stream, EncryptionType="KMS", KeyId=key)
-
-    def stops(self, key: str = KEY) -> None:
-        self.gives("stop_stream_encryption", {}, StreamARN=STREAM, EncryptionType="KMS", KeyId=key)
+        name = stream.split("/")[1]
+        self.gives("start_stream_encryption", {}, StreamName=name, EncryptionType="KMS", KeyId=key)
 
 
 class Kms(Service):
@@ -190,14 +187,36 @@ class Kms(Service):
             self.gives("describe_key", {"KeyMetadata": metadata}, KeyId=asked)
 
 
+class CloudFormation(Service):
+    """The stack's side: it shows a request that counts as often as it is asked, unless told."""
+
+    def __init__(self) -> None:
+        super().__init__("cloudformation")
+
+    def shows(self, status: str, updated: datetime = BEGIN, *, times: int = 1) -> None:
+        detail = {
+            "LogicalResourceId": "Encryption",
+            "ResourceType": "Custom::KinesisStreamEncryption",
+            "ResourceStatus": status,
+            "LastUpdatedTimestamp": updated,
+        }
+        for _ in range(times):
+            self.gives(
+                "describe_stack_resource",
+                {"StackResourceDetail": detail},
+                StackName=STACK,
+                LogicalResourceId="Encryption",
+            )
+
+
 class World:
     """AWS as one invocation sees it, and what it answers."""
 
     def __init__(self) -> None:
         self.clock = VirtualClock()
         self.kinesis, self.kms = Kinesis(), Kms()
-        self.cloudformation, self.events = Service("cloudformation"), Service("events")
-        self.environ: dict[str, str] = {}
+        self.cloudformation = CloudFormation()
+        self.functions = Service("lambda")
         self.lines: list[dict[str, Any]] = []
         self.log_text = ""
         self.statuses: list[int | Exception] = []
@@ -215,7 +234,6 @@ class World:
                 timer=lambda seconds, callback: VirtualTimer(self.clock, seconds, callback),
                 uniform=lambda low, high: low + self.chance * (high - low),
                 write=self._write,
-                environ=self.environ,
             )
         )
 
@@ -248,7 +266,7 @@ class World:
         return str(answer["Reason"])
 
     def assert_all_called(self) -> None:
-        for service in (self.kinesis, self.kms, self.cloudformation, self.events):
+        for service in (self.kinesis, self.kms, self.cloudformation, self.functions):
             service.assert_all_called()
 
     def logged(self, message: str) -> list[dict[str, Any]]:
@@ -256,7 +274,7 @@ class World:
 
     def _client(self, service: str) -> Any:
         self.clients_made.append(service)
-        return getattr(self, service).client
+        return getattr(self, "functions" if service == "lambda" else service).client
 
     def _put(self, url: str, body: bytes, timeout: float) -> int:
         assert timeout > 0
@@ -297,7 +315,6 @@ def event(
         "StreamArn": STREAM,
         "KeyId": KEY,
         "EncryptionType": "KMS",
-        "OnDelete": "Retain",
         **properties,
     }
     built: dict[str, Any] = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from string import Formatter
 
+from stream_encryption.aws.errors import AwsError, Kind
+
 MAX_REASON = 1024
 """Characters of a reason, of which CloudFormation shows all."""
 
@@ -49,8 +51,7 @@ class Cause(Enum):
     ENCRYPTION_NONE = (
         "EncryptionType NONE is refused: this resource encrypts stream {stream}, it does not"
         " decrypt it.",
-        "Remove the property or set KMS. To end encryption, delete the resource with OnDelete"
-        " Restore, or call StopStreamEncryption.",
+        "Remove the property or set KMS. To end encryption, call StopStreamEncryption by hand.",
     )
     STREAM_NOT_FOUND = (
         "Stream {stream} does not exist in region {region} of account {account}.",
@@ -83,16 +84,12 @@ class Cause(Enum):
         "Kinesis cannot use KMS key {key} for stream {stream} ({code}: {detail}).",
         "{remedy}",
     )
-    DAILY_LIMIT = (
-        "Stream {stream} has spent its 25 key changes of the rolling 24 hours, key {key} was not"
-        " applied ({detail}).",
-        "Try again when the oldest of these changes is 24 hours old, at the latest after {retry}.",
-    )
     LIMIT_EXCEEDED = (
-        "Kinesis kept refusing key {key} for stream {stream} with LimitExceededException"
-        " ({detail}).",
-        "Either the account's call rate or the stream's 25 key changes in 24 hours are spent."
-        " Try again later, at the latest after {retry}.",
+        "Stream {stream} has spent its 25 encryption changes of the rolling 24 hours, or its rate"
+        " of calls; key {key} was not applied ({detail}).",
+        "See in CloudTrail how often StartStreamEncryption was called on the stream in the last 24"
+        " hours. Deploy again when the oldest of 25 calls is 24 hours old, or in some minutes if"
+        " there were fewer.",
     )
     ACCESS_DENIED = (
         "Access denied to {action} for stream {stream}, key {key} ({detail}).",
@@ -110,11 +107,6 @@ class Cause(Enum):
         "Look at the stream; if it is only slow, give the resource a longer timeout and deploy"
         " again. A change already accepted goes on and is not lost.",
     )
-    NOT_RESTORED = (
-        "Stream {stream} was not seen back in plaintext within {seconds} s; last seen: {found};"
-        " key {key}.",
-        "Delete again, or retain the resource and call StopStreamEncryption by hand.",
-    )
     EXPIRED = (
         "The request for stream {stream} was delivered {age} s after CloudFormation sent it, past"
         " its deadline, and was not carried out (key {key}).",
@@ -129,10 +121,10 @@ class Cause(Enum):
         "{action} failed for stream {stream}, key {key} ({code}: {detail}).",
         "Correct what the message names and deploy again.",
     )
-    POLLING_FAILED = (
+    HAND_OVER_FAILED = (
         "The wait for stream {stream}, key {key} could not go on in another invocation ({detail}).",
-        "Allow the function events:PutRule and events:PutTargets on its own rules, or give a"
-        " timeout of at most 14 minutes. A change already accepted goes on.",
+        "Allow the function lambda:InvokeFunction on itself and, in a VPC, the way to the Lambda"
+        " endpoint; or give a timeout of at most 14 minutes. A change already accepted goes on.",
     )
     UNEXPECTED = (
         "Unexpected error for stream {stream}, key {key} ({detail}).",
@@ -186,3 +178,52 @@ class Failure(Exception):
         remedy = cause.remedy.format(**fields)
         summary = cut(cause.summary.format(**fields), MAX_REASON - len(remedy) - 1)
         super().__init__(f"{summary} {remedy}")
+
+
+_CAUSES = {
+    Kind.QUOTA: Cause.LIMIT_EXCEEDED,
+    Kind.KEY: Cause.KEY_REFUSED,
+    Kind.DENIED: Cause.ACCESS_DENIED,
+    Kind.DENIED_EXPLICITLY: Cause.ACCESS_DENIED,
+}
+
+_KEY_REMEDIES = {
+    "KMSDisabledException": "Enable the key (kms:EnableKey) or give another one.",
+    "KMSInvalidStateException": "Give a key whose state is Enabled.",
+    "KMSNotFoundException": "Check key id, alias, region and account.",
+    "KMSOptInRequired": "Subscribe the account to AWS KMS.",
+}
+
+
+def cause_of(error: AwsError) -> tuple[Cause, dict[str, object]]:
+    """Find the entry of the catalogue for an error that trying again cannot mend.
+
+    Parameters
+    ----------
+    error
+        What a call met.
+
+    Returns
+    -------
+    tuple
+        The entry, and what its texts need to tell of the error.
+    """
+    return _CAUSES.get(error.kind, Cause.SERVICE_ERROR), {
+        "action": error.action,
+        "code": error.code,
+        "detail": error.message,
+        "remedy": _remedy(error),
+    }
+
+
+def _remedy(error: AwsError) -> str:
+    if error.kind is Kind.KEY:
+        return _KEY_REMEDIES[error.code]
+    if error.kind is Kind.DENIED_EXPLICITLY:
+        return (
+            "A policy denies it explicitly: change that policy (role, permissions boundary,"
+            " service control policy or key policy)."
+        )
+    if error.code.startswith("KMS"):
+        return "Allow the function's role to use the key, in the key's policy too."
+    return f"Allow {error.action} to the function's role."

@@ -1,12 +1,12 @@
-"""Names of streams and keys, and where they live."""
+"""Names of streams and keys, and where they are."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-AWS_OWNED_ALIAS = "alias/aws/kinesis"
-"""Alias of the key that Kinesis owns in the account."""
+AWS_MANAGED_KEY = "alias/aws/kinesis"
+"""Alias of the account's AWS managed key for Kinesis."""
 
 _KEY_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|mrk-[0-9a-f]{32}")
 
@@ -44,7 +44,7 @@ def key_arn(key_id: str, place: Place) -> str:
 
 
 def is_key_id(text: str) -> bool:
-    """Tell whether the text is a bare key id, of one region or of several."""
+    """Tell whether the text is a bare key id, of a single-Region or a multi-Region key."""
     return _KEY_ID.fullmatch(text) is not None
 
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple, cast
+from datetime import datetime
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from stream_encryption.arn import AWS_OWNED_ALIAS, Place, is_key_id
-from stream_encryption.failure import Cause, Failure
-
-RequestType = Literal["Create", "Update", "Delete"]
+from stream_encryption.aws.arn import AWS_MANAGED_KEY, Place, is_key_id
+from stream_encryption.encryption.failure import Cause, Failure
 
 LONGEST_TIMEOUT = 3600
 """Seconds that CloudFormation waits for an answer at most, and by default."""
 
 _RESERVE = 60.0
+_URL_VALIDITY = 7200
+_PROPERTIES = {"StreamArn", "StreamName", "KeyId", "EncryptionType", "Revision"}
 _SERVICE_PROPERTIES = {"ServiceToken", "ServiceTimeout"}
-_PROPERTIES = {"StreamArn", "StreamName", "KeyId", "EncryptionType", "OnDelete"}
-_AIM = ("StreamArn", "StreamName", "KeyId")
 _MAX_SHOWN = 100
 
 _STREAM_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
@@ -35,54 +33,41 @@ _STREAM_ARN_FORM = "a stream ARN such as arn:aws:kinesis:eu-central-1:1111222233
 _STREAM_NAME_FORM = "a stream name of 1 to 128 letters, digits, '_', '.' and '-'"
 _KEY_FORM = (
     "a key id, a key ARN, an alias ARN, an alias name that begins with alias/, or"
-    f" {AWS_OWNED_ALIAS}"
+    f" {AWS_MANAGED_KEY}"
 )
 
 
 class Request(NamedTuple):
-    """What CloudFormation asks for.
+    """A Create or Update.
 
     Parameters
     ----------
     type
-        ``Create``, ``Update`` or ``Delete``.
+        ``Create`` or ``Update``.
     stack_id, logical_id
         Which resource.
-    physical_id
-        Id that CloudFormation holds; empty for ``Create``.
-    stream_arn, stream_name, place
-        The stream, and where it is.
+    stream_arn
+        The stream; also the resource's physical id.
     key_id
         The key in the user's spelling.
-    aims_anew
-        Whether stream or key are others than in the request before; true for ``Create``.
     issued
         When CloudFormation sent the request, in seconds since the epoch.
-    service_timeout
+    timeout
         Seconds from ``issued`` that CloudFormation waits for the answer.
     """
 
-    type: RequestType
+    type: str
     stack_id: str
     logical_id: str
-    physical_id: str
     stream_arn: str
-    stream_name: str
-    place: Place
     key_id: str
-    aims_anew: bool
     issued: float
-    service_timeout: int
+    timeout: int
 
     @property
     def deadline(self) -> float:
         """End of the wait, in seconds since the epoch: the rest is for the answer."""
-        return self.expiry - min(_RESERVE, self.service_timeout / 2)
-
-    @property
-    def expiry(self) -> float:
-        """When CloudFormation has given the request up, in seconds since the epoch."""
-        return self.issued + self.service_timeout
+        return self.issued + self.timeout - min(_RESERVE, self.timeout / 2)
 
 
 def check_envelope(event: Any) -> None:
@@ -98,7 +83,7 @@ def check_envelope(event: Any) -> None:
     if not isinstance(event, Mapping):
         raise Failure(Cause.INVALID_EVENT, detail=f"it is {_shown(event)}")
     texts = ["RequestType", "ResponseURL", "StackId", "RequestId", "LogicalResourceId"]
-    if event.get("RequestType") in ("Update", "Delete"):
+    if event.get("RequestType") == "Update":
         texts.append("PhysicalResourceId")
     for name in texts:
         if not isinstance(event.get(name), str) or not event[name]:
@@ -107,8 +92,8 @@ def check_envelope(event: Any) -> None:
         raise Failure(Cause.INVALID_EVENT, detail=f"RequestType is {_shown(event['RequestType'])}")
 
 
-def parse(event: Mapping[str, Any], here: Place, now: float) -> Request:
-    """Read a request off an event whose envelope is sound.
+def parse(event: Mapping[str, Any], here: Place, issued: float) -> Request:
+    """Read a Create or Update off an event whose envelope is sound.
 
     Parameters
     ----------
@@ -116,8 +101,8 @@ def parse(event: Mapping[str, Any], here: Place, now: float) -> Request:
         The custom resource event.
     here
         Where the function runs, which is where the stream has to be.
-    now
-        Seconds since the epoch.
+    issued
+        When CloudFormation sent the request, in seconds since the epoch.
 
     Raises
     ------
@@ -134,45 +119,57 @@ def parse(event: Mapping[str, Any], here: Place, now: float) -> Request:
                 Cause.UNKNOWN_PROPERTY, name=_shown(name), value=_shown(value), known=known
             )
     stream_arn = _stream_arn(properties, here)
-    place = Place.of(stream_arn)
     _check_encryption_type(properties, stream_arn)
-    _check_on_delete(properties)
     return Request(
-        type=cast(RequestType, event["RequestType"]),
+        type=event["RequestType"],
         stack_id=event["StackId"],
         logical_id=event["LogicalResourceId"],
-        physical_id=event.get("PhysicalResourceId", ""),
         stream_arn=stream_arn,
-        stream_name=stream_arn.split("/", 1)[1],
-        place=place,
-        key_id=_key_id(properties, stream_arn, place),
-        aims_anew=any(_old(event).get(name) != properties.get(name) for name in _AIM),
-        issued=issued(event, now),
-        service_timeout=_service_timeout(properties),
+        key_id=_key_id(properties, stream_arn, here),
+        issued=issued,
+        timeout=_timeout(event),
     )
 
 
-def issued(event: Mapping[str, Any], now: float) -> float:
-    """When CloudFormation signed the answer's URL; now for a URL without that date.
+def issue_time(event: Mapping[str, Any], arrival: float) -> float:
+    """When CloudFormation signed the answer's URL; the arrival for a URL without a date.
 
-    Source: Amazon S3 API reference, "Authenticating Requests: Using Query Parameters".
+    Sources: Amazon S3 API reference, "Authenticating Requests: Using Query Parameters", for
+    signature version 4; version 2 has the end of the URL's validity, which is two hours.
     """
+    query = parse_qs(urlsplit(event["ResponseURL"]).query)
     try:
-        date = parse_qs(urlsplit(event["ResponseURL"]).query)["X-Amz-Date"][0]
-        signed = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        if "X-Amz-Date" in query:
+            signed = datetime.strptime(
+                query["X-Amz-Date"][0] + "+0000", "%Y%m%dT%H%M%SZ%z"
+            ).timestamp()
+        else:
+            signed = float(query["Expires"][0]) - _URL_VALIDITY
     except (KeyError, ValueError):
-        return now
-    return min(signed.timestamp(), now)
+        return arrival
+    return min(signed, arrival)
 
 
-def expiry(event: Mapping[str, Any], now: float) -> float:
-    """When CloudFormation gives the request up, however malformed it is."""
-    properties = event.get("ResourceProperties")
+def timeout_of(event: Mapping[str, Any]) -> int:
+    """Seconds that CloudFormation waits for the answer, however malformed the event is."""
     try:
-        timeout = _service_timeout(properties if isinstance(properties, Mapping) else {})
+        return _timeout(event)
     except Failure:
-        timeout = LONGEST_TIMEOUT
-    return issued(event, now) + timeout
+        return LONGEST_TIMEOUT
+
+
+def _timeout(event: Mapping[str, Any]) -> int:
+    """Read the ServiceTimeout: of a Create the event has it, of an Update its properties."""
+    properties = event.get("ResourceProperties")
+    places = [event, properties if isinstance(properties, Mapping) else {}]
+    timeouts = [LONGEST_TIMEOUT]
+    for value in (place["ServiceTimeout"] for place in places if "ServiceTimeout" in place):
+        text = str(value)
+        if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= LONGEST_TIMEOUT:
+            expected = f"a whole number of seconds from 1 to {LONGEST_TIMEOUT}"
+            raise _invalid("ServiceTimeout", value, expected)
+        timeouts.append(int(text))
+    return min(timeouts)
 
 
 def _stream_arn(properties: Mapping[str, Any], here: Place) -> str:
@@ -192,7 +189,7 @@ def _stream_arn(properties: Mapping[str, Any], here: Place) -> str:
     return arn
 
 
-def _key_id(properties: Mapping[str, Any], stream_arn: str, place: Place) -> str:
+def _key_id(properties: Mapping[str, Any], stream_arn: str, here: Place) -> str:
     value = properties.get("KeyId")
     if value is None:
         raise Failure(Cause.MISSING_PROPERTY, name="KeyId", expected=_KEY_FORM)
@@ -200,24 +197,21 @@ def _key_id(properties: Mapping[str, Any], stream_arn: str, place: Place) -> str
         raise _invalid("KeyId", value, _KEY_FORM)
     arn = _KMS_ARN.fullmatch(value)
     alias = (arn["alias"] if arn else value) or ""
-    if value == AWS_OWNED_ALIAS.removeprefix("alias/"):
-        raise _invalid("KeyId", value, f"{AWS_OWNED_ALIAS}, with its alias/")
-    if alias.startswith("alias/aws/") and alias != AWS_OWNED_ALIAS:
+    if value == AWS_MANAGED_KEY.removeprefix("alias/"):
+        raise _invalid("KeyId", value, f"{AWS_MANAGED_KEY}, with its alias/")
+    if alias.startswith("alias/aws/") and alias != AWS_MANAGED_KEY:
         raise _invalid(
             "KeyId",
             value,
-            f"a key of your own or {AWS_OWNED_ALIAS}: keys that AWS owns"
-            " for other services refuse Kinesis",
+            f"a customer managed key or {AWS_MANAGED_KEY}: the AWS managed keys of other services"
+            " refuse Kinesis",
         )
-    sound = is_key_id((arn["key"] or "") if arn else value) or _ALIAS.fullmatch(alias)
-    if not sound:
+    if not (is_key_id((arn["key"] or "") if arn else value) or _ALIAS.fullmatch(alias)):
         raise _invalid("KeyId", value, _KEY_FORM)
     if arn:
         where = Place.of(value)
-        if (where.partition, where.region) != (place.partition, place.region):
-            raise Failure(
-                Cause.KEY_ELSEWHERE, key=value, where=where, stream=stream_arn, here=place
-            )
+        if (where.partition, where.region) != (here.partition, here.region):
+            raise Failure(Cause.KEY_ELSEWHERE, key=value, where=where, stream=stream_arn, here=here)
     return value
 
 
@@ -227,25 +221,6 @@ def _check_encryption_type(properties: Mapping[str, Any], stream_arn: str) -> No
         raise Failure(Cause.ENCRYPTION_NONE, stream=stream_arn)
     if value != "KMS":
         raise _invalid("EncryptionType", value, "KMS, the only type that Kinesis has")
-
-
-def _check_on_delete(properties: Mapping[str, Any]) -> None:
-    value = properties.get("OnDelete", "Retain")
-    if value not in ("Retain", "Restore"):
-        raise _invalid("OnDelete", value, "Retain or Restore")
-
-
-def _old(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    old = event.get("OldResourceProperties")
-    return old if isinstance(old, Mapping) else {}
-
-
-def _service_timeout(properties: Mapping[str, Any]) -> int:
-    expected = f"a whole number of seconds from 1 to {LONGEST_TIMEOUT}"
-    value = str(properties.get("ServiceTimeout", LONGEST_TIMEOUT))
-    if not re.fullmatch(r"[0-9]{1,4}", value) or not 1 <= int(value) <= LONGEST_TIMEOUT:
-        raise _invalid("ServiceTimeout", properties["ServiceTimeout"], expected)
-    return int(value)
 
 
 def _matching(name: str, value: object, pattern: re.Pattern[str], expected: str) -> str:

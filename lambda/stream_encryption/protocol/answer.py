@@ -7,12 +7,13 @@ Sources: CloudFormation user guide, "Custom resource response objects" and "Cust
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
-from stream_encryption.failure import MAX_REASON, cut
+from stream_encryption.encryption.failure import MAX_REASON, cut
 from stream_encryption.log import Log
-from stream_encryption.waiting import DeadlinePassed, Pace, Wait
+from stream_encryption.runtime import Put
+from stream_encryption.waiting import Backoff, DeadlinePassed, Wait
 
 MAX_BODY = 4096
 """Bytes of an answer."""
@@ -25,13 +26,6 @@ _TIMEOUT = 5.0
 _OK = range(200, 300)
 _FINAL = range(300, 500)
 _WORTH_RETRYING = {408, 429}
-
-
-class Put(Protocol):
-    """Sends a body by HTTP PUT."""
-
-    def __call__(self, url: str, body: bytes, timeout: float) -> int:
-        """Return the HTTP status; raise OSError when there is none within ``timeout`` seconds."""
 
 
 class Undelivered(Exception):
@@ -69,7 +63,7 @@ def compose(
     return _encoded(body)
 
 
-def deliver(put: Put, url: str, body: bytes, wait: Wait, log: Log) -> None:
+def deliver(put: Put, url: str, body: bytes, *, wait: Wait, backoff: Backoff, log: Log) -> None:
     """Send an answer, again and again until it is accepted, refused for good, or time is up.
 
     Parameters
@@ -81,7 +75,9 @@ def deliver(put: Put, url: str, body: bytes, wait: Wait, log: Log) -> None:
     body
         The answer.
     wait
-        Intervals between attempts, and the end of them.
+        Ends the attempts.
+    backoff
+        Sets the pauses between them.
     log
         Takes a line for each attempt.
 
@@ -104,14 +100,9 @@ def deliver(put: Put, url: str, body: bytes, wait: Wait, log: Log) -> None:
             if status in _FINAL and status not in _WORTH_RETRYING:
                 return
         try:
-            wait.pause()
+            wait.sleep(backoff.failed())
         except DeadlinePassed:
             raise Undelivered from None
-
-
-def answer_pace(uniform: Callable[[float, float], float]) -> Pace:
-    """Intervals between attempts to deliver an answer."""
-    return Pace(fraction=0.5, shortest=0.5, longest=20.0, jitter=0.3, uniform=uniform)
 
 
 def _encoded(body: dict[str, Any]) -> bytes:

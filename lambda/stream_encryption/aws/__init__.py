@@ -1,0 +1,1 @@
+"""What is called, and what its errors mean."""

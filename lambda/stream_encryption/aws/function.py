@@ -1,0 +1,36 @@
+"""The function itself, as it is invoked to go on with a wait."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from stream_encryption.aws.errors import translated
+
+
+def invoke(client: Any, function_arn: str, event: Mapping[str, Any]) -> None:
+    """Invoke a function asynchronously.
+
+    Source: Lambda API reference, Invoke.
+
+    Parameters
+    ----------
+    client
+        Lambda client of boto3.
+    function_arn
+        Which function, and which version or alias of it.
+    event
+        What it is invoked with.
+
+    Raises
+    ------
+    AwsError
+        When the call fails.
+    """
+    with translated("lambda:InvokeFunction"):
+        client.invoke(
+            FunctionName=function_arn,
+            InvocationType="Event",
+            Payload=json.dumps(event).encode(),
+        )

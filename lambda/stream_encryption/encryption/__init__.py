@@ -1,0 +1,1 @@
+"""The job: look, decide, act, wait."""

@@ -1,0 +1,285 @@
+"""The job: look at the stream, decide, act, wait, until it is encrypted with the wanted key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from stream_encryption.aws.arn import Place
+from stream_encryption.aws.errors import AwsError, Kind
+from stream_encryption.aws.kinesis import Stream, StreamDescription
+from stream_encryption.encryption.decide import Step, decide
+from stream_encryption.encryption.failure import Cause, Failure, cause_of
+from stream_encryption.encryption.key import Sameness, WantedKey
+from stream_encryption.encryption.precaution import Precaution
+from stream_encryption.encryption.progress import Progress
+from stream_encryption.log import Log
+from stream_encryption.waiting import Backoff, DeadlinePassed, Wait
+
+SETTLING = 5.0
+"""Seconds after ACTIVE until all records written are encrypted.
+
+Source: Kinesis API reference, StartStreamEncryption.
+"""
+
+GRACE = 10.0
+"""Seconds for which Kinesis may still describe a stream as it was before our call."""
+
+DENIAL_PATIENCE = 60.0
+"""Seconds for which a denial may be a policy that has not propagated yet."""
+
+QUOTA_PATIENCE = 240.0
+"""Seconds after which a refusal that may be the day's quota is no rate of calls."""
+
+FIRST_QUOTA_PAUSE = 4.0
+"""Seconds until the first of the tries that each come after twice the time of the one before."""
+
+PRECAUTION_VALIDITY = 5.0
+"""Seconds for which looks at the key and the stack need not be repeated."""
+
+STALE = 2.0
+"""Seconds after which a stream is looked at again before it is changed."""
+
+
+@dataclass(kw_only=True)
+class Encryption:
+    """One stream's way to the wanted key.
+
+    Parameters
+    ----------
+    arn, stream
+        The stream, and the AWS side of it.
+    key
+        The wanted key.
+    superseded, stack
+        Says why the request no longer counts, if it does not; and makes that look.
+    wait
+        The wait, whose deadline is the request's or, if it is earlier, the invocation's.
+    issued, deadline
+        When the request was sent, and after when nothing is changed, in seconds since the epoch.
+    backoff
+        Makes the backoff of one operation.
+    progress
+        Where an earlier invocation has left off, or a new beginning.
+    log
+        Takes a line for each look and decision.
+    """
+
+    arn: str
+    stream: Stream
+    key: WantedKey
+    superseded: Callable[[], str | None]
+    stack: Precaution
+    wait: Wait
+    issued: float
+    deadline: float
+    backoff: Callable[[], Backoff]
+    progress: Progress
+    log: Log
+
+    def __post_init__(self) -> None:
+        self._clock = self.wait.clock
+        self._look_backoff, self._start_backoff = self.backoff(), self.backoff()
+        self._description: StreamDescription | None = None
+        self._looked = self._checked = float("-inf")
+        self._unconfirmed_since: float | None = None
+        self._denied_since: dict[str, float] = {}
+        self._trouble: AwsError | None = None
+
+    def run(self) -> dict[str, str]:
+        """Encrypt the stream; give the resource's attributes.
+
+        On return it is ACTIVE, encrypted with the wanted key, and settled.
+
+        Raises
+        ------
+        Failure
+            When it cannot be done.
+        DeadlinePassed
+            When time runs out before.
+        """
+        progress = self.progress
+        while True:
+            description = self._look()
+            same = Sameness.DIFFERENT
+            if description.status == "ACTIVE":
+                same = self.key.is_key(description.key_id)
+            step = decide(description, same, accepted=progress.accepted)
+            self.log.info(
+                "looked at the stream", description=str(description), step=step, key_is=same
+            )
+            if step is Step.DONE:
+                if self._has_settled(description):
+                    return self._attributes(description, same)
+                continue
+            if step is Step.WAIT:
+                progress.must_settle = True
+            elif step is Step.UNCONFIRMED:
+                self._bear_unconfirmed()
+            elif not self._may_still_show():
+                self._check()
+                if self._clock.now() - self._looked > STALE:
+                    continue
+                self._start()
+            self.wait.pause()
+
+    def timed_out(self) -> Failure:
+        """Tell what the time ran out on."""
+        if self.progress.refused_since is not None and self._trouble:
+            return self._failure(Cause.LIMIT_EXCEEDED, detail=self._trouble.message)
+        found = f"{self._description or 'nothing'}"
+        if self._trouble:
+            found += f", then {self._trouble}"
+        age = int(self._clock.now() - self.issued)
+        return self._failure(Cause.TIMED_OUT, seconds=age, found=found)
+
+    # Looking
+
+    def _look(self) -> StreamDescription:
+        description = self._describe()
+        if description is None:
+            gone = self.progress.accepted
+            raise self._failure(Cause.STREAM_GONE if gone else Cause.STREAM_NOT_FOUND)
+        if description.status == "DELETING":
+            raise self._failure(Cause.STREAM_DELETING)
+        return description
+
+    def _describe(self) -> StreamDescription | None:
+        while True:
+            try:
+                self._description = self.stream.describe()
+            except AwsError as error:
+                self._bear(error)
+                self.wait.sleep(self._look_backoff.failed())
+            else:
+                self._looked = self._clock.now()
+                self._trouble = None
+                self._denied_since.pop("kinesis:DescribeStreamSummary", None)
+                self._look_backoff.succeeded()
+                return self._description
+
+    def _has_settled(self, description: StreamDescription) -> bool:
+        """Wait until all records are encrypted; False when the stream has changed meanwhile."""
+        if not self.progress.must_settle:
+            return True
+        self.log.info("settling", seconds=SETTLING)
+        self._clock.sleep(SETTLING)
+        return self._look() == description
+
+    def _bear_unconfirmed(self) -> None:
+        now = self._clock.now()
+        if self._unconfirmed_since is None:
+            self._unconfirmed_since = now
+        if now - self._unconfirmed_since >= GRACE:
+            raise self._failure(Cause.CHANGED_BY_OTHERS)
+
+    # Changing
+
+    def _may_still_show(self) -> bool:
+        """Tell whether a change that got no answer may have been made and not be described yet."""
+        asked = self.progress.unanswered_since
+        return asked is not None and self._clock.now() - asked < GRACE
+
+    def _check(self) -> None:
+        """Look at the key and the stack, as far as they can be looked at.
+
+        Raises
+        ------
+        Failure
+            When the key is unfit, or the request no longer counts.
+        DeadlinePassed
+            When it is too late for a change.
+        """
+        if self._clock.now() >= self.deadline:
+            raise DeadlinePassed
+        if self._clock.now() - self._checked <= PRECAUTION_VALIDITY:
+            return
+        if defect := self.key.defect():
+            cause, fields = defect
+            raise self._failure(cause, **fields)
+        if reason := self.stack.look(self.superseded):
+            raise self._failure(Cause.SUPERSEDED, detail=reason)
+        self._checked = self._clock.now()
+
+    def _start(self) -> None:
+        """Ask for encryption once."""
+        progress = self.progress
+        try:
+            self.stream.start_encryption(self.key.id)
+        except AwsError as error:
+            self.log.warning("the change was not accepted", error=error)
+            self._bear_refusal(error)
+            return
+        self.log.info("the change was accepted", description=str(self._description))
+        progress.accepted = progress.must_settle = True
+        progress.refused_since = None
+        self.wait.restart()
+        progress.since = self.wait.since
+
+    def _bear_refusal(self, error: AwsError) -> None:
+        """Make the pause that a refused change needs beyond that of a look."""
+        progress = self.progress
+        if error.kind is Kind.QUOTA:
+            self._bear_quota(error)
+        elif error.kind is Kind.THROTTLED:
+            self._trouble = error
+            self.wait.sleep(self._start_backoff.failed())
+        elif error.kind in {Kind.UNANSWERED, Kind.IN_USE}:
+            # A change may be under way: this one, or that of another delivery.
+            progress.must_settle = True
+            if error.kind is Kind.UNANSWERED:
+                progress.unanswered_since = self._clock.now()
+        elif error.kind is not Kind.NOT_FOUND:  # which the next look sees
+            self._bear(error)
+
+    def _bear_quota(self, error: AwsError) -> None:
+        now, progress = self._clock.now(), self.progress
+        self._trouble = error
+        if progress.refused_since is None:
+            progress.refused_since = now
+        waited = now - progress.refused_since
+        if waited >= QUOTA_PATIENCE:
+            raise self._failure(Cause.LIMIT_EXCEEDED, detail=error.message)
+        self.wait.sleep(min(max(waited, FIRST_QUOTA_PAUSE), QUOTA_PATIENCE - waited))
+
+    def _bear(self, error: AwsError) -> None:
+        """Raise an error that trying again cannot mend."""
+        self._trouble = error
+        if error.kind in {Kind.THROTTLED, Kind.UNANSWERED}:
+            self.log.warning("the call is tried again", error=error)
+            return
+        now = self._clock.now()
+        since = self._denied_since.setdefault(error.action, now)
+        if error.kind is not Kind.DENIED or now - since >= DENIAL_PATIENCE:
+            cause, fields = cause_of(error)
+            raise self._failure(cause, **fields) from error
+
+    # Telling
+
+    def _attributes(self, description: StreamDescription, same: Sameness) -> dict[str, str]:
+        key_id = description.key_id or ""
+        if same is Sameness.UNKNOWN:
+            self.log.warning("which key the alias means is unknown; Kinesis has accepted it")
+        attributes = {
+            "StreamName": self.arn.split("/", 1)[1],
+            "StreamArn": self.arn,
+            "EncryptionType": description.encryption_type,
+            "KeyId": key_id,
+            "KeyArn": key_id,
+        }
+        # All is done: what only tells of it must not fail it.
+        with suppress(DeadlinePassed):
+            attributes["KeyArn"] = self.key.arn(key_id)
+        return attributes
+
+    def _failure(self, cause: Cause, **fields: object) -> Failure:
+        place = Place.of(self.arn)
+        known = {
+            "stream": self.arn,
+            "key": self.key.id,
+            "region": place.region,
+            "account": place.account,
+            "found": self._description or "not looked at yet",
+        }
+        return Failure(cause, **{**known, **fields})

@@ -1,0 +1,110 @@
+"""The wanted key: whether a stream has it, and whether it is fit for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+from stream_encryption.aws.arn import AWS_MANAGED_KEY, Place, is_alias, key_arn
+from stream_encryption.aws.errors import AwsError
+from stream_encryption.aws.kms import KeyDescription, Kms
+from stream_encryption.encryption.failure import Cause
+from stream_encryption.encryption.precaution import Precaution
+
+Defect = tuple[Cause, dict[str, str]]
+"""What makes a key unfit, and what the failure's texts need to tell it."""
+
+
+class Sameness(Enum):
+    """Whether two spellings mean the same key."""
+
+    SAME = auto()
+    DIFFERENT = auto()
+    UNKNOWN = auto()
+    """An alias is among them, and which key it means cannot be found out."""
+
+
+def compare(
+    one: str | None, other: str, place: Place, resolve: Callable[[str], str | None]
+) -> Sameness:
+    """Tell whether two spellings mean the same key.
+
+    Parameters
+    ----------
+    one, other
+        Key id, key ARN, alias name or alias ARN; ``one`` is None for no key.
+    place
+        Where key ids and alias names are looked up: the stream's.
+    resolve
+        Gives the ARN of the key that an alias ARN means; None when that cannot be found out.
+    """
+    if one is None:
+        return Sameness.DIFFERENT
+    arns = [key_arn(one, place), key_arn(other, place)]
+    if arns[0] == arns[1]:
+        return Sameness.SAME
+    # Two key ARNs that differ are two keys; only an alias can hide which key it means.
+    if not any(is_alias(arn) for arn in arns):
+        return Sameness.DIFFERENT
+    resolved = [resolve(arn) if is_alias(arn) else arn for arn in arns]
+    if None in resolved:
+        return Sameness.UNKNOWN
+    return Sameness.SAME if resolved[0] == resolved[1] else Sameness.DIFFERENT
+
+
+class WantedKey:
+    """The wanted key, as far as the function may look at it.
+
+    Parameters
+    ----------
+    key_id
+        The key in the user's spelling.
+    place
+        Where the stream is.
+    kms
+        The AWS side.
+    precaution
+        Makes the looks: all of them only protect.
+    """
+
+    def __init__(self, key_id: str, place: Place, kms: Kms, precaution: Precaution) -> None:
+        self.id = key_id
+        self._place = place
+        self._kms = kms
+        self._precaution = precaution
+
+    def is_key(self, key_id: str | None) -> Sameness:
+        """Tell whether the key that a stream has is this one, in whichever form it is spelt."""
+        return compare(key_id, self.id, self._place, self._resolve)
+
+    def arn(self, key_id: str) -> str:
+        """ARN of a key; of an alias itself when it cannot be found out which key it means."""
+        arn = key_arn(key_id, self._place)
+        return (self._resolve(arn) or arn) if is_alias(arn) else arn
+
+    def defect(self) -> Defect | None:
+        """Look whether the key is fit; None as well when that cannot be found out.
+
+        Source: Kinesis developer guide, "How do I get started with server-side encryption?".
+        """
+        if self.id == AWS_MANAGED_KEY:
+            return None
+        try:
+            key = self._look(self.id)
+        except AwsError:
+            return Cause.KEY_NOT_FOUND, {}
+        if key and not key.is_symmetric_encryption_key:
+            return Cause.KEY_UNSUITABLE, {"spec": key.spec, "usage": key.usage}
+        if key and not key.is_usable:
+            return Cause.KEY_UNUSABLE, {"state": key.state, "remedy": key.remedy}
+        return None
+
+    def _resolve(self, alias_arn: str) -> str | None:
+        try:
+            key = self._look(alias_arn)
+        except AwsError:
+            return None
+        return key.arn if key else None
+
+    def _look(self, key_id: str) -> KeyDescription | None:
+        return self._precaution.look(lambda: self._kms.describe(key_id))

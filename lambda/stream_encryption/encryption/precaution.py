@@ -1,0 +1,74 @@
+"""Looks that only protect: none of them decides over the change when it cannot be made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from stream_encryption.aws.errors import AwsError, Kind
+from stream_encryption.log import Log
+from stream_encryption.waiting import Backoff, Wait
+
+PATIENCE = 5.0
+"""Seconds for which one such look is tried, in all."""
+
+_HANGS = 1.0
+"""Seconds after which an error is that of a call which nobody answers: trying again costs most."""
+
+_RETRIED = {Kind.THROTTLED, Kind.UNANSWERED, Kind.DENIED}
+
+_T = TypeVar("_T")
+
+
+class Precaution:
+    """One kind of look that only protects.
+
+    Parameters
+    ----------
+    what
+        What is looked at, for the log.
+    wait
+        Ends the tries with the request's own deadline.
+    backoff
+        Sets the pauses between them.
+    log
+        Takes a line when the look could not be made.
+    """
+
+    def __init__(self, what: str, wait: Wait, backoff: Backoff, log: Log) -> None:
+        self._what = what
+        self._wait = wait
+        self._backoff = backoff
+        self._log = log
+        self._spent = 0.0
+
+    def look(self, call: Callable[[], _T]) -> _T | None:
+        """Make the look; None when it cannot be made.
+
+        Raises
+        ------
+        AwsError
+            When what is looked at does not exist.
+        DeadlinePassed
+            When time runs out before.
+        """
+        clock = self._wait.clock
+        while self._spent < PATIENCE:
+            began = clock.now()
+            try:
+                result = call()
+            except AwsError as error:
+                if error.kind is Kind.NOT_FOUND:
+                    raise
+                self._log.warning(f"{self._what} could not be looked at", error=error)
+                if error.kind not in _RETRIED:
+                    return None
+                if error.kind is Kind.UNANSWERED and clock.now() - began >= _HANGS:
+                    self._spent = PATIENCE
+                else:
+                    self._wait.sleep(self._backoff.failed())
+                    self._spent += clock.now() - began
+            else:
+                self._backoff.succeeded()
+                return result
+        return None

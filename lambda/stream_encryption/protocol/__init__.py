@@ -1,0 +1,1 @@
+"""CloudFormation's side: the request, crhelper, the answer."""

@@ -1,0 +1,89 @@
+"""A wait that outlasts its invocation: what the next one is told, and how it is brought about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from stream_encryption.aws import function
+from stream_encryption.aws.errors import AwsError
+from stream_encryption.encryption.progress import Progress
+from stream_encryption.log import Log
+from stream_encryption.waiting import Backoff, DeadlinePassed, Wait
+
+FIELD = "HandedOver"
+"""Field that the event of a wait that goes on has more than CloudFormation's."""
+
+VERSION = 1
+"""Version of that field. Another version's is left aside, as if the event came anew: when a stack
+is rolled back, older code may find what newer code has written."""
+
+
+class HandedOver(NamedTuple):
+    """What one invocation tells the next.
+
+    Parameters
+    ----------
+    hops
+        How many times the wait has been handed over.
+    issued
+        When CloudFormation sent the request, in seconds since the epoch.
+    progress
+        How far the request has come.
+    """
+
+    hops: int
+    issued: float
+    progress: Progress
+
+
+class NotHandedOver(Exception):
+    """No other invocation could be brought about; the text says why."""
+
+
+def read(event: Mapping[str, Any]) -> HandedOver | None:
+    """Read what an earlier invocation has told; None when this is the first."""
+    field = event.get(FIELD)
+    if not isinstance(field, Mapping) or field.get("Version") != VERSION:
+        return None
+    return HandedOver(field["Hops"], field["Issued"], Progress(**field["Progress"]))
+
+
+def hand_over(
+    client: Callable[[], Any],
+    function_arn: str,
+    event: Mapping[str, Any],
+    told: HandedOver,
+    *,
+    wait: Wait,
+    backoff: Backoff,
+    log: Log,
+) -> None:
+    """Let another invocation go on, trying for as long as the wait lasts.
+
+    An invocation that is brought about twice does no harm.
+
+    Raises
+    ------
+    NotHandedOver
+        When no try succeeded.
+    """
+    field = {
+        "Version": VERSION,
+        "Hops": told.hops,
+        "Issued": told.issued,
+        "Progress": asdict(told.progress),
+    }
+    while True:
+        try:
+            function.invoke(client(), function_arn, {**event, FIELD: field})
+        except AwsError as error:
+            log.warning("the wait was not handed over", error=error)
+            try:
+                wait.sleep(backoff.failed())
+            except DeadlinePassed:
+                raise NotHandedOver(str(error)) from error
+        else:
+            log.info("the wait goes on in another invocation", hops=told.hops)
+            return
