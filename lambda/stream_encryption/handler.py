@@ -41,6 +41,7 @@ class Handler:
         def backoff() -> Backoff:
             return Backoff(self._runtime.uniform)
 
+        stack = Precaution("the stack", wait, backoff(), log)
         key = WantedKey(
             request.key_id,
             Place.of(request.stream_arn),
@@ -48,17 +49,17 @@ class Handler:
             Precaution("the key", wait, backoff(), log),
         )
         return Encryption(
-            arn=request.stream_arn,
-            stream=Stream(client("kinesis"), request.stream_arn.split("/", 1)[1]),
+            stream=Stream(client("kinesis"), request.stream_arn),
             key=key,
-            superseded=lambda: superseded(
-                client("cloudformation"),
-                stack_id=request.stack_id,
-                logical_id=request.logical_id,
-                request_type=request.type,
-                issued=request.issued,
+            superseded=lambda: stack.look(
+                lambda: superseded(
+                    client("cloudformation"),
+                    stack_id=request.stack_id,
+                    logical_id=request.logical_id,
+                    request_type=request.type,
+                    issued=request.issued,
+                )
             ),
-            stack=Precaution("the stack", wait, backoff(), log),
             wait=wait,
             deadline=request.deadline,
             issued=request.issued,

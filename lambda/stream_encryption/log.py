@@ -14,22 +14,13 @@ if TYPE_CHECKING:
 class Log:
     """Writes JSON lines that all carry the same context.
 
-    Parameters
-    ----------
-    clock
-        Source of the elapsed time.
-    write
-        Takes a line.
-    **context
-        Fields of every line. The answer's presigned URL must never be among them.
+    The answer's presigned URL must never be in one.
     """
 
-    def __init__(
-        self, clock: Clock, write: Callable[[str], object] = print, **context: Any
-    ) -> None:
+    def __init__(self, clock: Clock, write: Callable[[str], object]) -> None:
         self._clock = clock
         self._write = write
-        self._context = context
+        self._context: dict[str, Any] = {}
         self._began = clock.now()
 
     def add(self, **context: Any) -> None:

@@ -30,11 +30,8 @@ class Timer(Protocol):
         """Let it not happen."""
 
 
-class Put(Protocol):
-    """Sends a body by HTTP PUT."""
-
-    def __call__(self, url: str, body: bytes, timeout: float) -> int:
-        """Return the HTTP status; raise OSError when there is none within ``timeout`` seconds."""
+Put = Callable[[str, bytes, float], int]
+"""Sends a body to a URL by HTTP PUT; gives the status, or raises OSError when none came in time."""
 
 
 @cache

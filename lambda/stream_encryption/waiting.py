@@ -43,17 +43,13 @@ class DeadlinePassed(Exception):
 
 
 class Wait:
-    """A wait that ends at a deadline.
+    """A wait that ends at a deadline, on which its last look falls.
 
     Parameters
     ----------
-    clock
-        Source of time.
-    until
-        Deadline, in seconds since the epoch. The last look falls on it.
-    since
-        When the waiting began, in seconds since the epoch. Default: now. Earlier when a wait goes
-        on in another invocation.
+    until, since
+        When it ends and when it began, in seconds since the epoch. Default of ``since``: now;
+        earlier when a wait goes on in another invocation.
     """
 
     def __init__(self, clock: Clock, until: float, since: float | None = None) -> None:

@@ -64,19 +64,7 @@ _FIRST_SERVER_STATUS = 500
 
 
 class AwsError(Exception):
-    """An AWS call that failed.
-
-    Parameters
-    ----------
-    action
-        IAM action of the call, such as ``kinesis:StartStreamEncryption``.
-    kind
-        How it is to be taken.
-    code
-        The service's error code, or the name of the client's exception.
-    message
-        The service's message.
-    """
+    """An AWS call that failed: its IAM action, and the service's error code and message."""
 
     def __init__(self, action: str, kind: Kind, code: str, message: str) -> None:
         super().__init__(f"{action}: {code}: {message}")

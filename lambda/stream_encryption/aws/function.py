@@ -10,18 +10,9 @@ from stream_encryption.aws.errors import translated
 
 
 def invoke(client: Any, function_arn: str, event: Mapping[str, Any]) -> None:
-    """Invoke a function asynchronously.
+    """Invoke a function, or a version or alias of it, asynchronously.
 
     Source: Lambda API reference, Invoke.
-
-    Parameters
-    ----------
-    client
-        Lambda client of boto3.
-    function_arn
-        Which function, and which version or alias of it.
-    event
-        What it is invoked with.
 
     Raises
     ------

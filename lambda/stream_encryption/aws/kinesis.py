@@ -40,18 +40,12 @@ class Stream:
 
     It is named by its name: calls that name an ARN go to another host
     (``<account>.control-kinesis.<region>``), which a private network may not know.
-
-    Parameters
-    ----------
-    client
-        Kinesis client of boto3.
-    name
-        Name of the stream.
     """
 
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: Any, arn: str) -> None:
         self._client = client
-        self._name = name
+        self.arn = arn
+        self.name = arn.split("/", 1)[1]
 
     def describe(self) -> StreamDescription | None:
         """Describe the stream; None when it does not exist.
@@ -65,7 +59,7 @@ class Stream:
         """
         try:
             with translated("kinesis:DescribeStreamSummary"):
-                answer = self._client.describe_stream_summary(StreamName=self._name)
+                answer = self._client.describe_stream_summary(StreamName=self.name)
                 summary = answer["StreamDescriptionSummary"]
                 encrypted = summary.get("EncryptionType", "NONE") == "KMS"
                 return StreamDescription(
@@ -90,5 +84,5 @@ class Stream:
         """
         with translated("kinesis:StartStreamEncryption"):
             self._client.start_stream_encryption(
-                StreamName=self._name, EncryptionType="KMS", KeyId=key_id
+                StreamName=self.name, EncryptionType="KMS", KeyId=key_id
             )

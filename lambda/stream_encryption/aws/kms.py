@@ -7,16 +7,6 @@ from typing import Any, NamedTuple
 
 from stream_encryption.aws.errors import translated
 
-_REMEDIES = {
-    "Disabled": "Enable it (kms:EnableKey) or give another key.",
-    "PendingDeletion": "Cancel its deletion and enable it (kms:CancelKeyDeletion,"
-    " kms:EnableKey) or give another key.",
-    "PendingReplicaDeletion": "Give another key: this one is going to be deleted.",
-    "PendingImport": "Import its key material or give another key.",
-    "Unavailable": "Reconnect its custom key store or give another key.",
-    "Creating": "Wait until it is created, then deploy again.",
-}
-
 
 class KeyDescription(NamedTuple):
     """A KMS key as DescribeKey shows it."""
@@ -40,20 +30,9 @@ class KeyDescription(NamedTuple):
         """
         return self.state in {"Enabled", "Updating"}
 
-    @property
-    def remedy(self) -> str:
-        """What makes a key in this state usable."""
-        return _REMEDIES.get(self.state, "Give a key whose state is Enabled.")
-
 
 class Kms:
-    """KMS in the function's own region.
-
-    Parameters
-    ----------
-    client
-        Makes the KMS client of boto3; called at the first look only, as most updates need none.
-    """
+    """KMS in the function's own region; its client is made at the first look only."""
 
     def __init__(self, client: Callable[[], Any]) -> None:
         self._client = client

@@ -21,14 +21,8 @@ class Step(Enum):
 def decide(description: StreamDescription, key: Sameness, *, accepted: bool) -> Step:
     """Decide what to do about a stream that exists and is not being deleted.
 
-    Parameters
-    ----------
-    description
-        The stream as described.
-    key
-        Whether it is encrypted with the wanted key; counts only once the stream is ACTIVE.
-    accepted
-        Whether Kinesis has accepted our change.
+    ``key`` tells whether it has the wanted key, which counts only once the stream is ACTIVE;
+    ``accepted``, whether Kinesis has accepted our change.
     """
     if description.status != "ACTIVE":
         return Step.WAIT

@@ -12,7 +12,6 @@ from stream_encryption.aws.kinesis import Stream, StreamDescription
 from stream_encryption.encryption.decide import Step, decide
 from stream_encryption.encryption.failure import Cause, Failure, cause_of
 from stream_encryption.encryption.key import Sameness, WantedKey
-from stream_encryption.encryption.precaution import Precaution
 from stream_encryption.encryption.progress import Progress
 from stream_encryption.log import Log
 from stream_encryption.waiting import Backoff, DeadlinePassed, Wait
@@ -35,6 +34,9 @@ QUOTA_PATIENCE = 240.0
 FIRST_QUOTA_PAUSE = 4.0
 """Seconds until the first of the tries that each come after twice the time of the one before."""
 
+YOUNG = 3.0
+"""Age in seconds below which a request is not looked up: it has only just been sent."""
+
 PRECAUTION_VALIDITY = 5.0
 """Seconds for which looks at the key and the stack need not be repeated."""
 
@@ -44,37 +46,20 @@ STALE = 2.0
 
 @dataclass(kw_only=True)
 class Encryption:
-    """One stream's way to the wanted key.
+    """One stream's way to the wanted key."""
 
-    Parameters
-    ----------
-    arn, stream
-        The stream, and the AWS side of it.
-    key
-        The wanted key.
-    superseded, stack
-        Says why the request no longer counts, if it does not; and makes that look.
-    wait
-        The wait, whose deadline is the request's or, if it is earlier, the invocation's.
-    issued, deadline
-        When the request was sent, and after when nothing is changed, in seconds since the epoch.
-    backoff
-        Makes the backoff of one operation.
-    progress
-        Where an earlier invocation has left off, or a new beginning.
-    log
-        Takes a line for each look and decision.
-    """
-
-    arn: str
     stream: Stream
     key: WantedKey
     superseded: Callable[[], str | None]
-    stack: Precaution
+    """Says why the request no longer counts, if that can be told and is so."""
     wait: Wait
+    """Ends with the request or, if that is earlier, with the invocation."""
     issued: float
+    """When the request was sent, in seconds since the epoch."""
     deadline: float
+    """After when nothing is changed, in seconds since the epoch."""
     backoff: Callable[[], Backoff]
+    """Makes the backoff of one operation."""
     progress: Progress
     log: Log
 
@@ -86,11 +71,10 @@ class Encryption:
         self._unconfirmed_since: float | None = None
         self._denied_since: dict[str, float] = {}
         self._trouble: AwsError | None = None
+        self._refusal = "told to an earlier invocation"
 
     def run(self) -> dict[str, str]:
-        """Encrypt the stream; give the resource's attributes.
-
-        On return it is ACTIVE, encrypted with the wanted key, and settled.
+        """Give the resource's attributes once the stream is ACTIVE, has the key and is settled.
 
         Raises
         ------
@@ -114,9 +98,9 @@ class Encryption:
                     return self._attributes(description, same)
                 continue
             if step is Step.WAIT:
-                progress.must_settle = True
+                progress.must_settle, self._unconfirmed_since = True, None
             elif step is Step.UNCONFIRMED:
-                self._bear_unconfirmed()
+                self._confirm_in_time()
             elif not self._may_still_show():
                 self._check()
                 if self._clock.now() - self._looked > STALE:
@@ -126,8 +110,9 @@ class Encryption:
 
     def timed_out(self) -> Failure:
         """Tell what the time ran out on."""
-        if self.progress.refused_since is not None and self._trouble:
-            return self._failure(Cause.LIMIT_EXCEEDED, detail=self._trouble.message)
+        idle = self._description is not None and self._description.status == "ACTIVE"
+        if idle and self.progress.refused_since is not None:
+            return self._failure(Cause.LIMIT_EXCEEDED, detail=self._refusal)
         found = f"{self._description or 'nothing'}"
         if self._trouble:
             found += f", then {self._trouble}"
@@ -150,7 +135,7 @@ class Encryption:
             try:
                 self._description = self.stream.describe()
             except AwsError as error:
-                self._bear(error)
+                self._raise_unless_retryable(error)
                 self.wait.sleep(self._look_backoff.failed())
             else:
                 self._looked = self._clock.now()
@@ -167,7 +152,7 @@ class Encryption:
         self._clock.sleep(SETTLING)
         return self._look() == description
 
-    def _bear_unconfirmed(self) -> None:
+    def _confirm_in_time(self) -> None:
         now = self._clock.now()
         if self._unconfirmed_since is None:
             self._unconfirmed_since = now
@@ -182,25 +167,19 @@ class Encryption:
         return asked is not None and self._clock.now() - asked < GRACE
 
     def _check(self) -> None:
-        """Look at the key and the stack, as far as they can be looked at.
-
-        Raises
-        ------
-        Failure
-            When the key is unfit, or the request no longer counts.
-        DeadlinePassed
-            When it is too late for a change.
-        """
-        if self._clock.now() >= self.deadline:
+        """Raise what speaks against a change: the deadline, the key, or the stack."""
+        now = self._clock.now()
+        if now >= self.deadline:
             raise DeadlinePassed
-        if self._clock.now() - self._checked <= PRECAUTION_VALIDITY:
+        if now - self._checked <= PRECAUTION_VALIDITY:
             return
         if defect := self.key.defect():
             cause, fields = defect
             raise self._failure(cause, **fields)
-        if reason := self.stack.look(self.superseded):
-            raise self._failure(Cause.SUPERSEDED, detail=reason)
-        self._checked = self._clock.now()
+        if now - self.issued >= YOUNG:
+            if reason := self.superseded():
+                raise self._failure(Cause.SUPERSEDED, detail=reason)
+            self._checked = self._clock.now()
 
     def _start(self) -> None:
         """Ask for encryption once."""
@@ -209,7 +188,7 @@ class Encryption:
             self.stream.start_encryption(self.key.id)
         except AwsError as error:
             self.log.warning("the change was not accepted", error=error)
-            self._bear_refusal(error)
+            self._refused(error)
             return
         self.log.info("the change was accepted", description=str(self._description))
         progress.accepted = progress.must_settle = True
@@ -217,11 +196,11 @@ class Encryption:
         self.wait.restart()
         progress.since = self.wait.since
 
-    def _bear_refusal(self, error: AwsError) -> None:
+    def _refused(self, error: AwsError) -> None:
         """Make the pause that a refused change needs beyond that of a look."""
         progress = self.progress
         if error.kind is Kind.QUOTA:
-            self._bear_quota(error)
+            self._pause_for_quota(error)
         elif error.kind is Kind.THROTTLED:
             self._trouble = error
             self.wait.sleep(self._start_backoff.failed())
@@ -231,11 +210,11 @@ class Encryption:
             if error.kind is Kind.UNANSWERED:
                 progress.unanswered_since = self._clock.now()
         elif error.kind is not Kind.NOT_FOUND:  # which the next look sees
-            self._bear(error)
+            self._raise_unless_retryable(error)
 
-    def _bear_quota(self, error: AwsError) -> None:
+    def _pause_for_quota(self, error: AwsError) -> None:
         now, progress = self._clock.now(), self.progress
-        self._trouble = error
+        self._refusal = error.message
         if progress.refused_since is None:
             progress.refused_since = now
         waited = now - progress.refused_since
@@ -243,8 +222,8 @@ class Encryption:
             raise self._failure(Cause.LIMIT_EXCEEDED, detail=error.message)
         self.wait.sleep(min(max(waited, FIRST_QUOTA_PAUSE), QUOTA_PATIENCE - waited))
 
-    def _bear(self, error: AwsError) -> None:
-        """Raise an error that trying again cannot mend."""
+    def _raise_unless_retryable(self, error: AwsError) -> None:
+        """Raise the failure that an error means unless trying again may mend it."""
         self._trouble = error
         if error.kind in {Kind.THROTTLED, Kind.UNANSWERED}:
             self.log.warning("the call is tried again", error=error)
@@ -262,8 +241,8 @@ class Encryption:
         if same is Sameness.UNKNOWN:
             self.log.warning("which key the alias means is unknown; Kinesis has accepted it")
         attributes = {
-            "StreamName": self.arn.split("/", 1)[1],
-            "StreamArn": self.arn,
+            "StreamName": self.stream.name,
+            "StreamArn": self.stream.arn,
             "EncryptionType": description.encryption_type,
             "KeyId": key_id,
             "KeyArn": key_id,
@@ -274,9 +253,9 @@ class Encryption:
         return attributes
 
     def _failure(self, cause: Cause, **fields: object) -> Failure:
-        place = Place.of(self.arn)
+        place = Place.of(self.stream.arn)
         known = {
-            "stream": self.arn,
+            "stream": self.stream.arn,
             "key": self.key.id,
             "region": place.region,
             "account": place.account,

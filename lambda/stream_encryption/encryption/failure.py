@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import Enum
-from string import Formatter
 
 from stream_encryption.aws.errors import AwsError, Kind
 
@@ -73,7 +72,8 @@ class Cause(Enum):
     KEY_UNUSABLE = (
         "KMS key {key} cannot be used, its state is {state}; stream {stream} was left as it is"
         " ({found}).",
-        "{remedy}",
+        "Bring it to the state Enabled (enable it, after cancelling its deletion or importing its"
+        " key material if need be; reconnect its key store), or give another key.",
     )
     KEY_UNSUITABLE = (
         "KMS key {key} is no symmetric encryption key (KeySpec {spec}, KeyUsage {usage}); stream"
@@ -82,7 +82,7 @@ class Cause(Enum):
     )
     KEY_REFUSED = (
         "Kinesis cannot use KMS key {key} for stream {stream} ({code}: {detail}).",
-        "{remedy}",
+        "Give a key that exists, is enabled and in the stream's region, or mend this one.",
     )
     LIMIT_EXCEEDED = (
         "Stream {stream} has spent its 25 encryption changes of the rolling 24 hours, or its rate"
@@ -131,21 +131,9 @@ class Cause(Enum):
         "See the function's log; deploying again is safe.",
     )
 
-    @property
-    def summary(self) -> str:
-        """The cause, as a format string."""
-        return self.value[0]
-
-    @property
-    def remedy(self) -> str:
-        """The remedy, as a format string."""
-        return self.value[1]
-
-    @property
-    def fields(self) -> frozenset[str]:
-        """Names that the two texts need."""
-        texts = self.summary + self.remedy
-        return frozenset(name for _, name, _, _ in Formatter().parse(texts) if name)
+    def __init__(self, summary: str, remedy: str) -> None:
+        self.summary = summary
+        self.remedy = remedy
 
 
 def cut(text: str, limit: int, mark: str = _ELLIPSIS) -> str:
@@ -162,15 +150,8 @@ def cut(text: str, limit: int, mark: str = _ELLIPSIS) -> str:
 class Failure(Exception):
     """A request that ends FAILED, with a reason that a user can act on.
 
-    What is too long is cut from the end of the cause, where AWS's own words are, so that both its
-    beginning and the remedy are told.
-
-    Parameters
-    ----------
-    cause
-        Entry of the catalogue.
-    **fields
-        What the entry's texts name.
+    The fields are what the entry's texts name. What is too long is cut from the end of the cause,
+    where AWS's own words are, so that both its beginning and the remedy are told.
     """
 
     def __init__(self, cause: Cause, **fields: object) -> None:
@@ -187,38 +168,18 @@ _CAUSES = {
     Kind.DENIED_EXPLICITLY: Cause.ACCESS_DENIED,
 }
 
-_KEY_REMEDIES = {
-    "KMSDisabledException": "Enable the key (kms:EnableKey) or give another one.",
-    "KMSInvalidStateException": "Give a key whose state is Enabled.",
-    "KMSNotFoundException": "Check key id, alias, region and account.",
-    "KMSOptInRequired": "Subscribe the account to AWS KMS.",
-}
-
 
 def cause_of(error: AwsError) -> tuple[Cause, dict[str, object]]:
-    """Find the entry of the catalogue for an error that trying again cannot mend.
-
-    Parameters
-    ----------
-    error
-        What a call met.
-
-    Returns
-    -------
-    tuple
-        The entry, and what its texts need to tell of the error.
-    """
+    """Find the entry of the catalogue for an error, and what its texts need to tell of it."""
     return _CAUSES.get(error.kind, Cause.SERVICE_ERROR), {
         "action": error.action,
         "code": error.code,
         "detail": error.message,
-        "remedy": _remedy(error),
+        "remedy": _remedy_of_denial(error),
     }
 
 
-def _remedy(error: AwsError) -> str:
-    if error.kind is Kind.KEY:
-        return _KEY_REMEDIES[error.code]
+def _remedy_of_denial(error: AwsError) -> str:
     if error.kind is Kind.DENIED_EXPLICITLY:
         return (
             "A policy denies it explicitly: change that policy (role, permissions boundary,"

@@ -27,16 +27,9 @@ class Sameness(Enum):
 def compare(
     one: str | None, other: str, place: Place, resolve: Callable[[str], str | None]
 ) -> Sameness:
-    """Tell whether two spellings mean the same key.
+    """Tell whether two spellings, in any form, mean the same key of a stream in a place.
 
-    Parameters
-    ----------
-    one, other
-        Key id, key ARN, alias name or alias ARN; ``one`` is None for no key.
-    place
-        Where key ids and alias names are looked up: the stream's.
-    resolve
-        Gives the ARN of the key that an alias ARN means; None when that cannot be found out.
+    ``resolve`` gives the ARN of the key that an alias ARN means; None when that is unknown.
     """
     if one is None:
         return Sameness.DIFFERENT
@@ -53,19 +46,7 @@ def compare(
 
 
 class WantedKey:
-    """The wanted key, as far as the function may look at it.
-
-    Parameters
-    ----------
-    key_id
-        The key in the user's spelling.
-    place
-        Where the stream is.
-    kms
-        The AWS side.
-    precaution
-        Makes the looks: all of them only protect.
-    """
+    """The key in the user's spelling, for a stream in a place; all looks at it only protect."""
 
     def __init__(self, key_id: str, place: Place, kms: Kms, precaution: Precaution) -> None:
         self.id = key_id
@@ -96,7 +77,7 @@ class WantedKey:
         if key and not key.is_symmetric_encryption_key:
             return Cause.KEY_UNSUITABLE, {"spec": key.spec, "usage": key.usage}
         if key and not key.is_usable:
-            return Cause.KEY_UNUSABLE, {"state": key.state, "remedy": key.remedy}
+            return Cause.KEY_UNUSABLE, {"state": key.state}
         return None
 
     def _resolve(self, alias_arn: str) -> str | None:

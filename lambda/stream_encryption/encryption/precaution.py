@@ -21,19 +21,7 @@ _T = TypeVar("_T")
 
 
 class Precaution:
-    """One kind of look that only protects.
-
-    Parameters
-    ----------
-    what
-        What is looked at, for the log.
-    wait
-        Ends the tries with the request's own deadline.
-    backoff
-        Sets the pauses between them.
-    log
-        Takes a line when the look could not be made.
-    """
+    """One kind of look that only protects; ``what`` is looked at, for the log."""
 
     def __init__(self, what: str, wait: Wait, backoff: Backoff, log: Log) -> None:
         self._what = what

@@ -37,16 +37,8 @@ def compose(
 ) -> bytes:
     """Build the body of an answer, cutting what is too long from its end.
 
-    The reason keeps its beginning, which names the cause.
-
-    Parameters
-    ----------
-    event
-        Request that is answered; its ids are given back as they came.
-    status
-        ``SUCCESS`` or ``FAILED``.
-    reason, physical_id, data
-        The rest of the answer.
+    The reason keeps its beginning, which names the cause; the event's ids are given back as they
+    came.
     """
     body: dict[str, Any] = {
         "Status": status,
@@ -66,20 +58,7 @@ def compose(
 def deliver(put: Put, url: str, body: bytes, *, wait: Wait, backoff: Backoff, log: Log) -> None:
     """Send an answer, again and again until it is accepted, refused for good, or time is up.
 
-    Parameters
-    ----------
-    put
-        The transport.
-    url
-        Presigned URL: a credential, never logged.
-    body
-        The answer.
-    wait
-        Ends the attempts.
-    backoff
-        Sets the pauses between them.
-    log
-        Takes a line for each attempt.
+    The URL is presigned, so a credential, and never logged.
 
     Raises
     ------

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from crhelper import FAILED, SUCCESS, CfnResource
 
@@ -57,27 +57,12 @@ RETRY = 45.0
 minute."""
 
 
-class MakeJob(Protocol):
-    """Makes the job of a Create or Update."""
-
-    def __call__(self, request: Request, progress: Progress, wait: Wait, log: Log) -> Encryption:
-        """Return the job, not begun."""
-
-
-class Unanswered(Exception):
-    """Nobody has answered, so that Lambda has to deliver the event again."""
+MakeJob = Callable[[Request, Progress, Wait, Log], Encryption]
+"""Makes the job of a Create or Update, not begun."""
 
 
 class CustomResource(CfnResource):
-    """The way of one event.
-
-    Parameters
-    ----------
-    runtime
-        The world outside.
-    make_job
-        Makes the job of a Create or Update.
-    """
+    """The way of one event."""
 
     # crhelper's own, absent from its type stubs.
     _context: Any
@@ -104,10 +89,7 @@ class CustomResource(CfnResource):
         Raises
         ------
         Exception
-            Whatever kept the answer from reaching CloudFormation, so that Lambda delivers the
-            event again.
-        Failure
-            When the event is so malformed that it cannot be answered.
+            Whatever kept the answer from CloudFormation, so that Lambda delivers the event again.
         """
         self._event = event if isinstance(event, dict) else {}
         now = self._runtime.clock.now()
@@ -127,8 +109,6 @@ class CustomResource(CfnResource):
             super().__call__(event, context)
         if self._undelivered:
             raise self._undelivered
-        if not (self._answered or self._goes_on):
-            raise Unanswered
 
     # What is done
 

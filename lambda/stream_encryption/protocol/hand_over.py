@@ -21,20 +21,12 @@ is rolled back, older code may find what newer code has written."""
 
 
 class HandedOver(NamedTuple):
-    """What one invocation tells the next.
-
-    Parameters
-    ----------
-    hops
-        How many times the wait has been handed over.
-    issued
-        When CloudFormation sent the request, in seconds since the epoch.
-    progress
-        How far the request has come.
-    """
+    """What one invocation tells the next."""
 
     hops: int
+    """How many times the wait has been handed over."""
     issued: float
+    """When CloudFormation sent the request, in seconds since the epoch."""
     progress: Progress
 
 

@@ -38,31 +38,19 @@ _KEY_FORM = (
 
 
 class Request(NamedTuple):
-    """A Create or Update.
-
-    Parameters
-    ----------
-    type
-        ``Create`` or ``Update``.
-    stack_id, logical_id
-        Which resource.
-    stream_arn
-        The stream; also the resource's physical id.
-    key_id
-        The key in the user's spelling.
-    issued
-        When CloudFormation sent the request, in seconds since the epoch.
-    timeout
-        Seconds from ``issued`` that CloudFormation waits for the answer.
-    """
+    """A Create or Update."""
 
     type: str
     stack_id: str
     logical_id: str
     stream_arn: str
+    """The stream; also the resource's physical id."""
     key_id: str
+    """The key in the user's spelling."""
     issued: float
+    """When CloudFormation sent the request, in seconds since the epoch."""
     timeout: int
+    """Seconds from then on that CloudFormation waits for the answer."""
 
     @property
     def deadline(self) -> float:
@@ -93,16 +81,9 @@ def check_envelope(event: Any) -> None:
 
 
 def parse(event: Mapping[str, Any], here: Place, issued: float) -> Request:
-    """Read a Create or Update off an event whose envelope is sound.
+    """Read a Create or Update, sent at ``issued``, off an event whose envelope is sound.
 
-    Parameters
-    ----------
-    event
-        The custom resource event.
-    here
-        Where the function runs, which is where the stream has to be.
-    issued
-        When CloudFormation sent the request, in seconds since the epoch.
+    The stream has to be where the function is: ``here``.
 
     Raises
     ------
