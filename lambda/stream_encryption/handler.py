@@ -20,13 +20,7 @@ from stream_encryption.waiting import Backoff, Wait
 
 
 class Handler:
-    """Handles custom resource events.
-
-    Parameters
-    ----------
-    runtime
-        The world outside.
-    """
+    """Handles custom resource events."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime

@@ -44,19 +44,17 @@ class Precaution:
         while self._spent < PATIENCE:
             began = clock.now()
             try:
-                result = call()
+                return call()
             except AwsError as error:
                 if error.kind is Kind.NOT_FOUND:
                     raise
                 self._log.warning(f"{self._what} could not be looked at", error=error)
                 if error.kind not in _RETRIED:
                     return None
-                if error.kind is Kind.UNANSWERED and clock.now() - began >= _HANGS:
-                    self._spent = PATIENCE
-                else:
-                    self._wait.sleep(self._backoff.failed())
-                    self._spent += clock.now() - began
-            else:
-                self._backoff.succeeded()
-                return result
+                took = clock.now() - began
+                hangs = error.kind is Kind.UNANSWERED and took >= _HANGS
+                self._spent += PATIENCE if hangs else took
+            pause = min(self._backoff.failed(), max(PATIENCE - self._spent, 0.0))
+            self._wait.sleep(pause)
+            self._spent += pause
         return None
