@@ -52,6 +52,7 @@ class Handler:
                     logical_id=request.logical_id,
                     request_type=request.type,
                     issued=request.issued,
+                    now=wait.clock.now(),
                 )
             ),
             wait=wait,

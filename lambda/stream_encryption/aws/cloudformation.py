@@ -11,12 +11,17 @@ from typing import Any
 
 from stream_encryption.aws.errors import AwsError, translated
 
+_SETTLED = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+
 SLACK = 5.0
 """Seconds by which a resource's last status change may follow the request that it belongs to."""
 
+YOUNG = 3.0
+"""Age in seconds below which a request may have been sent before the resource shows it."""
+
 
 def superseded(
-    client: Any, *, stack_id: str, logical_id: str, request_type: str, issued: float
+    client: Any, *, stack_id: str, logical_id: str, request_type: str, issued: float, now: float
 ) -> str | None:
     """Say why a Create or Update sent at ``issued`` no longer counts; None when it does.
 
@@ -29,6 +34,7 @@ def superseded(
     AwsError
         When CloudFormation cannot be asked.
     """
+    young = now - issued < YOUNG
     try:
         with translated("cloudformation:DescribeStackResource"):
             detail = client.describe_stack_resource(
@@ -36,12 +42,11 @@ def superseded(
             )["StackResourceDetail"]
             status = str(detail["ResourceStatus"])
             updated: datetime | None = detail.get("LastUpdatedTimestamp")
-            if status != f"{request_type.upper()}_IN_PROGRESS":
-                return f"it is {status}"
-            if updated and updated.timestamp() > issued + SLACK:
-                return f"it is {status} anew since {updated.isoformat()}"
-            return None
     except AwsError as error:
         if error.code == "ValidationError" and "does not exist" in error.message:
-            return "CloudFormation no longer has it"
+            return None if young else "CloudFormation does not show it"
         raise
+    if status == f"{request_type.upper()}_IN_PROGRESS":
+        anew = updated is not None and updated.timestamp() > issued + SLACK
+        return f"it is {status} anew since {updated}" if anew else None
+    return None if young and status in _SETTLED else f"it is {status}"

@@ -15,20 +15,26 @@ class Step(Enum):
     CHANGE = auto()
     WAIT = auto()
     UNCONFIRMED = auto()
-    """Not as wanted although our change was accepted: described too early, or changed by others."""
+    """Our change was accepted, and the stream may still be described as it was before."""
+    LOST = auto()
+    """Our change was accepted, and is gone: somebody else has made another."""
 
 
-def decide(description: StreamDescription, key: Sameness, *, accepted: bool) -> Step:
+def decide(
+    description: StreamDescription, key: Sameness, *, accepted: bool, grace_over: bool
+) -> Step:
     """Decide what to do about a stream that exists and is not being deleted.
 
     ``key`` tells whether it has the wanted key, which counts only once the stream is ACTIVE;
-    ``accepted``, whether Kinesis has accepted our change.
+    ``accepted``, whether Kinesis has accepted our change; ``grace_over``, whether that must show.
     """
     if description.status != "ACTIVE":
         return Step.WAIT
     if key is Sameness.SAME:
         return Step.DONE
-    if accepted:
-        # Kinesis took the key that an alias means, and says no more than we can find out.
-        return Step.DONE if key is Sameness.UNKNOWN else Step.UNCONFIRMED
-    return Step.CHANGE
+    if not accepted:
+        return Step.CHANGE
+    if not grace_over:
+        return Step.UNCONFIRMED
+    # Kinesis took the key that an alias means, and says no more than we can find out.
+    return Step.DONE if key is Sameness.UNKNOWN else Step.LOST

@@ -34,9 +34,6 @@ QUOTA_PATIENCE = 240.0
 FIRST_QUOTA_PAUSE = 4.0
 """Seconds until the first of the tries that each come after twice the time of the one before."""
 
-YOUNG = 3.0
-"""Age in seconds below which a request is not looked up: it has only just been sent."""
-
 PRECAUTION_VALIDITY = 5.0
 """Seconds for which looks at the key and the stack need not be repeated."""
 
@@ -89,19 +86,21 @@ class Encryption:
             same = Sameness.DIFFERENT
             if description.status == "ACTIVE":
                 same = self.key.is_key(description.key_id)
-            step = decide(description, same, accepted=progress.accepted)
+            step = decide(
+                description, same, accepted=progress.accepted, grace_over=self._grace_is_over()
+            )
             self.log.info(
                 "looked at the stream", description=str(description), step=step, key_is=same
             )
-            if step is Step.DONE:
-                if self._has_settled(description):
-                    return self._attributes(description, same)
-                continue
+            if step is Step.DONE and self._has_settled(description):
+                return self._attributes(description, same)
+            if step is Step.LOST:
+                raise self._failure(Cause.CHANGED_BY_OTHERS)
             if step is Step.WAIT:
                 progress.must_settle, self._unconfirmed_since = True, None
             elif step is Step.UNCONFIRMED:
-                self._confirm_in_time()
-            elif not self._may_still_show():
+                self._unconfirmed_since = self._unconfirmed_since or self._clock.now()
+            elif step is Step.CHANGE and not self._may_still_show():
                 self._check()
                 if self._clock.now() - self._looked > STALE:
                     continue
@@ -152,12 +151,9 @@ class Encryption:
         self._clock.sleep(SETTLING)
         return self._look() == description
 
-    def _confirm_in_time(self) -> None:
-        now = self._clock.now()
-        if self._unconfirmed_since is None:
-            self._unconfirmed_since = now
-        if now - self._unconfirmed_since >= GRACE:
-            raise self._failure(Cause.CHANGED_BY_OTHERS)
+    def _grace_is_over(self) -> bool:
+        since = self._unconfirmed_since
+        return since is not None and self._clock.now() - since >= GRACE
 
     # Changing
 
@@ -176,10 +172,9 @@ class Encryption:
         if defect := self.key.defect():
             cause, fields = defect
             raise self._failure(cause, **fields)
-        if now - self.issued >= YOUNG:
-            if reason := self.superseded():
-                raise self._failure(Cause.SUPERSEDED, detail=reason)
-            self._checked = self._clock.now()
+        if reason := self.superseded():
+            raise self._failure(Cause.SUPERSEDED, detail=reason)
+        self._checked = self._clock.now()
 
     def _start(self) -> None:
         """Ask for encryption once."""
