@@ -203,7 +203,7 @@ class Encryption:
             # A change may be under way: this one, or that of another delivery.
             progress.must_settle = True
             if error.kind is Kind.UNANSWERED:
-                progress.unanswered_since = self._clock.now()
+                progress.unanswered_since, progress.refused_since = self._clock.now(), None
         elif error.kind is not Kind.NOT_FOUND:  # which the next look sees
             self._raise_unless_retryable(error)
 

@@ -53,6 +53,7 @@ class WantedKey:
         self._place = place
         self._kms = kms
         self._precaution = precaution
+        self._resolved: dict[str, str] = {}
 
     def is_key(self, key_id: str | None) -> Sameness:
         """Tell whether the key that a stream has is this one, in whichever form it is spelt."""
@@ -85,7 +86,9 @@ class WantedKey:
             key = self._look(alias_arn)
         except AwsError:
             return None
-        return key.arn if key else None
+        if key:
+            self._resolved[alias_arn] = key.arn
+        return self._resolved.get(alias_arn)
 
     def _look(self, key_id: str) -> KeyDescription | None:
         return self._precaution.look(lambda: self._kms.describe(key_id))
