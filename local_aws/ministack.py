@@ -8,6 +8,7 @@ from local_aws.process import Service
 from local_aws.tls import Certificates
 
 _START_SECONDS = 60.0
+_BRIDGED = Path(__file__).with_name("ministack_bridged.py")
 
 
 def start(
@@ -26,9 +27,10 @@ def start(
     what that has.
     """
     temporary = folder / "tmp" / "ministack"
-    # Started through hypercorn rather than its own command, which would also take port 443.
+    # Started through hypercorn rather than its own command, which would also take port 443. -P, as
+    # the script's folder has a module of ministack's name.
     command = [
-        *(str(folders.EMULATOR_PYTHON), "-m", "hypercorn", "ministack.app:app"),
+        *(str(folders.EMULATOR_PYTHON), "-P", str(_BRIDGED), "ministack.app:app"),
         *("--config", "python:ministack.core.hypercorn_conf"),
         *("--bind", f"{loopback.HOST}:{port}"),
         *("--workers", "0", "--keep-alive", "75", "--graceful-timeout", "0"),

@@ -64,6 +64,22 @@ def handler(event, context):
     urllib.request.urlopen(request, timeout=5).close()
 """
 
+LOOKS_AT_ITSELF = """
+import boto3, json, urllib.request
+
+def handler(event, context):
+    found = boto3.client("cloudformation").describe_stack_resource(
+        StackName=event["StackId"], LogicalResourceId=event["LogicalResourceId"]
+    )
+    answer = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+    answer |= {"Status": "SUCCESS", "PhysicalResourceId": "looked"}
+    answer["Data"] = {"Seen": found["StackResourceDetail"]["ResourceStatus"]}
+    request = urllib.request.Request(
+        event["ResponseURL"], data=json.dumps(answer).encode(), method="PUT"
+    )
+    urllib.request.urlopen(request, timeout=5).close()
+"""
+
 TRUST_LAMBDA = json.dumps(
     {
         "Version": "2012-10-17",
@@ -105,17 +121,20 @@ def invoke(aws: LocalAws, function: str, event: object = None) -> tuple[bool, An
 def create_custom_resource(aws: LocalAws, function: str) -> str:
     """Begin to create a stack with one custom resource answered by `function`."""
     name = f"harness-{uuid.uuid4().hex[:8]}"
-    template = {
-        "Resources": {
-            "Custom": {
-                "Type": "Custom::Harness",
-                "Properties": {"ServiceToken": function, "ServiceTimeout": "60"},
-            }
-        },
-        "Outputs": {"Scheme": {"Value": {"Fn::GetAtt": ["Custom", "Scheme"]}}},
-    }
-    aws.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+    template = custom_resource(function, shows="Scheme")
+    aws.client("cloudformation").create_stack(StackName=name, TemplateBody=template)
     return name
+
+
+def custom_resource(function: str, *, shows: str, **properties: str) -> str:
+    """Template of a stack with one custom resource, one of whose attributes is an output."""
+    given = {"ServiceToken": function, "ServiceTimeout": "60", **properties}
+    return json.dumps(
+        {
+            "Resources": {"Custom": {"Type": "Custom::Harness", "Properties": given}},
+            "Outputs": {shows: {"Value": {"Fn::GetAtt": ["Custom", shows]}}},
+        }
+    )
 
 
 def listening(pids: set[int]) -> set[tuple[str, int]]:
@@ -183,6 +202,28 @@ class TestTls:
                     urllib.request.ProxyHandler({}),
                     urllib.request.HTTPSHandler(context=strangers),
                 ).open(url, timeout=5)
+
+
+class TestCloudFormation:
+    def test_a_resource_in_progress_is_shown_as_such(self, local_aws: LocalAws) -> None:
+        cloudformation = local_aws.client("cloudformation")
+        name = f"harness-{uuid.uuid4().hex[:8]}"
+        function = make_function(local_aws, LOOKS_AT_ITSELF)
+
+        def described() -> Any:
+            found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+            return None if found["StackStatus"].endswith("_IN_PROGRESS") else found
+
+        for operation, change in (("CREATE", "one"), ("UPDATE", "another")):
+            template = custom_resource(function, shows="Seen", Change=change)
+            act = getattr(cloudformation, f"{operation.lower()}_stack")
+            act(StackName=name, TemplateBody=template)
+            (output,) = until(described)["Outputs"]
+            assert output["OutputValue"] == f"{operation}_IN_PROGRESS"
+            shown = cloudformation.describe_stack_resource(
+                StackName=name, LogicalResourceId="Custom"
+            )["StackResourceDetail"]
+            assert shown["ResourceStatus"] == f"{operation}_COMPLETE"
 
 
 class TestFunctions:

@@ -1,0 +1,71 @@
+"""ministack, showing a custom resource as in progress for as long as its request is open.
+
+A script for the emulator's own virtual environment, with the arguments of hypercorn. On AWS,
+DescribeStackResource shows a resource that is being created, updated or deleted as such; ministack
+shows its status before, and no resource that is being created. Nothing else is changed.
+"""
+# ruff: noqa: SLF001 - ministack has nothing public for this; its version is pinned.
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from hypercorn.__main__ import main  # type: ignore[import-not-found]
+from ministack.core.responses import now_iso  # type: ignore[import-not-found]
+from ministack.services.cloudformation import (  # type: ignore[import-not-found]
+    custom_resource,
+    handlers,
+)
+
+# By stack id and logical id: what DescribeStackResource has to show.
+_open: dict[tuple[str, str], dict[str, str]] = {}
+
+
+def _noting(invoke: Callable[..., Any]) -> Callable[..., Any]:
+    """Note what is open, from before the request is sent until its answer has come."""
+
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        given = inspect.signature(invoke).bind(*args, **kwargs).arguments
+        request = given["stack_id"], given["logical_id"]
+        _open[request] = {
+            "LogicalResourceId": given["logical_id"],
+            "PhysicalResourceId": given.get("physical_id") or "",
+            "ResourceType": given["resource_type"],
+            "ResourceStatus": f"{given['request_type'].upper()}_IN_PROGRESS",
+            "LastUpdatedTimestamp": now_iso(),
+            "StackName": given["stack_name"],
+            "StackId": given["stack_id"],
+        }
+        try:
+            return invoke(*args, **kwargs)
+        finally:
+            del _open[request]
+
+    return noting
+
+
+def _showing(describe: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    """Show what is open as such, and everything else as ministack does."""
+
+    def showing(params: dict[str, Any]) -> Any:
+        stack = handlers._resolve_stack(handlers._p(params, "StackName")) or {}
+        detail = _open.get((stack.get("StackId", ""), handlers._p(params, "LogicalResourceId")))
+        if detail is None:
+            return describe(params)
+        fields = "".join(f"<{name}>{handlers._esc(text)}</{name}>" for name, text in detail.items())
+        return handlers._xml(
+            200,
+            "DescribeStackResourceResponse",
+            "<DescribeStackResourceResult><StackResourceDetail>"
+            f"{fields}</StackResourceDetail></DescribeStackResourceResult>",
+        )
+
+    return showing
+
+
+custom_resource.invoke_custom_resource = _noting(custom_resource.invoke_custom_resource)
+handlers._ACTION_HANDLERS["DescribeStackResource"] = _showing(handlers._describe_stack_resource)
+
+if __name__ == "__main__":
+    sys.exit(main())
