@@ -125,7 +125,7 @@ def issue_time(event: Mapping[str, Any], arrival: float) -> float:
                 query["X-Amz-Date"][0] + "+0000", "%Y%m%dT%H%M%SZ%z"
             ).timestamp()
         else:
-            signed = float(query["Expires"][0]) - _URL_VALIDITY
+            signed = int(query["Expires"][0]) - _URL_VALIDITY
     except (KeyError, ValueError):
         return arrival
     return min(signed, arrival)
