@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from stream_encryption.failure import Cause
+from stream_encryption.encryption.failure import Cause
 
 PAGE = Path(__file__).with_name("behaviour.md")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
-from stream_encryption.answer import MAX_BODY, Undelivered, compose
-from stream_encryption.failure import MAX_REASON
+from stream_encryption.encryption.failure import MAX_REASON
+from stream_encryption.protocol.answer import MAX_BODY, Undelivered, compose
 from tests.unit.world import KEY, STACK, STREAM, World, event, url
 
 
@@ -88,19 +89,14 @@ def test_any_success_of_the_endpoint_is_one(world: World, status: int) -> None:
     assert len(world.tries) == 1
 
 
-@pytest.mark.parametrize(("chance", "deviation"), [(0, 0.7), (0.5, 1), (1, 1.3)])
-def test_answer_is_sent_again_ever_more_seldom(
-    world: World, chance: float, deviation: float
-) -> None:
-    world.chance = chance
+def test_answer_is_sent_again_ever_more_seldom(world: World) -> None:
+    """Exponential backoff with full jitter, here at its longest."""
+    world.chance = 1
     world.kinesis.shows("ACTIVE", KEY)
-    world.statuses = [503] * 20
+    world.statuses = [503] * 9
     world.succeeds(event("Update"))
     times = [time for time, _ in world.tries]
-    expected = [min(max(0.5 * time, 0.5), 20) * deviation for time in times]
-    gaps = [later - earlier for earlier, later in pairwise(times)]
-    assert gaps == pytest.approx(expected[:-1])
-    assert max(gaps) == pytest.approx(20 * deviation)
+    assert [later - earlier for earlier, later in pairwise(times)] == [1, 2, 4, 8, 16, *[20] * 4]
 
 
 def test_each_try_is_given_five_seconds_or_what_is_left(world: World) -> None:
@@ -146,6 +142,34 @@ def test_answer_is_given_up_when_cloudformation_has_given_up(world: World) -> No
     assert world.clock.elapsed == pytest.approx(119, abs=1)
 
 
+@pytest.mark.parametrize(
+    "error", [AttributeError("module has no attribute 'request'"), TypeError(), ValueError("bad")]
+)
+@pytest.mark.parametrize("sent", [event("Update"), event("Delete"), event(KeyId=None)])
+def test_anything_unforeseen_on_the_way_of_the_answer_fails_the_invocation(
+    world: World, sent: dict[str, Any], error: Exception
+) -> None:
+    """So that Lambda delivers the event again, and the stack does not hang for an hour."""
+    world.kinesis.keeps_showing("ACTIVE", KEY)
+    world.statuses = [error]
+    with pytest.raises(type(error)):
+        world.invoke(sent)
+    assert world.puts == []
+    world.answer_to(sent)
+
+
+@pytest.mark.parametrize("message", ["answering", "the answer was delivered"])
+def test_log_that_cannot_be_written_fails_the_invocation_too(world: World, message: str) -> None:
+    def write(line: str) -> None:
+        if message in line:
+            raise RuntimeError("no space left on device")
+
+    world.kinesis.shows("ACTIVE", KEY)
+    world.writes = write
+    with pytest.raises(RuntimeError, match="no space left"):
+        world.invoke(event("Update"))
+
+
 def test_presigned_url_is_never_logged(
     world: World, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -158,13 +182,3 @@ def test_presigned_url_is_never_logged(
     assert printed
     assert "Signature" not in printed
     assert "bucket.s3" not in printed
-
-
-def test_log_lines_carry_stream_key_and_request(world: World) -> None:
-    world.kinesis.shows("ACTIVE", KEY)
-    world.succeeds(event("Update"))
-    line = world.logged("looked at the stream")[0]
-    assert line["stream"] == STREAM
-    assert line["key"] == KEY
-    assert line["request"] == event()["RequestId"]
-    assert line["elapsed"] == 0

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from string import Formatter
 from typing import Any
 
 import pytest
 
 from docs.generate_behaviour import PAGE, with_catalogue
-from stream_encryption.failure import Cause, Failure
-from tests.unit.world import (
-    ACCOUNT,
-    CREATED,
-    KEY,
-    MARKED,
-    OTHER_KEY,
-    REGION,
-    STREAM,
-    World,
-    event,
-)
+from stream_encryption.encryption.failure import Cause, Failure
+from tests.unit.world import ACCOUNT, KEY, OTHER_KEY, OTHER_STREAM, REGION, STREAM, World, event
 
 ALIAS_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/orders"
-DAILY = "You can apply a new key 25 times in a rolling 24-hour period"
+SPENT = f"Rate exceeded for stream orders under account {ACCOUNT}."
 DENIED = "not authorized to perform it with an explicit deny in an identity-based policy"
 
 
@@ -47,17 +37,9 @@ def shows(*seen: tuple[str, str | None]) -> Callable[[World], None]:
     return prepare
 
 
-def never_ready(world: World) -> None:
-    world.kinesis.keeps_showing("UPDATING")
-
-
-def other_incarnation(world: World) -> None:
-    world.kinesis.shows("ACTIVE", KEY, created=CREATED + timedelta(hours=1))
-
-
 def alias_in_use(world: World) -> None:
     world.kinesis.shows("ACTIVE", "alias/orders")
-    world.kms.shows(asked=ALIAS_ARN)
+    world.kms.shows(asked=ALIAS_ARN, times=2)  # for the attribute KeyArn, too
 
 
 FOUND: dict[str, Callable[[World], None]] = {
@@ -67,24 +49,24 @@ FOUND: dict[str, Callable[[World], None]] = {
     "`CREATING`, then `ACTIVE` with the wanted key": shows(("CREATING", None), ("ACTIVE", KEY)),
     "`UPDATING`, then `ACTIVE` with the wanted key": shows(("UPDATING", None), ("ACTIVE", KEY)),
     "`UPDATING`, then `ACTIVE` in plaintext": shows(("UPDATING", KEY), ("ACTIVE", None)),
-    "`UPDATING` until the deadline": never_ready,
+    "`UPDATING` until the deadline": lambda world: world.kinesis.keeps_showing("UPDATING"),
     "`ACTIVE` with the wanted key": shows(("ACTIVE", KEY)),
     "`ACTIVE` with the wanted key, spelt in another form": alias_in_use,
     "`ACTIVE` in plaintext": shows(("ACTIVE", None)),
     "`ACTIVE` with another key": shows(("ACTIVE", OTHER_KEY)),
-    "another stream of the same name": other_incarnation,
 }
 
-# What is the matter beside the stream's state: the key as KMS shows it, the start's refusal, and
-# what the stream is seen as afterwards.
+# What is the matter beside the stream's state: the key as KMS shows it, the request as its stack
+# shows it, the start's refusal, and what the stream is seen as afterwards.
 KEY_DEFECTS: dict[str, Callable[[World], None]] = {
     "the wanted key does not exist": lambda w: w.kms.fails("describe_key", "NotFoundException"),
     "the wanted key is disabled": lambda w: w.kms.shows(KeyState="Disabled"),
     "the wanted key is asymmetric": lambda w: w.kms.shows(KeySpec="RSA_2048"),
 }
+CANCELLED = "the request is cancelled meanwhile"
 REFUSALS: dict[str, tuple[str, str]] = {
     "`ResourceInUseException` on the start": ("ResourceInUseException", ""),
-    "25 changes of the day spent": ("LimitExceededException", DAILY),
+    "the changes of the day are spent": ("LimitExceededException", SPENT),
     "the start is denied explicitly": ("AccessDeniedException", DENIED),
 }
 MISHAPS: dict[str, Callable[[World], None]] = {
@@ -97,7 +79,7 @@ MISHAPS: dict[str, Callable[[World], None]] = {
 
 def split(found: str) -> tuple[str, str]:
     """Split what is found into the stream's state and what else is the matter."""
-    for extra in [*KEY_DEFECTS, *REFUSALS, *MISHAPS]:
+    for extra in [*KEY_DEFECTS, CANCELLED, *REFUSALS, *MISHAPS]:
         if found.endswith(extra):
             return found.removesuffix(extra).removesuffix(", "), extra
     return found, ""
@@ -107,19 +89,17 @@ def requests(request: str) -> list[dict[str, Any]]:
     match request:
         case "Create, Update":
             return [event(), event("Update", old={"KeyId": OTHER_KEY})]
-        case "Delete, Retain":
-            return [event("Delete", physical_id=MARKED)]
-        case "Delete, Restore, not started here":
-            return [event("Delete", physical_id=STREAM, OnDelete="Restore")]
-        case "Delete, Restore, started here":
-            return [event("Delete", physical_id=MARKED, OnDelete="Restore")]
+        case "Update to another stream":
+            return [event("Update", physical_id=OTHER_STREAM, old={"StreamArn": OTHER_STREAM})]
+        case "Delete":
+            return [event("Delete"), event("Delete", physical_id="app-Encryption-1A2B3C4D")]
     raise AssertionError(request)
 
 
 CASES = [
-    pytest.param(sent, found, calls, outcome, id=f"{sent['RequestType']}: {found}")
+    pytest.param(sent, found, calls, outcome, id=f"{request} ({number}): {found}")
     for request, found, calls, outcome in rows()
-    for sent in requests(request)
+    for number, sent in enumerate(requests(request))
 ]
 
 
@@ -128,43 +108,55 @@ def test_row_of_the_table(
     world: World, sent: dict[str, Any], found: str, calls: str, outcome: str
 ) -> None:
     state, extra = split(found)
-    deleting = sent["RequestType"] == "Delete"
+    kind = sent["RequestType"]
+    FOUND[state](world)
     if extra in KEY_DEFECTS:
         KEY_DEFECTS[extra](world)
-    elif not deleting:
+    elif extra == CANCELLED:
         world.kms.shows()
-    FOUND[state](world)
-    if calls == "start, refused":
-        world.kinesis.fails("start_stream_encryption", *REFUSALS[extra])
-    if calls == "start":
-        world.kinesis.starts()
-    if calls == "stop":
-        world.kinesis.stops()
-    if extra in MISHAPS:
-        MISHAPS[extra](world)
-    elif outcome == "SUCCESS" and found != "anything":
-        settle(world, found, calls, deleting=deleting)
+        world.cloudformation.shows("DELETE_IN_PROGRESS")
+    elif calls == "start":
+        world.changes(kind)
+        MISHAPS.get(extra, becomes_as_wanted)(world)
+    elif calls == "start, refused":
+        world.allows_a_change(kind)
+        refuse(world, extra, kind)
+    elif ", then " in found:
+        world.kinesis.shows("ACTIVE", KEY)  # still so once it has settled
     answer = world.answer_to(sent)
-    if outcome == "SUCCESS":
+    if outcome.startswith("SUCCESS"):
         assert answer["Status"] == "SUCCESS", answer["Reason"]
     else:
         cause = Cause[outcome.removeprefix("FAILED ").strip("`")]
         assert answer["Status"] == "FAILED"
         assert re.match(pattern_of(cause), answer["Reason"]), answer["Reason"]
+    if outcome == "SUCCESS, a new physical id":
+        assert answer["PhysicalResourceId"] == STREAM
+    elif kind != "Create":
+        assert answer["PhysicalResourceId"] == sent["PhysicalResourceId"]
 
 
-def settle(world: World, found: str, calls: str, *, deleting: bool) -> None:
-    """Show what is seen after the change, or after somebody else's."""
-    if deleting:
-        if calls == "stop":
+def becomes_as_wanted(world: World) -> None:
+    world.kinesis.shows("UPDATING", KEY)
+    world.kinesis.shows("ACTIVE", KEY, times=2)
+
+
+def refuse(world: World, extra: str, kind: str) -> None:
+    code, message = REFUSALS[extra]
+    world.kinesis.fails("start_stream_encryption", code, message)
+    if code == "ResourceInUseException":
+        becomes_as_wanted(world)
+    if code == "LimitExceededException":
+        world.kms.keeps(world.kms.shows)
+        world.cloudformation.keeps(
+            lambda: world.cloudformation.shows(f"{kind.upper()}_IN_PROGRESS")
+        )
+
+        def again() -> None:
             world.kinesis.shows("ACTIVE")
-    elif calls == "start":
-        world.kinesis.shows("ACTIVE", KEY, times=2)
-    elif calls == "start, refused":
-        world.kinesis.shows("UPDATING")
-        world.kinesis.shows("ACTIVE", KEY, times=2)
-    elif ", then " in found:
-        world.kinesis.shows("ACTIVE", KEY)
+            world.kinesis.fails("start_stream_encryption", code, message)
+
+        world.kinesis.keeps(again)
 
 
 def pattern_of(cause: Cause) -> str:
@@ -178,7 +170,8 @@ def test_catalogue_of_failures_is_current() -> None:
 
 @pytest.mark.parametrize("cause", Cause)
 def test_every_failure_can_be_told(cause: Cause) -> None:
-    fields = {name: f"<{name}>" for name in cause.fields}
+    texts = Formatter().parse(cause.summary + cause.remedy)
+    fields = {name: f"<{name}>" for _, name, _, _ in texts if name}
     told = str(Failure(cause, **fields))
     assert all(value in told for value in fields.values())
     assert "{" not in told

@@ -1,203 +1,186 @@
-"""What one invocation has learned of a change, the next one knows."""
+"""A wait that outlasts its invocation goes on in the next, which knows what this one knew."""
 
 from __future__ import annotations
 
-import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
-from tests.unit.world import BEGIN, CREATED, KEY, MARKED, STREAM, World, event
+from tests.unit.world import KEY, OTHER_KEY, STREAM, World, event, refused
 
-SINCE = BEGIN.timestamp()
+LONG = event(ServiceTimeout="3600")
 
 
 @pytest.fixture(autouse=True)
-def _may_go_on(world: World) -> None:
-    world.environ["POLLING_RULE_PREFIX"] = "kse-3b1f2c10"
+def _short_invocations(world: World) -> None:
+    world.function_timeout = 180
 
 
-def poll(kind: str = "Create", *, timeout: int = 3600, **progress: Any) -> dict[str, Any]:
-    """Event by which a wait goes on, with what the invocation before has handed over."""
-    known = {"since": SINCE, "physical_id": STREAM, **progress}
-    return {
-        **event(kind, ServiceTimeout=str(timeout), OnDelete="Restore", physical_id=MARKED),
-        "CrHelperPoll": True,
-        "CrHelperData": {"Progress": known},
-    }
+def hands_over(world: World, sent: dict[str, Any] = LONG) -> dict[str, Any]:
+    """Let an invocation hand its wait over; return the event of the next."""
+    handed = world.invokes_itself()
+    world.invoke(sent)
+    assert world.puts == []
+    return handed[-1]
 
 
-@pytest.fixture
-def aimed(world: World) -> list[dict[str, Any]]:
-    """Progress that is handed over, each time that it is."""
-    handed: list[dict[str, Any]] = []
-
-    def put_targets(**arguments: Any) -> dict[str, Any]:
-        again = json.loads(arguments["Targets"][0]["Input"])
-        handed.append(again["CrHelperData"]["Progress"])
-        return {}
-
-    world.events.client.put_targets = put_targets
-    return handed
+def starts_and_hands_over(world: World) -> dict[str, Any]:
+    world.kinesis.shows("ACTIVE")
+    world.changes()
+    world.kinesis.keeps_showing("UPDATING", KEY)
+    return hands_over(world)
 
 
-def rule_is_removed(world: World) -> None:
-    world.events.gives("remove_targets", {})
-    world.events.gives("delete_rule", {})
-
-
-def test_accepted_change_is_ours_and_has_its_id(world: World) -> None:
-    world.kinesis.keeps_showing("ACTIVE", KEY)
-    rule_is_removed(world)
-    created = int(CREATED.timestamp())
-    answer = world.succeeds(poll(accepted=True, plaintext_until=created))
-    assert answer["Data"]["Changed"] == "true"
-    assert answer["PhysicalResourceId"] == MARKED
-
-
-def test_update_goes_on_in_another_invocation(world: World, aimed: list[dict[str, Any]]) -> None:
-    world.kinesis.shows("UPDATING", KEY)
-    world.invoke(poll("Update", accepted=True, physical_id=MARKED))
-    assert aimed[-1]["accepted"] is True
+def test_wait_goes_on_and_is_answered_once(world: World) -> None:
+    again = starts_and_hands_over(world)
+    assert world.clock.elapsed == pytest.approx(120, abs=2), "a minute before the end"
+    assert {name: again[name] for name in LONG} == LONG
+    world.kinesis.shows_only("UPDATING", KEY, times=10)
     world.kinesis.shows("ACTIVE", KEY, times=2)
-    rule_is_removed(world)
-    answer = world.succeeds(poll("Update", accepted=True, physical_id=MARKED))
-    assert answer["Data"]["Changed"] == "true"
-
-
-def test_change_of_others_is_not_ours(world: World) -> None:
-    world.kinesis.keeps_showing("ACTIVE", KEY)
-    rule_is_removed(world)
-    answer = world.succeeds(poll(seen_changing=True))
-    assert answer["Data"]["Changed"] == "false"
+    answer = world.succeeds(again)
     assert answer["PhysicalResourceId"] == STREAM
+    assert answer["Data"]["KeyArn"] == KEY
+    assert world.logged("settling")
+    assert len(world.puts) == 1
 
 
-def test_accepted_change_is_not_asked_for_again(world: World, aimed: list[dict[str, Any]]) -> None:
-    world.kinesis.shows("ACTIVE")
-    world.invoke(poll(accepted=True))
-    assert aimed[-1]["doubted_since"] == SINCE
+def test_wait_that_ends_in_time_asks_nobody(world: World) -> None:
+    world.function_timeout = 900
+    world.kinesis.keeps_showing("UPDATING")
+    world.fails(event(ServiceTimeout="660"))
+    assert world.clients_made == ["kinesis"]
 
 
-def test_accepted_change_that_does_not_show_is_doubted_over_invocations(world: World) -> None:
-    world.clock.sleep(60)
-    world.kinesis.shows("ACTIVE")
-    rule_is_removed(world)
-    reason = world.fails(poll(accepted=True, doubted_since=SINCE))
-    assert "somebody else changed it" in reason
+def test_delivered_twice_it_does_no_harm(world: World) -> None:
+    again = starts_and_hands_over(world)
+    world.kinesis.shows_only("ACTIVE", KEY, times=4)
+    first, second = world.succeeds(deepcopy(again)), world.succeeds(again)
+    assert first == second
 
 
-def test_unanswered_change_is_given_time_to_show(world: World, aimed: list[dict[str, Any]]) -> None:
-    world.kms.shows()
-    world.kinesis.shows("ACTIVE")
-    world.clock.sleep(9.5)
-    world.invoke(poll(unanswered_since=SINCE))
-    assert aimed[-1]["accepted"] is False
-
-
-def test_unanswered_change_that_has_not_shown_is_asked_for_again(
-    world: World, aimed: list[dict[str, Any]]
-) -> None:
-    world.clock.sleep(10.5)
-    world.kms.shows()
-    world.kinesis.shows("ACTIVE", times=2)
-    world.cloudformation.fails("describe_stack_resource", "AccessDenied")
-    world.kinesis.starts()
-    world.invoke(poll(unanswered_since=SINCE))
-    assert aimed[-1]["accepted"] is True
-    assert aimed[-1]["since"] == SINCE + 10.5
-    assert aimed[-1]["physical_id"] == MARKED
-
-
-def test_denial_is_borne_over_invocations_and_no_longer(world: World) -> None:
-    action = "kinesis:DescribeStreamSummary"
-    world.clock.sleep(61)
-    world.kinesis.fails("describe_stream_summary", "AccessDeniedException", "no policy allows it")
-    rule_is_removed(world)
-    reason = world.fails(poll(seen_changing=True, refused_since={action: SINCE}))
-    assert reason.startswith(f"Access denied to {action}")
-
-
-def test_denial_that_has_just_begun_is_handed_over(
-    world: World, aimed: list[dict[str, Any]]
-) -> None:
-    world.kinesis.fails("describe_stream_summary", "AccessDeniedException", "no policy allows it")
-    world.invoke(poll(seen_changing=True))
-    assert aimed[-1]["refused_since"] == {"kinesis:DescribeStreamSummary": SINCE}
-
-
-def test_denial_that_is_over_is_forgotten(world: World, aimed: list[dict[str, Any]]) -> None:
-    action = "kinesis:DescribeStreamSummary"
-    world.kinesis.shows("UPDATING")
-    world.invoke(poll(seen_changing=True, refused_since={action: SINCE}))
-    assert aimed[-1]["refused_since"] == {}
-
-
-def test_denial_to_look_at_the_key_that_is_over_is_forgotten(
-    world: World, aimed: list[dict[str, Any]]
-) -> None:
-    world.kms.shows()
-    world.kinesis.shows("UPDATING")
-    world.invoke(poll(refused_since={"kms:DescribeKey": SINCE}))
-    assert aimed[-1]["refused_since"] == {}
-
-
-def test_stop_goes_on_in_another_invocation(world: World, aimed: list[dict[str, Any]]) -> None:
-    world.kinesis.shows("UPDATING", KEY)
-    world.invoke(poll("Delete", accepted=True, physical_id=MARKED))
-    assert aimed[-1]["accepted"] is True
-    world.kinesis.shows("ACTIVE")
-    rule_is_removed(world)
-    answer = world.succeeds(poll("Delete", accepted=True, physical_id=MARKED))
-    assert answer["PhysicalResourceId"] == MARKED
-
-
-class TestLooksAreAsSeldomAsTheWaitIsLong:
-    """Also where invocations come each minute: a fleet of waits shares 20 looks a second."""
-
-    @pytest.mark.parametrize(("waited", "ahead"), [(1200, 180), (2000, 300)])
-    def test_look_that_is_not_due_is_left_to_a_later_invocation(
-        self, world: World, aimed: list[dict[str, Any]], waited: float, ahead: float
-    ) -> None:
-        world.clock.sleep(waited)
-        world.kinesis.shows("UPDATING", KEY)
-        world.invoke(poll(accepted=True, physical_id=MARKED))
-        due = aimed[-1]["look_due"]
-        assert due - world.clock.now() == pytest.approx(ahead)
-        again = poll(accepted=True, physical_id=MARKED, look_due=due)
-        world.clock.sleep(ahead - 31)
-        world.invoke(again)
-        assert aimed[-1]["look_due"] == due
-        assert world.puts == []
-        world.clock.sleep(1)
-        world.kinesis.keeps_showing("ACTIVE", KEY)
-        rule_is_removed(world)
+class TestWhatIsKnown:
+    def test_accepted_change_is_not_asked_for_again(self, world: World) -> None:
+        again = starts_and_hands_over(world)
+        world.kinesis.shows_only("ACTIVE", times=3)
+        world.kinesis.shows("ACTIVE", KEY, times=2)
         world.succeeds(again)
 
-    def test_stop_is_looked_at_as_seldom(self, world: World, aimed: list[dict[str, Any]]) -> None:
-        world.clock.sleep(1200)
-        world.kinesis.shows("UPDATING", KEY)
-        world.invoke(poll("Delete", accepted=True, physical_id=MARKED))
-        assert aimed[-1]["look_due"] == pytest.approx(SINCE + 1380)
+    def test_accepted_change_that_others_undid_is_told(self, world: World) -> None:
+        again = starts_and_hands_over(world)
+        world.kinesis.keeps_showing("ACTIVE", OTHER_KEY)
+        assert "somebody else changed it" in world.fails(again)
 
-    def test_stream_that_is_no_longer_changing_is_looked_at_next_time(
-        self, world: World, aimed: list[dict[str, Any]]
-    ) -> None:
-        world.clock.sleep(1200)
-        world.kinesis.shows("ACTIVE")
-        world.invoke(poll(accepted=True, look_due=SINCE + 1230))
-        assert aimed[-1]["look_due"] == 0
+    def test_change_of_others_is_settled(self, world: World) -> None:
+        world.kinesis.keeps_showing("UPDATING")
+        again = hands_over(world)
+        world.kinesis.shows_only("ACTIVE", KEY, times=2)
+        began = world.clock.elapsed
+        world.succeeds(again)
+        assert world.clock.elapsed == began + 5
 
-    def test_last_invocation_looks_whether_due_or_not(self, world: World) -> None:
-        world.clock.sleep(3600 - 135)
-        world.kinesis.keeps_showing("ACTIVE", KEY)
-        rule_is_removed(world)
-        world.succeeds(poll(accepted=True, physical_id=MARKED, look_due=SINCE + 3700))
+    def test_change_without_an_answer_is_given_time_to_show(self, world: World) -> None:
+        world.kinesis.keeps_showing("ACTIVE")
+        world.allows_changes()
+        world.kinesis.takes("DescribeStreamSummary", world.clock, 119)
 
-    def test_last_invocation_looks_until_the_deadline(self, world: World) -> None:
-        times = world.kinesis.times_of("DescribeStreamSummary", world.clock)
-        world.clock.sleep(3600 - 135)
-        world.kinesis.keeps_showing("UPDATING", KEY)
-        rule_is_removed(world)
-        world.fails(poll(accepted=True, physical_id=MARKED))
-        assert [time - times[0] for time in times] == [0, 75]
+        def answer(number: int) -> None:
+            if number == 1:
+                raise ReadTimeoutError(endpoint_url="https://kinesis")
+            world.kinesis.shows_only("ACTIVE", KEY, times=2)
+
+        asked = world.kinesis.asks(world.clock, answer)
+        world.succeeds(hands_over(world))
+        assert len(asked) == 2
+        assert asked[1] - asked[0] >= 10
+
+    def test_spent_quota_is_borne_for_four_minutes_in_all(self, world: World) -> None:
+        world.kinesis.keeps_showing("ACTIVE")
+        world.allows_changes()
+        spent = "Rate exceeded for stream orders under account 111122223333."
+
+        def answer(_: int) -> None:
+            raise refused("LimitExceededException", spent)
+
+        world.kinesis.asks(world.clock, answer)
+        handed = world.invokes_itself(2)
+        world.invoke(LONG)
+        while not world.puts:
+            world.invoke(handed[-1])
+        assert world.puts[0]["Reason"].startswith(f"Stream {STREAM} has spent its 25")
+        assert world.clock.elapsed == pytest.approx(240, abs=10)
+        assert len(handed) == 2
+
+
+class TestInvoking:
+    """The next invocation is asked for until there is no time left for more than an answer."""
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            refused("TooManyRequestsException", "Rate exceeded"),
+            refused("AccessDeniedException", "no resource-based policy allows it"),
+            ReadTimeoutError(endpoint_url="https://lambda"),
+        ],
+        ids=str,
+    )
+    def test_passing_trouble_is_borne(self, world: World, error: Exception) -> None:
+        world.kinesis.keeps_showing("UPDATING")
+        client, tries = world.functions.client, []
+
+        def invoke(**arguments: Any) -> dict[str, Any]:
+            tries.append(arguments)
+            if len(tries) == 1:
+                raise error
+            return {"StatusCode": 202}
+
+        client.invoke = invoke
+        world.invoke(LONG)
+        assert len(tries) == 2
+        assert world.puts == []
+
+    def test_lacking_right_is_named_in_time(self, world: World) -> None:
+        world.kinesis.keeps_showing("UPDATING")
+        world.functions.keeps_failing("invoke", "AccessDeniedException", "no policy allows it")
+        reason = world.fails(LONG)
+        assert "could not go on in another invocation (lambda:InvokeFunction" in reason
+        assert "Allow the function lambda:InvokeFunction on itself" in reason
+        assert 150 <= world.clock.elapsed < 175
+
+    def test_lacking_endpoint_is_named_in_time(self, world: World) -> None:
+        world.kinesis.keeps_showing("UPDATING")
+        tries = world.functions.hangs("invoke", world.clock, 2, ConnectTimeoutError)
+        reason = world.fails(LONG)
+        assert "ConnectTimeoutError" in reason
+        assert "the way to the Lambda endpoint" in reason
+        assert len(tries) > 3
+        assert world.clock.elapsed < 175
+
+    def test_there_are_four_hops_at_most(self, world: World) -> None:
+        world.kinesis.keeps_showing("UPDATING")
+        handed = world.invokes_itself(4)
+        world.invoke(LONG)
+        while not world.puts:
+            world.invoke(handed[-1])
+        assert len(handed) == 4
+        assert "was not confirmed ACTIVE" in world.puts[0]["Reason"]
+        assert 4 * 120 + 150 < world.clock.elapsed < 4 * 120 + 175, "the last waits to its end"
+
+
+@pytest.mark.parametrize("field", [{"Version": 0}, {"Version": "1"}, {}, [], "text", None])
+def test_what_other_code_has_written_is_left_aside(world: World, field: object) -> None:
+    """When a stack is rolled back, older code may find what newer code has handed over."""
+    world.kinesis.shows("ACTIVE")
+    world.changes()
+    world.kinesis.shows("ACTIVE", KEY, times=2)
+    if isinstance(field, dict):
+        field = {**field, "Hops": 9, "Issued": 0, "Progress": {"accepted": True, "since": 0}}
+    world.succeeds({**event(), "HandedOver": field})
+
+
+def test_presigned_url_is_not_logged(world: World) -> None:
+    world.kinesis.keeps_showing("UPDATING")
+    world.functions.fails("invoke", "TooManyRequestsException", status=429)
+    hands_over(world)
+    assert "Signature" not in world.log_text

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from stream_encryption.failure import Failure
-from tests.unit.world import KEY, KEY_ID, OTHER_STREAM, STREAM, World, event
+from stream_encryption.encryption.failure import Failure
+from tests.unit.world import KEY, KEY_ID, STREAM, World, event
 
 ELSEWHERE = "arn:aws:kinesis:us-east-1:111122223333:stream/orders"
 OTHER_ACCOUNT = "arn:aws:kinesis:eu-central-1:444455556666:stream/orders"
@@ -46,7 +46,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "key as a map": ({"KeyId": {"Ref": "Key"}}, "Ref", "key ARN"),
     "alias without its prefix": ({"KeyId": "aws/kinesis"}, "'aws/kinesis'", "with its alias/"),
     "bare alias name": ({"KeyId": "orders"}, "'orders'", "begins with alias/"),
-    "another service's key": ({"KeyId": "alias/aws/s3"}, "alias/aws/s3", "a key of your own"),
+    "another service's key": (
+        {"KeyId": "alias/aws/s3"},
+        "alias/aws/s3",
+        "a customer managed key",
+    ),
     "key in another region": (
         {"KeyId": KEY.replace("eu-central-1", "us-east-1")},
         "us-east-1",
@@ -54,11 +58,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "overlong key": ({"KeyId": "alias/" + "k" * 3000}, "3008 characters", "alias/"),
     "ARN of no key": ({"KeyId": "arn:aws:kms:eu-central-1:111122223333:grant/1"}, "grant", "key"),
-    "no encryption": ({"EncryptionType": "NONE"}, "NONE", "OnDelete Restore"),
+    "no encryption": ({"EncryptionType": "NONE"}, "NONE", "call StopStreamEncryption by hand"),
     "unknown encryption": ({"EncryptionType": "AES"}, "'AES'", "KMS"),
-    "unknown OnDelete": ({"OnDelete": "Destroy"}, "'Destroy'", "Retain or Restore"),
-    "OnDelete in lower case": ({"OnDelete": "retain"}, "'retain'", "Retain or Restore"),
-    "OnDelete as a list": ({"OnDelete": ["Retain"]}, "['Retain']", "Retain or Restore"),
+    "OnDelete": ({"OnDelete": "Retain"}, "'OnDelete' (value 'Retain')", "Known properties"),
     "timeout of zero": ({"ServiceTimeout": "0"}, "'0'", "1 to 3600"),
     "timeout over an hour": ({"ServiceTimeout": "3601"}, "'3601'", "1 to 3600"),
     "timeout in words": ({"ServiceTimeout": "ten"}, "'ten'", "1 to 3600"),
@@ -89,8 +91,9 @@ def test_property_is_refused_by_name_with_value_and_remedy(
         {"KeyId": "alias/aws/kinesis"},
         {"KeyId": "arn:aws:kms:eu-central-1:444455556666:alias/theirs"},
         {"KeyId": "arn:aws:kms:eu-central-1:444455556666:key/" + KEY_ID},
-        {"EncryptionType": None, "OnDelete": None, "ServiceTimeout": None},
-        {"OnDelete": "Restore", "ServiceTimeout": 3600},
+        {"EncryptionType": None, "ServiceTimeout": None},
+        {"Revision": "7", "ServiceTimeout": 3600},
+        {"Revision": ["any", {"thing": "at all"}]},
     ],
     ids=str,
 )
@@ -114,9 +117,8 @@ def test_malformed_envelope_is_answered_when_it_says_where_to(
     assert world.clients_made == []
 
 
-@pytest.mark.parametrize("kind", ["Update", "Delete"])
-def test_missing_physical_id_is_refused(world: World, kind: str) -> None:
-    assert "PhysicalResourceId" in world.fails({**event(kind), "PhysicalResourceId": ""})
+def test_update_without_a_physical_id_is_refused(world: World) -> None:
+    assert "PhysicalResourceId" in world.fails({**event("Update"), "PhysicalResourceId": ""})
 
 
 @pytest.mark.parametrize("properties", [None, [], "text", 1])
@@ -139,6 +141,6 @@ def test_malformed_event_is_not_answered_to_the_url_before(world: World) -> None
     assert len(world.puts) == 1
 
 
-def test_replacement_is_known_by_the_stream(world: World) -> None:
-    reason = world.answer_to(event("Update", physical_id=OTHER_STREAM, EncryptionType="NONE"))
-    assert reason["PhysicalResourceId"] == OTHER_STREAM
+def test_overlong_value_is_shown_as_far_as_it_tells_apart(world: World) -> None:
+    reason = world.fails(event(EncryptionType="x" * 99))
+    assert f"invalid value '{'x' * 99}... (101 characters). Give KMS" in reason

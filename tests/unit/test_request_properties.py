@@ -11,10 +11,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_encryption.arn import Place
-from stream_encryption.failure import Cause, Failure
+from stream_encryption.aws.arn import Place
+from stream_encryption.encryption.failure import Cause, Failure
 from stream_encryption.handler import Handler
-from stream_encryption.request import Request, check_envelope, parse
+from stream_encryption.protocol.request import Request, check_envelope, issue_time, parse
 from stream_encryption.runtime import Runtime
 
 REGION, ACCOUNT = "eu-central-1", "111122223333"
@@ -27,7 +27,7 @@ PROPERTIES: dict[str, Any] = {
     "StreamArn": STREAM,
     "KeyId": "alias/orders",
     "EncryptionType": "KMS",
-    "OnDelete": "Restore",
+    "Revision": "1",
     "ServiceTimeout": "660",
 }
 EVENT: dict[str, Any] = {
@@ -115,7 +115,6 @@ def outcome_of(event: Any) -> list[dict[str, Any]]:
             timer=Alarm,
             uniform=lambda low, high: low,
             write=lambda line: None,
-            environ={},
         )
     )
     handler(deepcopy(event), Context())
@@ -164,9 +163,7 @@ def test_a_malformed_envelope_is_answered(name: str, value: object) -> None:
 
 
 @STEADY
-@given(
-    st.dictionaries(st.text(max_size=40) | st.sampled_from([*EVENT, "CrHelperPoll"]), json_values)
-)
+@given(st.dictionaries(st.text(max_size=40) | st.sampled_from([*EVENT, "HandedOver"]), json_values))
 def test_additions_to_an_event_do_no_harm(additions: dict[str, Any]) -> None:
     try:
         answers = outcome_of({**additions, **EVENT})
@@ -188,12 +185,12 @@ def test_any_values_make_a_request_or_a_failure(values: Mapping[str, Any]) -> No
     assert isinstance(outcome, Request | Failure)
     if isinstance(outcome, Request):
         assert outcome.key_id == values.get("KeyId", PROPERTIES["KeyId"])
-        assert 1 <= outcome.service_timeout <= 3600
+        assert 1 <= outcome.timeout <= 3600
 
 
 @STEADY
 @given(
-    st.sampled_from(["StreamArn", "KeyId", "EncryptionType", "OnDelete", "ServiceTimeout"]),
+    st.sampled_from(["StreamArn", "KeyId", "EncryptionType", "ServiceTimeout"]),
     json_values,
 )
 def test_a_bad_value_is_named_with_its_property(name: str, value: object) -> None:
@@ -222,7 +219,7 @@ def test_an_unknown_property_is_named_with_its_value(name: str, value: object) -
 
 @STEADY
 @given(
-    st.sampled_from(["StreamArn", "KeyId", "EncryptionType", "OnDelete", "ServiceTimeout", "x"]),
+    st.sampled_from(["StreamArn", "KeyId", "EncryptionType", "Revision", "ServiceTimeout", "x"]),
     json_values,
 )
 def test_what_is_refused_is_refused_before_any_call(name: str, value: object) -> None:
@@ -239,25 +236,22 @@ def test_what_is_refused_is_refused_before_any_call(name: str, value: object) ->
 
 
 @STEADY
-@given(stream_names, key_ids, st.sampled_from(["Retain", "Restore"]), st.integers(1, 3600))
+@given(stream_names, key_ids, st.integers(1, 3600), json_values)
 def test_sound_properties_are_read_as_they_are(
-    name: str, key_id: str, on_delete: str, timeout: int
+    name: str, key_id: str, timeout: int, revision: object
 ) -> None:
-    told = {"KeyId": key_id, "OnDelete": on_delete, "ServiceTimeout": str(timeout)}
+    told = {"KeyId": key_id, "ServiceTimeout": str(timeout), "Revision": revision}
     by_name = parsed({"StreamName": name, **told})
     by_arn = parsed({"StreamArn": HERE.arn("kinesis", f"stream/{name}"), **told})
     assert isinstance(by_name, Request)
     assert by_name == by_arn
-    assert by_name.stream_name == name
+    assert by_name.stream_arn.endswith(f":stream/{name}")
     assert by_name.key_id == key_id
-    assert by_name.service_timeout == timeout
-    assert by_name.deadline < by_name.expiry
+    assert by_name.timeout == timeout
+    assert NOW < by_name.deadline < NOW + timeout
 
 
 @STEADY
-@given(st.text(max_size=80))
-def test_any_date_in_the_url_is_borne(date: str) -> None:
-    url = f"https://s3.example/answer?X-Amz-Date={date}"
-    outcome = parsed(PROPERTIES, ResponseURL=url)
-    assert isinstance(outcome, Request)
-    assert outcome.issued <= NOW
+@given(st.sampled_from(["X-Amz-Date", "Expires"]), st.text(max_size=80))
+def test_any_date_in_the_url_is_borne(name: str, date: str) -> None:
+    assert issue_time({"ResponseURL": f"https://s3.example/answer?{name}={date}"}, NOW) <= NOW

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
-from botocore.stub import Stubber
+from botocore.exceptions import ClientError, HTTPClientError, ReadTimeoutError
+from botocore.stub import ANY, Stubber
 
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
@@ -25,6 +26,11 @@ STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/app/3b1f2c10-0000-1111
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:encryption"
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 BEGIN = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def refused(code: str, message: str = "") -> ClientError:
+    """Make the error of a call that is refused."""
+    return ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
 
 
 class VirtualClock:
@@ -74,6 +80,7 @@ class Service:
     def __init__(self, name: str) -> None:
         self._name = name
         self.open_ended = False
+        self._refill: Callable[[], object] = lambda: None
 
     @cached_property
     def stubber(self) -> Stubber:
@@ -82,8 +89,21 @@ class Service:
                 self._name, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x"
             )
         )
+        # Before the stubber, which looks at what it has to answer at the same event.
+        stubber.client.meta.events.register_first(
+            "before-parameter-build.*.*", lambda **_: stubber._queue or self._refill()
+        )
         stubber.activate()
         return stubber
+
+    def keeps(self, refill: Callable[[], object]) -> None:
+        """Expect this whenever a call comes that nothing is expected for any more."""
+        self._refill = refill
+
+    def forget(self) -> None:
+        """Expect nothing of what was expected."""
+        self.stubber._queue.clear()
+        self.keeps(lambda: None)
 
     @property
     def client(self) -> Any:
@@ -108,8 +128,41 @@ class Service:
         left = iter(seconds)
         self.before(operation, lambda: clock.sleep(next(left, 0)))
 
-    def fails(self, operation: str, code: str, message: str = "", status: int = 400) -> None:
-        self.stubber.add_client_error(operation, code, message, http_status_code=status)
+    def fails(
+        self, operation: str, code: str, message: str = "", status: int = 400, *, times: int = 1
+    ) -> None:
+        for _ in range(times):
+            self.stubber.add_client_error(operation, code, message, http_status_code=status)
+
+    def keeps_failing(self, operation: str, code: str, message: str = "") -> None:
+        """Refuse any number of calls that still come."""
+        self.keeps(lambda: self.fails(operation, code, message))
+
+    def raises(self, operation: str, error: Exception) -> None:
+        """Let the client raise an error of its own from now on."""
+
+        def call(**_: Any) -> None:
+            raise error
+
+        setattr(self.client, operation, call)
+
+    def hangs(
+        self,
+        operation: str,
+        clock: VirtualClock,
+        seconds: float = 5,
+        error: type[HTTPClientError] = ReadTimeoutError,
+    ) -> list[float]:
+        """Answer no call from now on; note when each comes."""
+        times: list[float] = []
+
+        def call(**_: Any) -> None:
+            times.append(clock.elapsed)
+            clock.sleep(seconds)
+            raise error(endpoint_url=f"https://{self._name}.example", error="nobody answers")
+
+        setattr(self.client, operation, call)
+        return times
 
     def assert_all_called(self) -> None:
         # Most tests need none of most services, and making a client takes longest of all.
@@ -160,8 +213,23 @@ class Kinesis(Service):
 
     def keeps_showing(self, status: str, key: str | None = None) -> None:
         """Show the same to any number of looks that still come."""
-        self.shows(status, key, times=3000)
-        self.open_ended = True
+        self.keeps(lambda: self.shows(status, key))
+
+    def shows_only(self, status: str, key: str | None = None, *, times: int = 1) -> None:
+        """Forget what was to be shown, and show this instead."""
+        self.forget()
+        self.shows(status, key, times=times)
+
+    def asks(self, clock: VirtualClock, answer: Callable[[int], object]) -> list[float]:
+        """Let a function of its number, from one on, answer each start; note when they come."""
+        times: list[float] = []
+
+        def start(**_: str) -> None:
+            times.append(clock.elapsed)
+            answer(len(times))
+
+        self.client.start_stream_encryption = start
+        return times
 
     def starts(self, key: str = KEY, *, stream: str = STREAM) -> None:
         name = stream.split("/")[1]
@@ -219,6 +287,7 @@ class World:
         self.functions = Service("lambda")
         self.lines: list[dict[str, Any]] = []
         self.log_text = ""
+        self.writes: Callable[[str], object] = lambda line: None
         self.statuses: list[int | Exception] = []
         self.puts: list[dict[str, Any]] = []
         self.tries: list[tuple[float, float]] = []
@@ -260,6 +329,39 @@ class World:
         assert answer["Status"] == "SUCCESS", answer["Reason"]
         return answer
 
+    def allows_a_change(self, kind: str = "Create", key: str = KEY) -> None:
+        """Show a key that is fit, once, and a request that counts."""
+        self.kms.shows(asked=key)
+        self.cloudformation.shows(f"{kind.upper()}_IN_PROGRESS")
+        self.cloudformation.open_ended = True
+
+    def allows_changes(self) -> None:
+        """Show a key that is fit and a Create that counts to any number of looks."""
+        self.kms.keeps(self.kms.shows)
+        self.cloudformation.keeps(lambda: self.cloudformation.shows("CREATE_IN_PROGRESS"))
+
+    def changes(self, kind: str = "Create", key: str = KEY) -> None:
+        """Let one change be made."""
+        self.allows_a_change(kind, key)
+        self.kinesis.starts(key)
+
+    def invokes_itself(self, times: int = 1) -> list[dict[str, Any]]:
+        """Accept so many asynchronous invocations; note the events that they carry."""
+        events: list[dict[str, Any]] = []
+        for _ in range(times):
+            self.functions.gives(
+                "invoke",
+                {"StatusCode": 202},
+                FunctionName=FUNCTION,
+                InvocationType="Event",
+                Payload=ANY,
+            )
+        self.functions.client.meta.events.register(
+            "before-parameter-build.lambda.Invoke",
+            lambda params, **_: events.append(json.loads(params["Payload"])),
+        )
+        return events
+
     def fails(self, event: Any) -> str:
         answer = self.answer_to(event)
         assert answer["Status"] == "FAILED"
@@ -288,6 +390,7 @@ class World:
         return status
 
     def _write(self, line: str) -> None:
+        self.writes(line)
         self.log_text += line
         self.lines.append(json.loads(line))
 
@@ -308,7 +411,10 @@ def event(
     age: float = 0,
     **properties: Any,
 ) -> dict[str, Any]:
-    """Build an event; properties that are None are left out."""
+    """Build an event; properties that are None are left out.
+
+    As on AWS, a Create has its ServiceTimeout at the top level, an Update in its properties.
+    """
     wanted = {
         "ServiceToken": FUNCTION,
         "ServiceTimeout": "660",
@@ -326,6 +432,8 @@ def event(
         "LogicalResourceId": "Encryption",
         "ResourceProperties": {name: v for name, v in wanted.items() if v is not None},
     }
+    if kind == "Create" and "ServiceTimeout" in built["ResourceProperties"]:
+        built["ServiceTimeout"] = built["ResourceProperties"].pop("ServiceTimeout")
     if kind != "Create":
         built["PhysicalResourceId"] = physical_id or STREAM
     if kind == "Update":
