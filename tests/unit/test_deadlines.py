@@ -62,14 +62,14 @@ class TestIssueTime:
 
     def test_url_of_signature_version_4_has_the_date(self, world: World) -> None:
         world.kinesis.keeps_showing("UPDATING")
-        world.fails(event(ServiceTimeout="300", age=100))
+        world.fails(event("Update", ServiceTimeout="300", age=100))
         assert world.clock.elapsed == pytest.approx(140, abs=1)
 
     def test_url_of_signature_version_2_has_the_end_of_two_hours(self, world: World) -> None:
         sent = BEGIN - timedelta(seconds=20)
         url = VERSION_2.format(int(sent.timestamp()) + 7200)
         world.kinesis.keeps_showing("UPDATING")
-        world.fails({**event(ServiceTimeout="60"), "ResponseURL": url})
+        world.fails({**event("Update", ServiceTimeout="60"), "ResponseURL": url})
         assert world.clock.elapsed == pytest.approx(10, abs=1)
 
     @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ class TestIssueTime:
     ) -> None:
         world.kinesis.keeps_showing("UPDATING")
         url = f"https://bucket.s3.example/answer?{query}"
-        world.fails({**event(ServiceTimeout="60"), "ResponseURL": url})
+        world.fails({**event("Update", ServiceTimeout="60"), "ResponseURL": url})
         assert world.clock.elapsed == pytest.approx(30, abs=1)
 
     @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ class TestIssueTime:
     )
     def test_every_invocation_counts_from_the_same_time(self, world: World, query: str) -> None:
         world.function_timeout = 180
-        sent = event(ServiceTimeout="600")
+        sent = event("Update", ServiceTimeout="600")
         sent["ResponseURL"] = f"https://bucket.s3.example/answer?{query}"
         handed = world.invokes_itself(4)
         world.kinesis.keeps_showing("UPDATING")

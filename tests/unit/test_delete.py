@@ -8,7 +8,8 @@ import pytest
 
 from tests.unit.world import KEY, OTHER_STREAM, STREAM, World, event
 
-IDS = [STREAM, OTHER_STREAM, f"{STREAM}#was-plaintext", "app-Encryption-1A2B3C4D5E6F", "x" * 1024]
+MARKED = f"{STREAM}#was-plaintext,created=1767225600"
+IDS = [STREAM, OTHER_STREAM, MARKED, "app-Encryption-1A2B3C4D5E6F", "x" * 1024]
 
 
 @pytest.mark.parametrize("physical_id", IDS)
@@ -34,8 +35,12 @@ def test_any_id_succeeds_at_once_without_a_call(world: World, physical_id: str, 
     ],
     ids=str,
 )
-def test_any_properties_succeed_at_once_without_a_call(world: World, properties: object) -> None:
-    world.succeeds({**event("Delete"), "ResourceProperties": properties})
+@pytest.mark.parametrize("physical_id", [STREAM, MARKED])
+def test_any_properties_succeed_at_once_without_a_call(
+    world: World, physical_id: str, properties: object
+) -> None:
+    sent = event("Delete", physical_id=physical_id)
+    world.succeeds({**sent, "ResourceProperties": properties})
     assert world.clients_made == []
 
 
