@@ -5,8 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from benchmarks.figures import say, summary
 from benchmarks.settings import Settings
@@ -22,6 +25,8 @@ STARTS_A_SECOND = 5.0
 _UPDATING = (2.0, 6.0)
 _ARRIVAL = (0.0, 0.9)
 _WINDOW = 10.0
+_BYSTANDER = stream_arn("somebody-elses")
+_BYSTANDER_INTERVAL = 1.0
 _BEGIN = 1_800_000_000.0
 _LONGEST = 8000.0
 
@@ -60,11 +65,15 @@ def bound(peer: str, size: int) -> float:
 def _row(name: str, peer: Peer, size: int, runs: int) -> dict[str, Any]:
     least = bound(name, size)
     finished, asked, asked_in_all, looks, throttled, starts = [], [], [], [], [], []
+    bystander = []
     failures = Counter[str]()
     for run in range(runs):
         answers, kinesis = _run(peer, size, seed=_FIRST_SEED + run)
         finished.append(max(answer.at for answer in answers) - _BEGIN)
         failures.update(_kind(answer) for answer in answers if not answer.succeeded)
+        theirs = [call.throttled for call in kinesis.calls if call.stream == _BYSTANDER]
+        bystander.append(sum(theirs) / len(theirs))
+        kinesis.calls = [call for call in kinesis.calls if call.stream != _BYSTANDER]
         made = [call for call in kinesis.calls if call.operation == LOOK]
         asked.append(_worst_window(made, since=_all_known(made)))
         asked_in_all.append(_worst_window(made, since=0.0))
@@ -82,6 +91,7 @@ def _row(name: str, peer: Peer, size: int, runs: int) -> dict[str, Any]:
         "looks a stream": summary(looks),
         "starts a stream": summary(starts),
         "throttled": summary(throttled),
+        "bystander throttled": summary(bystander),
         "failed": sum(failures.values()),
         "of": size * runs,
         "failures": dict(failures),
@@ -98,13 +108,22 @@ def _run(peer: Peer, size: int, seed: int) -> tuple[list[Answer], Kinesis]:
     answers: list[Answer] = []
 
     def arrival(arn: str) -> Callable[[], object]:
-        return lambda: scheduler.spawn(lambda: answers.append(peer(kinesis, arn, size)))
+        return lambda: scheduler.spawn(lambda: answers.append(peer(kinesis, arn)))
 
     for number in range(size):
-        arn = stream_arn(number)
+        arn = stream_arn(f"orders-{number}")
         kinesis.create(arn, updating_for=rng.uniform(*_UPDATING))
         scheduler.after(rng.uniform(*_ARRIVAL), arrival(arn))
-    scheduler.run(_BEGIN + _LONGEST)
+
+    def bystander() -> None:
+        while True:
+            with suppress(ClientError):
+                kinesis.look(_BYSTANDER)
+            scheduler.sleep(_BYSTANDER_INTERVAL)
+
+    kinesis.create(_BYSTANDER, updating_for=0.0)
+    scheduler.after(rng.uniform(0.0, _BYSTANDER_INTERVAL), lambda: scheduler.spawn(bystander))
+    scheduler.run(_BEGIN + _LONGEST, stop=lambda: len(answers) == size)
     # One that never answered has waited in vain until the end.
     answers += [Answer(_BEGIN + _LONGEST, False, "no answer")] * (size - len(answers))
     return answers, kinesis

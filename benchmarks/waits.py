@@ -10,7 +10,7 @@ from benchmarks.figures import say, summary
 from benchmarks.settings import Settings
 from benchmarks.simulation.peers import PEERS, Peer
 from benchmarks.simulation.service import Answer, Kinesis, stream_arn
-from stream_encryption.lifecycle import SETTLING
+from stream_encryption.encryption.encrypt import SETTLING
 from tests.simulation.scheduler import Scheduler
 
 UPDATING = (0.5, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3000.0)
@@ -62,10 +62,10 @@ def _row(name: str, peer: Peer, updating: float, runs: int) -> dict[str, Any]:
 def _run(peer: Peer, updating: float, seed: int) -> tuple[Answer, float, Counter[str]]:
     scheduler = Scheduler(_BEGIN)
     kinesis = Kinesis(scheduler, Random(seed))
-    arn = stream_arn(0)
+    arn = stream_arn("orders")
     kinesis.create(arn, updating_for=updating)
     answers: list[Answer] = []
-    scheduler.spawn(lambda: answers.append(peer(kinesis, arn, 1)))
+    scheduler.spawn(lambda: answers.append(peer(kinesis, arn)))
     scheduler.run(_BEGIN + 8000)
     calls = Counter(call.operation for call in kinesis.calls)
     return answers[0], kinesis.streams[arn].active_at, calls

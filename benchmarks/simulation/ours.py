@@ -19,9 +19,9 @@ from benchmarks.simulation.service import (
     KinesisClient,
     KmsClient,
 )
-from stream_encryption.handler import STREAMS, Handler
+from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
-from tests.simulation.scheduler import Entry, Scheduler
+from tests.simulation.scheduler import Entry, Lock, Scheduler
 
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:encryption"
 STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/app/3b1f2c10-0000-1111-2222-333344445555"
@@ -52,21 +52,13 @@ class _Timer:
 
 
 @dataclass
-class _Polling:
-    """EventBridge, as far as one function's rule needs it: a wake-up call each minute."""
+class _Lambda:
+    """What of boto3's Lambda client the handler uses: keeps what it is to be invoked with."""
 
-    target: dict[str, Any] | None = None
+    event: dict[str, Any] | None = None
 
-    def put_rule(self, **_: object) -> None: ...
-
-    def put_targets(self, *, Rule: str, Targets: list[dict[str, str]]) -> dict[str, int]:  # noqa: N803, ARG002
-        self.target = json.loads(Targets[0]["Input"])
-        return {"FailedEntryCount": 0}
-
-    def remove_targets(self, **_: object) -> None:
-        self.target = None
-
-    def delete_rule(self, **_: object) -> None: ...
+    def invoke(self, *, Payload: bytes, **_: str) -> None:  # noqa: N803
+        self.event = json.loads(Payload)
 
 
 class Ours:
@@ -78,20 +70,20 @@ class Ours:
         The service.
     arn
         The stream.
-    streams
-        How many streams the provider serves, as the construct tells the function.
+    timeout
+        ServiceTimeout, in seconds.
     """
 
-    def __init__(self, kinesis: Kinesis, arn: str, *, streams: int = 1) -> None:
-        self._kinesis, self._arn = kinesis, arn
+    def __init__(self, kinesis: Kinesis, arn: str, *, timeout: int) -> None:
+        self._kinesis, self._arn, self._timeout = kinesis, arn, timeout
         self._scheduler = kinesis.scheduler
-        self._polling = _Polling()
+        self._lambda = _Lambda()
         self.answer: Answer | None = None
         clients: dict[str, object] = {
             "kinesis": KinesisClient(kinesis),
             "kms": KmsClient(kinesis, arn),
             "cloudformation": CloudFormationClient(kinesis, arn),
-            "events": self._polling,
+            "lambda": self._lambda,
         }
         self._handler = Handler(
             Runtime(
@@ -101,7 +93,7 @@ class Ours:
                 timer=lambda seconds, action: _Timer(self._scheduler, seconds, action),
                 uniform=kinesis.rng.uniform,
                 write=lambda _: None,
-                environ={"POLLING_RULE_PREFIX": "benchmark", STREAMS: str(streams)},
+                lock=lambda: Lock(self._scheduler),
             )
         )
 
@@ -115,19 +107,20 @@ class Ours:
                 "StackId": STACK,
                 "RequestId": self._arn,
                 "LogicalResourceId": "Encryption",
+                "ServiceTimeout": str(self._timeout),
                 "ResourceProperties": {
                     "ServiceToken": FUNCTION,
-                    "ServiceTimeout": "3600",
                     "StreamArn": self._arn,
                     "KeyId": KEY,
                 },
             }
         )
         while self.answer is None:
-            # EventBridge's rate(1 minute) counts from the making of the rule.
-            self._scheduler.sleep(60.0)
-            if self._polling.target:
-                self._invoke(self._polling.target)
+            event, self._lambda.event = self._lambda.event, None
+            if event is None:
+                return Answer(self._scheduler.now, False, "no answer")
+            self._kinesis.pass_time("Invoke")
+            self._invoke(event)
         return self.answer
 
     def _invoke(self, event: dict[str, Any]) -> None:

@@ -30,13 +30,13 @@ _T = TypeVar("_T")
 class Peer(Protocol):
     """Creates one resource and returns when CloudFormation has the answer."""
 
-    def __call__(self, kinesis: Kinesis, arn: str, streams: int, /) -> Answer:
-        """Encrypt the stream; ``streams`` is how many the stack has."""
+    def __call__(self, kinesis: Kinesis, arn: str, /) -> Answer:
+        """Encrypt the stream."""
 
 
-def ours(kinesis: Kinesis, arn: str, streams: int) -> Answer:
+def ours(kinesis: Kinesis, arn: str) -> Answer:
     """Run the real handler."""
-    return Ours(kinesis, arn, streams=streams).create()
+    return Ours(kinesis, arn, timeout=3600).create()
 
 
 def provider(interval: float) -> Peer:
@@ -46,7 +46,7 @@ def provider(interval: float) -> Peer:
     handler fails the resource.
     """
 
-    def create(kinesis: Kinesis, arn: str, _streams: int) -> Answer:
+    def create(kinesis: Kinesis, arn: str) -> Answer:
         def work() -> None:
             kinesis.pass_time("Invoke")
             _retried(kinesis, _BOTO3_ATTEMPTS, lambda: kinesis.start(arn))
@@ -62,7 +62,7 @@ def provider(interval: float) -> Peer:
     return create
 
 
-def crhelper_poll(kinesis: Kinesis, arn: str, _streams: int) -> Answer:
+def crhelper_poll(kinesis: Kinesis, arn: str) -> Answer:
     """Use crhelper's create and poll_create with its shortest polling_interval, a minute."""
 
     def work() -> None:
@@ -75,7 +75,7 @@ def crhelper_poll(kinesis: Kinesis, arn: str, _streams: int) -> Answer:
     return _answered(kinesis, work, limit=3600.0)
 
 
-def by_hand(kinesis: Kinesis, arn: str, _streams: int) -> Answer:
+def by_hand(kinesis: Kinesis, arn: str) -> Answer:
     """Wait inside a crhelper handler that looks each second, until Lambda ends it."""
 
     def work() -> None:
@@ -86,7 +86,7 @@ def by_hand(kinesis: Kinesis, arn: str, _streams: int) -> Answer:
     return _answered(kinesis, work, limit=_LONGEST_INVOCATION)
 
 
-def aws_custom_resource(kinesis: Kinesis, arn: str, _streams: int) -> Answer:
+def aws_custom_resource(kinesis: Kinesis, arn: str) -> Answer:
     """CDK's AwsCustomResource: one call, no wait."""
     return _answered(
         kinesis,
@@ -95,7 +95,7 @@ def aws_custom_resource(kinesis: Kinesis, arn: str, _streams: int) -> Answer:
     )
 
 
-def terraform(kinesis: Kinesis, arn: str, _streams: int) -> Answer:
+def terraform(kinesis: Kinesis, arn: str) -> Answer:
     """Terraform's StateChangeConf with a delay of 10 s and a minimum of 3 s.
 
     Intervals double from there to 10 s. Without CloudFormation there is no answer to deliver.

@@ -41,9 +41,9 @@ _CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 _T = TypeVar("_T")
 
 
-def stream_arn(number: int) -> str:
-    """ARN of the stream of that number."""
-    return f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/stream-{number}"
+def stream_arn(name: str) -> str:
+    """ARN of the stream of that name."""
+    return f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{name}"
 
 
 class Quota:
@@ -165,7 +165,12 @@ class Kinesis:
         if throttled:
             self.scheduler.sleep(_REFUSAL * self.rng.lognormvariate(0, _SIGMA))
             raise ClientError(
-                {"Error": {"Code": "LimitExceededException", "Message": "Rate exceeded."}},
+                {
+                    "Error": {
+                        "Code": "LimitExceededException",
+                        "Message": f"Rate exceeded for account {ACCOUNT}.",
+                    }
+                },
                 operation,
             )
         outcome = effect(self.streams[arn])
@@ -179,9 +184,9 @@ class KinesisClient:
     def __init__(self, kinesis: Kinesis) -> None:
         self._kinesis = kinesis
 
-    def describe_stream_summary(self, *, StreamARN: str) -> dict[str, Any]:  # noqa: N803
+    def describe_stream_summary(self, *, StreamName: str) -> dict[str, Any]:  # noqa: N803
         """Look at a stream."""
-        described = self._kinesis.look(StreamARN)
+        described = self._kinesis.look(stream_arn(StreamName))
         summary = {
             "StreamStatus": described.status,
             "StreamCreationTimestamp": _CREATED,
@@ -193,12 +198,12 @@ class KinesisClient:
     def start_stream_encryption(
         self,
         *,
-        StreamARN: str,  # noqa: N803
+        StreamName: str,  # noqa: N803
         EncryptionType: str,  # noqa: N803, ARG002
         KeyId: str,  # noqa: N803, ARG002
     ) -> None:
         """Encrypt a stream."""
-        self._kinesis.start(StreamARN)
+        self._kinesis.start(stream_arn(StreamName))
 
 
 class KmsClient:
