@@ -57,8 +57,8 @@ class Wait:
         self.until = until
         self.since = clock.now() if since is None else since
 
-    def pause(self) -> None:
-        """Sleep until the next look is due.
+    def pause(self, at_least: float = 0.0) -> None:
+        """Sleep until the next look is due, ``at_least`` so many seconds.
 
         Its lag behind what is waited for stays in proportion to a short wait, and small in a long
         one.
@@ -69,7 +69,7 @@ class Wait:
             When there is no time left for another look.
         """
         waited = self.clock.now() - self.since
-        self.sleep(min(max(SHARE * waited, SHORTEST), LONGEST))
+        self.sleep(max(min(max(SHARE * waited, SHORTEST), LONGEST), at_least))
 
     def sleep(self, seconds: float) -> None:
         """Sleep for so long, but not past the deadline.
@@ -92,7 +92,8 @@ class Wait:
 class Backoff:
     """Exponential backoff with full jitter, for one operation.
 
-    Source: AWS Architecture Blog, "Exponential Backoff and Jitter".
+    Source: AWS Architecture Blog, "Exponential Backoff and Jitter". A success halves the bound
+    that a failure has doubled: what was throttled a moment ago mostly still is.
 
     Parameters
     ----------
@@ -105,14 +106,14 @@ class Backoff:
     def __init__(self, uniform: Callable[[float, float], float], cap: float = BACKOFF_CAP) -> None:
         self._uniform = uniform
         self._cap = cap
-        self._failures = 0
+        self._bound = 0.0
 
     def failed(self) -> float:
         """Seconds to wait after one more failure."""
-        bound = min(self._cap, BACKOFF_BASE * 2.0**self._failures)
-        self._failures += 1
-        return self._uniform(0.0, bound)
+        self._bound = min(max(2 * self._bound, BACKOFF_BASE), self._cap)
+        return self._uniform(0.0, self._bound)
 
-    def succeeded(self) -> None:
-        """Begin with short pauses again."""
-        self._failures = 0
+    def succeeded(self) -> float:
+        """Seconds to wait, at least, before the call that follows a success."""
+        self._bound /= 2
+        return self._uniform(0.0, self._bound)

@@ -64,6 +64,7 @@ class Encryption:
         self._clock = self.wait.clock
         self._look_backoff, self._start_backoff = self.backoff(), self.backoff()
         self._description: StreamDescription | None = None
+        self._least_pause = 0.0
         self._looked = self._checked = float("-inf")
         self._unconfirmed_since: float | None = None
         self._denied_since: dict[str, float] = {}
@@ -105,7 +106,7 @@ class Encryption:
                 if self._clock.now() - self._looked > STALE:
                     continue
                 self._start()
-            self.wait.pause()
+            self.wait.pause(at_least=self._least_pause)
 
     def timed_out(self) -> Failure:
         """Tell what the time ran out on."""
@@ -140,7 +141,7 @@ class Encryption:
                 self._looked = self._clock.now()
                 self._trouble = None
                 self._denied_since.pop("kinesis:DescribeStreamSummary", None)
-                self._look_backoff.succeeded()
+                self._least_pause = self._look_backoff.succeeded()
                 return self._description
 
     def _has_settled(self, description: StreamDescription) -> bool:
