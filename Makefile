@@ -1,12 +1,14 @@
 # Everything is installed into this folder; Python 3.11 or newer and make are all that is needed.
 #   make PYTHON=python3.13 …    another Python
 #   make unit PYTEST='-k name'  options for pytest
-#   make simulate SEEDS=5000    a longer campaign
+#   make simulate SEEDS=5000    a longer campaign, on seeds never tried before
+#   make simulate FIRST=7000000 the seeds from that one on
 #   make bench QUICK=1          a rougher benchmark, within a few minutes
 
 PYTHON ?= python3
 PYTEST ?=
 SEEDS ?= 1000
+FIRST ?=
 
 VENV := .venv
 EMULATOR_VENV := .local-aws/venv
@@ -116,9 +118,9 @@ $(SUITES): install
 	@$(PY) -m pytest -ra tests/$@ $(PYTEST)
 
 .PHONY: simulate
-simulate: install ## a campaign of simulated lifecycles: SEEDS=1000
-	@$(PY) -m tests.simulation.campaign --seeds $(SEEDS) --workers 2 \
-		--out build/simulation/summary.json
+simulate: install ## a campaign of simulated lifecycles on new seeds: SEEDS=1000 FIRST=
+	@$(PY) -m tests.simulation.campaign --seeds $(SEEDS) $(if $(FIRST),--first $(FIRST)) \
+		--workers 2 --out build/simulation/summary.json
 
 .PHONY: docs
 docs: install ## write the generated parts of docs/

@@ -2,7 +2,7 @@
 
 The real handler runs, crhelper included, on top of simulated parts of AWS in virtual time:
 `scheduler` (time and tasks), `api` (the way of a call, and its faults), `kinesis`, `kms`, `iam`,
-`events`, `cloudformation`, `endpoint`, `lambda_service`, `actors`. `schedule` draws from a seed
+`cloudformation`, `endpoint`, `lambda_service`, `actors`. `schedule` draws from a seed
 what happens, `world` puts the parts together, `invariants` and `truth` judge the outcome.
 
     python -m tests.simulation.replay SEED

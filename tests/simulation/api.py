@@ -18,9 +18,11 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from botocore.model import OperationModel
+from botocore.parsers import ResponseParserError
 from botocore.validate import ParamValidator
 
 from tests.simulation.iam import Iam
+from tests.simulation.kinesis import RATE_EXCEEDED
 from tests.simulation.service import Params, Service, ServiceError
 from tests.simulation.stage import Stage
 
@@ -34,41 +36,34 @@ HANG = 3600.0
 THROTTLING = {
     "kinesis": (("ThrottlingException", 400), ("LimitExceededException", 400)),
     "kms": (("ThrottlingException", 400),),
-    "events": (("ThrottlingException", 400),),
     "cloudformation": (("Throttling", 400),),
+    "lambda": (("TooManyRequestsException", 429),),
 }
 SERVER_ERRORS = {
     "kinesis": (("InternalFailure", 500), ("ServiceUnavailable", 503)),
     "kms": (("KMSInternalException", 500), ("DependencyTimeoutException", 503)),
-    "events": (("InternalException", 500), ("ServiceUnavailable", 503)),
     "cloudformation": (("InternalFailure", 500), ("ServiceUnavailable", 503)),
+    "lambda": (("ServiceException", 500),),
 }
 # Errors of the service models that follow from no state that is simulated: refused for good.
 REFUSALS = {
     "StartStreamEncryption": ("InvalidArgumentException", "KMSOptInRequired"),
-    "StopStreamEncryption": ("InvalidArgumentException",),
     "DescribeStreamSummary": ("InvalidArgumentException",),
     "DescribeKey": ("InvalidArnException",),
-    "PutRule": (
-        "ConcurrentModificationException",
-        "InvalidEventPatternException",
-        "LimitExceededException",
-        "ManagedRuleException",
-        "ResourceNotFoundException",
-    ),
-    "PutTargets": (
-        "ConcurrentModificationException",
-        "LimitExceededException",
-        "ManagedRuleException",
-        "ResourceNotFoundException",
-    ),
-    "RemoveTargets": ("ConcurrentModificationException", "ManagedRuleException"),
-    "DeleteRule": (
-        "ConcurrentModificationException",
-        "ManagedRuleException",
+    "Invoke": (
+        "InvalidParameterValueException",
+        "RecursiveInvocationException",
+        "ResourceConflictException",
         "ResourceNotFoundException",
     ),
 }
+NONSENSE: tuple[dict[str, Any], ...] = (
+    {},
+    {"StreamDescriptionSummary": {}, "KeyMetadata": {}, "StackResourceDetail": {}},
+    {"StreamDescriptionSummary": None, "KeyMetadata": None, "StackResourceDetail": None},
+)
+"""Answers that botocore can read and that miss what they should have."""
+_ACTIONS = {"Invoke": "InvokeFunction"}
 LONG = " It is a very long message, of which there are some." * 40
 
 
@@ -103,7 +98,9 @@ class Call:
     result
         What the service answered, even if the answer was lost.
     lost
-        Whether the answer was lost.
+        Whether the answer was lost, or made no sense.
+    hung
+        Whether it hung far beyond the client's timeouts.
     """
 
     service: str
@@ -121,7 +118,17 @@ class Call:
     @property
     def action(self) -> str:
         """IAM action of the call."""
-        return f"{self.service}:{self.operation}"
+        return f"{self.service}:{_ACTIONS.get(self.operation, self.operation)}"
+
+    @property
+    def endpoint(self) -> str:
+        """Name of the endpoint that it goes to, by botocore's rules."""
+        return "control-kinesis" if "StreamARN" in self.params else self.service
+
+    @property
+    def url(self) -> str:
+        """URL of that endpoint."""
+        return f"https://{self.endpoint}.amazonaws.com"
 
     @property
     def shown(self) -> dict[str, Any] | None:
@@ -142,6 +149,8 @@ class Api:
         Simulated services by name.
     latency
         Longest usual time of a call, in seconds.
+    silent
+        Endpoints that never answer, such as ``kms`` from within a VPC that has none of it.
     rng
         Source of latencies.
     """
@@ -151,7 +160,9 @@ class Api:
         stage: Stage,
         iam: Iam,
         services: dict[str, Service],
+        *,
         latency: float,
+        silent: frozenset[str],
         rng: Random,
     ) -> None:
         self._scheduler = stage.scheduler
@@ -160,6 +171,7 @@ class Api:
         self._iam = iam
         self._services = services
         self._latency = latency
+        self._silent = silent
         self._rng = rng
         self._refusals: dict[str, str] = {}
 
@@ -191,17 +203,7 @@ class Api:
             )
 
     def _travel(self, call: Call, container: Container) -> dict[str, Any]:
-        url = f"https://{call.service}.amazonaws.com"
-        if self._faults.hit("api: hangs"):
-            call.hung = True
-            container.sleep(HANG)
-        if self._faults.hit("api: connection failed"):
-            if self._rng.random() < 0.5:
-                container.sleep(CONNECT_TIMEOUT)
-                call.lost = True
-                raise ConnectTimeoutError(endpoint_url=url)
-            call.lost = True
-            raise EndpointConnectionError(endpoint_url=url)
+        self._connect(call, container)
         slow = self._faults.hit("api: slow")
         container.sleep(self._rng.uniform(0.5, 2.2) if slow else self._leg())
         call.served = self._scheduler.now
@@ -219,11 +221,36 @@ class Api:
             if self._rng.random() < 0.5:
                 container.sleep(READ_TIMEOUT)
                 container.may_die("after")
-                raise ReadTimeoutError(endpoint_url=url, error="read timeout")
-            raise ConnectionClosedError(endpoint_url=url)
+                raise ReadTimeoutError(endpoint_url=call.url, error="read timeout")
+            raise ConnectionClosedError(endpoint_url=call.url)
         container.sleep(self._rng.uniform(0.5, 2.2) if slow else self._leg())
         container.may_die("after")
+        if self._faults.hit(f"api: {call.service} answers nonsense"):
+            call.lost = True
+            if self._rng.random() < 0.5:
+                raise ResponseParserError("Unable to parse response, invalid XML received")
+            return dict(self._rng.choice(NONSENSE))
         return call.result
+
+    def _connect(self, call: Call, container: Container) -> None:
+        """Reach the service, or raise what botocore raises when that fails."""
+        if self._faults.hit("api: hangs"):
+            call.hung = True
+            container.sleep(HANG)
+        if call.endpoint in self._silent:
+            self._faults.count(f"api: {call.endpoint} never answers")
+            call.lost = True
+            if call.service == "cloudformation":  # a proxy takes the call and does no more
+                container.sleep(READ_TIMEOUT)
+                raise ReadTimeoutError(endpoint_url=call.url, error="read timeout")
+            container.sleep(CONNECT_TIMEOUT)
+            raise ConnectTimeoutError(endpoint_url=call.url)
+        if self._faults.hit("api: connection failed"):
+            call.lost = True
+            if self._rng.random() < 0.5:
+                container.sleep(CONNECT_TIMEOUT)
+                raise ConnectTimeoutError(endpoint_url=call.url)
+            raise EndpointConnectionError(endpoint_url=call.url)
 
     def _leg(self) -> float:
         return self._rng.uniform(0.002, self._latency) / 2
@@ -234,7 +261,8 @@ class Api:
         self._iam.check(call.action, self._scheduler.now)
         if self._faults.hit("api: throttled"):
             code, status = rng.choice(THROTTLING[service])
-            raise ServiceError(code, "Rate exceeded", status)
+            limit = code == "LimitExceededException"
+            raise ServiceError(code, RATE_EXCEEDED if limit else "Rate exceeded", status)
         if call.operation == "StartStreamEncryption" and self._faults.hit("api: KMS throttled"):
             raise ServiceError("KMSThrottlingException", "Rate exceeded")
         if self._faults.hit("api: server error"):

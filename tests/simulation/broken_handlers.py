@@ -1,26 +1,23 @@
 """Handlers that are broken on purpose: each breaks one invariant, and has to be caught.
 
-They show that the checks can fail. What is broken is what such handlers get wrong in the wild.
+They show that the checks can fail. What is broken is what such handlers get wrong in the wild, and
+it is broken from outside, by what the handler is shown and what becomes of what it does: so they
+live on when it is written anew.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from unittest.mock import patch
 
-from stream_encryption import handler as handler_module
-from stream_encryption.answer import Put
 from stream_encryption.handler import Handler
-from stream_encryption.kms import Key, Keys
-from stream_encryption.lifecycle import Lifecycle, Outcome
 from stream_encryption.runtime import Runtime
-from stream_encryption.wanted_key import WantedKey
+from tests.simulation.service import arn
 
-MakeHandler = Callable[[Runtime], Handler]
+Function = Callable[[dict[str, Any], Any], None]
+Call = Callable[..., dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -33,144 +30,224 @@ class BrokenHandler:
         Letter of the invariant that the fault breaks.
     name
         What is wrong with it.
-    breaking
-        Makes such handlers for as long as the block lasts.
+    make
+        Makes such a handler.
     """
 
     invariant: str
     name: str
-    breaking: Callable[[], Any]
+    make: Callable[[Runtime], Function]
 
     def __str__(self) -> str:
         return f"{self.invariant}-{self.name}".replace(" ", "-")
 
 
-@contextmanager
-def _takes_any_status_for_delivered() -> Iterator[MakeHandler]:
+class _Instead:
+    """A client that carries one operation out in another way."""
+
+    def __init__(self, client: Any, method: str, call: Callable[[Call], Call]) -> None:
+        self._client = client
+        setattr(self, method, call(getattr(client, method)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+def _with_client(
+    runtime: Runtime, service: str, method: str, call: Callable[[Call], Call]
+) -> Runtime:
+    def client(name: str) -> Any:
+        real = runtime.client(name)
+        return _Instead(real, method, call) if name == service else real
+
+    return runtime._replace(client=client)
+
+
+class _Shown:
+    """A handler that is shown its stream differently from what it is.
+
+    Parameters
+    ----------
+    runtime
+        The world outside.
+    change
+        Changes what is described: gets the summary, the wanted key, and how many looks at the
+        stream the invocation has had before.
+    """
+
+    def __init__(
+        self, runtime: Runtime, change: Callable[[dict[str, Any], str, int], None]
+    ) -> None:
+        self._change = change
+        self._key, self._looks = "", 0
+        self._handler = Handler(
+            _with_client(runtime, "kinesis", "describe_stream_summary", self._instead)
+        )
+
+    def __call__(self, event: dict[str, Any], context: Any) -> None:
+        self._key, self._looks = event.get("ResourceProperties", {}).get("KeyId", ""), 0
+        self._handler(event, context)
+
+    def _instead(self, look: Call) -> Call:
+        def changed(**params: Any) -> dict[str, Any]:
+            answer = look(**params)
+            summary = dict(answer.get("StreamDescriptionSummary") or {})
+            self._change(summary, self._key, self._looks)
+            self._looks += 1
+            return {**answer, "StreamDescriptionSummary": summary}
+
+        return changed
+
+
+def _takes_any_status_for_delivered(runtime: Runtime) -> Function:
     """As crhelper does: whatever the endpoint says, the answer counts as delivered."""
 
-    def careless(put: Put) -> Put:
-        def send(url: str, body: bytes, timeout: float) -> int:
-            put(url, body, timeout)
-            return 200
+    def send(url: str, body: bytes, timeout: float) -> int:
+        runtime.put(url, body, timeout)
+        return 200
 
-        return send
-
-    yield lambda runtime: Handler(runtime._replace(put=careless(runtime.put)))
+    return Handler(runtime._replace(put=send))
 
 
-@contextmanager
-def _believes_the_status() -> Iterator[MakeHandler]:
+def _believes_the_status(runtime: Runtime) -> Function:
     """ACTIVE is taken for the end: the seconds until all records are encrypted are not waited."""
-    with patch.object(Lifecycle, "_settled", lambda self, found: True):
-        yield Handler
+
+    class Hasty:
+        def now(self) -> float:
+            return runtime.clock.now()
+
+        def sleep(self, seconds: float) -> None:
+            if seconds < 4.9:  # looks come more often than that
+                runtime.clock.sleep(seconds)
+
+    return Handler(runtime._replace(clock=Hasty()))
 
 
-@contextmanager
-def _looks_at_the_status_only() -> Iterator[MakeHandler]:
+def _looks_at_the_status_only(runtime: Runtime) -> Function:
     """As Terraform does: a stream that is ACTIVE and encrypted is right, with whichever key."""
-    with patch.object(WantedKey, "encrypts", lambda self, found: found.key_id is not None):
-        yield Handler
+
+    def change(summary: dict[str, Any], key: str, _: int) -> None:
+        if "KeyId" in summary:
+            summary["KeyId"] = key
+
+    return _Shown(runtime, change)
 
 
-@contextmanager
-def _keeps_the_end_of_reasons() -> Iterator[MakeHandler]:
+def _keeps_the_end_of_reasons(runtime: Runtime) -> Function:
     """As crhelper does: of a long reason, the last 240 characters are told."""
 
-    def cut(put: Put) -> Put:
-        def send(url: str, body: bytes, timeout: float) -> int:
-            answer = json.loads(body)
-            if len(answer["Reason"]) > 256:
-                answer["Reason"] = f"ERROR: (truncated) {answer['Reason'][-240:]}"
-            return put(url, json.dumps(answer).encode(), timeout)
+    def send(url: str, body: bytes, timeout: float) -> int:
+        answer = json.loads(body)
+        if len(answer["Reason"]) > 256:
+            answer["Reason"] = f"ERROR: (truncated) {answer['Reason'][-240:]}"
+        return runtime.put(url, json.dumps(answer).encode(), timeout)
 
-        return send
-
-    yield lambda runtime: Handler(runtime._replace(put=cut(runtime.put)))
+    return Handler(runtime._replace(put=send))
 
 
-@contextmanager
-def _stops_whatever_it_finds() -> Iterator[MakeHandler]:
-    """Delete means plaintext, whoever encrypted the stream and whenever."""
+def _ends_encryption_on_delete(runtime: Runtime) -> Function:
+    """Delete undoes what Create did, whoever needs it meanwhile."""
+    handler = Handler(runtime)
 
-    def restore(self: Lifecycle) -> Outcome:
-        found = self._look()
-        if found and found.status == "ACTIVE" and found.key_id:
-            self._stop(found)
-        return Outcome(self._request.physical_id, attributes={})
+    def function(event: dict[str, Any], context: Any) -> None:
+        properties = event.get("ResourceProperties", {})
+        name = properties.get("StreamName") or properties.get("StreamArn", "").partition("/")[2]
+        if event.get("RequestType") == "Delete" and name:
+            try:
+                runtime.client("kinesis").stop_stream_encryption(
+                    StreamName=name, EncryptionType="KMS", KeyId="alias/aws/kinesis"
+                )
+            except Exception:  # noqa: BLE001 - it is a best effort
+                runtime.write("not stopped")
+        handler(event, context)
 
-    with (
-        patch.object(Lifecycle, "_restore", restore),
-        patch.object(
-            handler_module,
-            "undoes",
-            lambda event: event["ResourceProperties"].get("OnDelete") == "Restore",
-        ),
-    ):
-        yield Handler
+    return function
 
 
-@contextmanager
-def _compares_spellings() -> Iterator[MakeHandler]:
+def _starts_again_what_it_has(runtime: Runtime) -> Function:
+    """Whatever the stream has, encryption is started at first."""
+
+    def change(summary: dict[str, Any], _: str, looks: int) -> None:
+        if looks == 0:
+            summary["EncryptionType"] = "NONE"
+            summary.pop("KeyId", None)
+
+    return _Shown(runtime, change)
+
+
+def _compares_spellings(runtime: Runtime) -> Function:
     """A key is taken for another one when it is spelt in another form."""
 
-    def same(self: Keys, one: str, other: str, resolve: Callable[[str], Key | None]) -> bool:
-        return one == other
+    def change(summary: dict[str, Any], key: str, _: int) -> None:
+        if summary.get("KeyId", key) != key:
+            summary["KeyId"] = arn("kms", "key/00000000-0000-4000-8000-000000000000")
 
-    with patch.object(Keys, "same", same):
-        yield Handler
+    return _Shown(runtime, change)
 
 
-@contextmanager
-def _never_looks_at_the_key() -> Iterator[MakeHandler]:
+def _never_looks_at_the_key(runtime: Runtime) -> Function:
     """Whether a key is any good is left to Kinesis to find out."""
 
-    def check(self: WantedKey) -> None:
-        self._checked = self._clock.now()
+    def instead(_: Call) -> Call:
+        def made_up(*, KeyId: str) -> dict[str, Any]:  # noqa: N803
+            resource = KeyId if "/" in KeyId else f"key/{KeyId}"
+            return {
+                "KeyMetadata": {
+                    "KeyId": resource.rpartition("/")[2],
+                    "Arn": KeyId if KeyId.startswith("arn:") else arn("kms", resource),
+                    "KeyState": "Enabled",
+                    "KeySpec": "SYMMETRIC_DEFAULT",
+                    "KeyUsage": "ENCRYPT_DECRYPT",
+                }
+            }
 
-    with patch.object(WantedKey, "check", check):
-        yield Handler
+        return made_up
 
-
-@contextmanager
-def _leaves_its_rules() -> Iterator[MakeHandler]:
-    """A rule that has served its turn stays."""
-
-    class Forgetful:
-        def __init__(self, client: Any) -> None:
-            self._client = client
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._client, name)
-
-        def remove_targets(self, **_: Any) -> dict[str, Any]:
-            return {}
-
-        def delete_rule(self, **_: Any) -> dict[str, Any]:
-            return {}
-
-    def make(runtime: Runtime) -> Handler:
-        def client(service: str) -> Any:
-            real = runtime.client(service)
-            return Forgetful(real) if service == "events" else real
-
-        return Handler(runtime._replace(client=client))
-
-    yield make
+    return Handler(_with_client(runtime, "kms", "describe_key", instead))
 
 
-@contextmanager
-def _logs_the_url() -> Iterator[MakeHandler]:
+def _never_looks_at_the_stack(runtime: Runtime) -> Function:
+    """A request is taken to count for ever."""
+
+    class Handling:
+        def __init__(self) -> None:
+            self.type = ""
+            self.handler = Handler(
+                _with_client(runtime, "cloudformation", "describe_stack_resource", self.instead)
+            )
+
+        def __call__(self, event: dict[str, Any], context: Any) -> None:
+            self.type = event.get("RequestType", "")
+            self.handler(event, context)
+
+        def instead(self, _: Call) -> Call:
+            status = f"{self.type.upper()}_IN_PROGRESS"
+            return lambda **_: {"StackResourceDetail": {"ResourceStatus": status}}
+
+    return Handling()
+
+
+def _looks_all_the_time(runtime: Runtime) -> Function:
+    """Pauses are cut short, at the expense of all who share the account's rate."""
+
+    class Restless:
+        def now(self) -> float:
+            return runtime.clock.now()
+
+        def sleep(self, seconds: float) -> None:
+            runtime.clock.sleep(min(seconds, 0.2) if seconds < 2.5 else seconds)
+
+    return Handler(runtime._replace(clock=Restless()))
+
+
+def _logs_the_url(runtime: Runtime) -> Function:
     """As crhelper does at its default log level."""
 
-    def make(runtime: Runtime) -> Handler:
-        def send(url: str, body: bytes, timeout: float) -> int:
-            runtime.write(f"CFN response URL: {url}")
-            return runtime.put(url, body, timeout)
+    def send(url: str, body: bytes, timeout: float) -> int:
+        runtime.write(f"CFN response URL: {url}")
+        return runtime.put(url, body, timeout)
 
-        return Handler(runtime._replace(put=send))
-
-    yield make
+    return Handler(runtime._replace(put=send))
 
 
 BROKEN_HANDLERS = (
@@ -178,9 +255,11 @@ BROKEN_HANDLERS = (
     BrokenHandler("b", "believes the status", _believes_the_status),
     BrokenHandler("b", "looks at the status only", _looks_at_the_status_only),
     BrokenHandler("c", "keeps the end of reasons", _keeps_the_end_of_reasons),
-    BrokenHandler("d", "stops whatever it finds", _stops_whatever_it_finds),
+    BrokenHandler("d", "ends encryption on Delete", _ends_encryption_on_delete),
+    BrokenHandler("e", "starts again what it has", _starts_again_what_it_has),
     BrokenHandler("e", "compares spellings", _compares_spellings),
     BrokenHandler("e", "never looks at the key", _never_looks_at_the_key),
-    BrokenHandler("f", "leaves its rules", _leaves_its_rules),
+    BrokenHandler("e", "never looks at the stack", _never_looks_at_the_stack),
+    BrokenHandler("e", "looks all the time", _looks_all_the_time),
     BrokenHandler("g", "logs the URL", _logs_the_url),
 )

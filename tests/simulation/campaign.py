@@ -1,13 +1,14 @@
 """Many schedules: python -m tests.simulation.campaign --seeds 100000 --workers 2 --out FILE.
 
-Prints the progress and a summary, and writes the summary as JSON. The exit status is 1 when an
-invariant did not hold.
+The seeds are ones never tried before, unless ``--first`` names them. Prints them, the progress and
+a summary, and writes the summary as JSON. The exit status is 1 when an invariant did not hold.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import subprocess
 import sys
 import time
@@ -22,6 +23,8 @@ from tests.simulation.run import Outcome, run
 
 BATCH = 250
 SEEDS_SHOWN = 20
+BASES = 10**12
+"""Bases of seeds are drawn below this, in steps of a million."""
 
 
 @dataclass
@@ -89,6 +92,11 @@ def campaign(first: int, seeds: int, workers: int) -> Iterator[Summary]:
             yield summary
 
 
+def new_base() -> int:
+    """Draw a first seed that is unlikely to have been tried by anybody."""
+    return random.SystemRandom().randrange(0, BASES, 10**6)
+
+
 def _add(summary: Summary, outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         summary.add(outcome)
@@ -118,13 +126,17 @@ def main() -> int:
     """Run the campaign that the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.campaign")
     parser.add_argument("--seeds", type=int, default=1000, help="how many schedules")
-    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--first", type=int, help="the first seed (default: a new one)")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--out", type=Path, help="where to write the summary as JSON")
     options = parser.parse_args()
+    first = new_base() if options.first is None else options.first
+    sys.stderr.write(
+        f"seeds from {first}; again: make simulate FIRST={first} SEEDS={options.seeds}\n"
+    )
     began = time.monotonic()
     summary = Summary()
-    for summary in campaign(options.first, options.seeds, options.workers):
+    for summary in campaign(first, options.seeds, options.workers):
         seconds = time.monotonic() - began
         sys.stderr.write(
             f"\r{summary.schedules} schedules, {summary.schedules / seconds:.0f} a second,"
@@ -133,7 +145,7 @@ def main() -> int:
     seconds = time.monotonic() - began
     told = {
         "revision": _revision(),
-        "first_seed": options.first,
+        "first_seed": first,
         "seconds": round(seconds, 1),
         "workers": options.workers,
         **summary.to_dict(),

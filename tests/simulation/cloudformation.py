@@ -1,8 +1,10 @@
-"""Simulated CloudFormation: a stack with this one custom resource, deployed and rolled back.
+"""Simulated CloudFormation: a stack with this custom resource, deployed, cancelled, rolled back.
 
 Sources: CloudFormation user guide, "Custom resource request objects", "Custom resource response
-objects", "Replacing a custom resource during an update"; aws-cdk pull request 29581 (what an
-Update back looks like after a replacement) and issue 13527 (a FAILED answer's id is kept).
+objects", "Replacing a custom resource during an update"; aws-cdk pull requests 29581 (what an
+Update back looks like after a replacement), 30911 (where ``ServiceTimeout`` is) and issue 13527 (a
+FAILED answer's id is kept); cloudformation-coverage-roadmap issue 1814 (a Create is cancelled while
+it runs); localstack's recorded answers of DescribeStackResource (none for what has been removed).
 """
 
 from __future__ import annotations
@@ -18,7 +20,6 @@ from tests.simulation.endpoint import Endpoint, Put
 from tests.simulation.service import FUNCTION_ARN, Params, ServiceError, arn
 from tests.simulation.stage import Stage
 
-LOGICAL_ID = "Encryption"
 MAX_BODY = 4096
 MAX_PHYSICAL_ID = 1024
 
@@ -70,32 +71,37 @@ class Request:
     ----------
     event
         As sent.
+    properties
+        Properties of the resource, as the template has them.
     issued
         When.
     expires
         When CloudFormation gives it up.
-    is_rollback, is_clean_up
-        Whether it undoes another one, or removes what has been replaced.
+    is_rollback
+        Whether it undoes another one.
     answer
         The first valid answer in time.
     answered, answered_by
         When that was taken, and the attempt.
     closed
         When CloudFormation took notice of the answer or gave up, and the resource's status says so.
-    overtaken
-        When CloudFormation sent the next request of the resource.
+    cancelled
+        Whether CloudFormation gave up because another resource failed, or the user asked for it.
+    overtaken_by
+        The stack's next request.
     """
 
     event: dict[str, Any]
+    properties: Properties
     issued: float
     expires: float
     is_rollback: bool
-    is_clean_up: bool
     answer: Answer | None = None
     answered: float | None = None
     answered_by: Put | None = None
     closed: float | None = None
-    overtaken: float | None = None
+    cancelled: bool = False
+    overtaken_by: Request | None = None
 
     @property
     def id(self) -> str:
@@ -108,9 +114,9 @@ class Request:
         return str(self.event["RequestType"])
 
     @property
-    def properties(self) -> Properties:
-        """Properties of the resource."""
-        return dict(self.event["ResourceProperties"])
+    def succeeded(self) -> bool:
+        """Whether the answer is SUCCESS."""
+        return self.answer is not None and self.answer.status == "SUCCESS"
 
     def __str__(self) -> str:
         return f"{self.type} {self.id}"
@@ -130,12 +136,18 @@ class Operation:
         Properties of the resource, for ``deploy``.
     sibling_fails
         Whether another resource fails after this one has succeeded, which rolls it back.
+    cancelled_after
+        Seconds after which another resource fails while this one's request runs.
+    renamed
+        Whether the construct gets another logical id, or another provider, which means the same.
     """
 
     kind: str
     after: float
     properties: Properties = field(default_factory=dict)
     sibling_fails: bool = False
+    cancelled_after: float = float("inf")
+    renamed: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,26 +159,38 @@ class CloudFormationTraits:
     failed_id_sticks
         Whether the id of a FAILED answer to an Update is the resource's from then on.
     unanswered_create_is_deleted
-        Whether a Create without answer is followed by a Delete, with a made-up id.
+        Whether a Create that timed out is followed by a Delete, with an invented id.
+    shows_deleted
+        Whether the resource of a stack that is deleted is still described, as DELETE_COMPLETE.
     clock_skew
         Seconds by which a status change is noted after the request was sent.
     """
 
     failed_id_sticks: bool
     unanswered_create_is_deleted: bool
+    shows_deleted: bool
     clock_skew: float
 
 
 @dataclass
-class Stack:
-    """The stack with the one resource."""
+class Resource:
+    """The custom resource, under one logical id."""
 
-    arn: str
-    status: str = ""
-    resource_status: str = ""
-    updated: float = 0.0
+    logical_id: str
     physical_id: str = ""
     properties: Properties = field(default_factory=dict)
+    status: str = ""
+    updated: float = 0.0
+
+
+@dataclass
+class Stack:
+    """A stack: the resource that it has now, and all that it has had."""
+
+    arn: str
+    status: str
+    resource: Resource
+    resources: list[Resource]
 
 
 class CloudFormation:
@@ -179,7 +203,7 @@ class CloudFormation:
     endpoint
         Where answers arrive.
     invoke
-        Invokes the function asynchronously.
+        Invokes the function asynchronously, for a request.
     operations
         What the user does, in order.
     traits
@@ -215,19 +239,29 @@ class CloudFormation:
 
     def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
         """Carry out DescribeStackResource."""
-        stack = next((one for one in self.stacks if one.arn == params["StackName"]), None)
-        if stack is None or params["LogicalResourceId"] != LOGICAL_ID:
-            raise ServiceError("ValidationError", f"Stack '{params['StackName']}' does not exist")
+        name, logical_id = params["StackName"], params["LogicalResourceId"]
+        stack = next((one for one in self.stacks if one.arn == name), None)
+        if stack is None:
+            raise ServiceError("ValidationError", f"Stack '{name}' does not exist")
+        resource = next((one for one in stack.resources if one.logical_id == logical_id), None)
+        if resource is None or not self._is_shown(stack, resource):
+            raise ServiceError(
+                "ValidationError", f"Resource {logical_id} does not exist for stack {name}"
+            )
         detail = {
             "StackId": stack.arn,
-            "LogicalResourceId": LOGICAL_ID,
+            "LogicalResourceId": logical_id,
             "ResourceType": "Custom::KinesisStreamEncryption",
-            "ResourceStatus": stack.resource_status,
-            "LastUpdatedTimestamp": datetime.fromtimestamp(stack.updated, UTC),
+            "ResourceStatus": resource.status,
+            "LastUpdatedTimestamp": datetime.fromtimestamp(resource.updated, UTC),
         }
-        if stack.physical_id:
-            detail["PhysicalResourceId"] = stack.physical_id
+        if resource.physical_id:
+            detail["PhysicalResourceId"] = resource.physical_id
         return {"StackResourceDetail": detail}
+
+    def _is_shown(self, stack: Stack, resource: Resource) -> bool:
+        gone = resource.status == "DELETE_COMPLETE"
+        return not gone or (stack.status == "DELETE_COMPLETE" and self._traits.shows_deleted)
 
     def live(self) -> None:
         """Do what the user does; a task."""
@@ -249,73 +283,106 @@ class CloudFormation:
         stack = self.stacks[-1] if self.stacks else None
         if stack is None or stack.status in ("DELETE_COMPLETE", "ROLLBACK_COMPLETE"):
             self._create(operation)
-        elif stack.status.endswith("_COMPLETE") and stack.properties != operation.properties:
+        elif not stack.status.endswith("_COMPLETE"):
+            return
+        elif operation.renamed:
+            self._rename(stack, operation)
+        elif stack.resource.properties != operation.properties:
             self._update(stack, operation)
 
     def _create(self, operation: Operation) -> None:
         guid = f"{self._rng.getrandbits(48):012x}"
-        stack = Stack(arn("cloudformation", f"stack/orders/{guid}"), "CREATE_IN_PROGRESS")
+        resource = Resource("Encryption")
+        stack = Stack(
+            arn("cloudformation", f"stack/orders/{guid}"),
+            "CREATE_IN_PROGRESS",
+            resource,
+            [resource],
+        )
         self.stacks.append(stack)
-        request = self._request(stack, "Create", "", operation.properties)
-        answer = request.answer
-        if answer and answer.status == "SUCCESS":
-            self._own(stack, answer.physical_id, operation.properties)
-            self._set(stack, "CREATE_COMPLETE")
-            if not operation.sibling_fails:
-                stack.status = "CREATE_COMPLETE"
-                return
-        else:
-            self._set(stack, "CREATE_FAILED")
-            made_up = f"orders-{LOGICAL_ID}-{guid.upper()}"
-            self._own(stack, answer.physical_id if answer else made_up, operation.properties)
+        if self._add(stack, resource, operation):
+            stack.status = "CREATE_COMPLETE"
+            return
         self._journal.note("stack", "ROLLBACK_IN_PROGRESS")
-        if answer or self._traits.unanswered_create_is_deleted:
-            self._remove(stack, rollback=True)
-        else:
-            self._set(stack, "DELETE_COMPLETE")
-        gone = stack.resource_status == "DELETE_COMPLETE"
+        self._remove(stack, resource)
+        gone = resource.status == "DELETE_COMPLETE"
         stack.status = "ROLLBACK_COMPLETE" if gone else "ROLLBACK_FAILED"
 
-    def _update(self, stack: Stack, operation: Operation) -> None:
-        before = stack.physical_id, stack.properties
-        stack.status = "UPDATE_IN_PROGRESS"
-        request = self._request(stack, "Update", before[0], operation.properties, before[1])
+    def _add(self, stack: Stack, resource: Resource, operation: Operation) -> bool:
+        """Create a resource; False when it has to go again."""
+        request = self._request(stack, resource, "Create", operation.properties, operation)
         answer = request.answer
-        if answer and answer.status == "SUCCESS":
-            self._own(stack, answer.physical_id, operation.properties)
-            self._set(stack, "UPDATE_COMPLETE")
-            if not operation.sibling_fails:
-                self._clean_up(stack, before)
-                stack.status = "UPDATE_COMPLETE"
-                return
+        invented = f"orders-{resource.logical_id}-{self._rng.getrandbits(48):012X}"
+        resource.physical_id = answer.physical_id if answer else invented
+        resource.properties = operation.properties
+        self._set(resource, "CREATE_COMPLETE" if request.succeeded else "CREATE_FAILED")
+        return request.succeeded and not operation.sibling_fails
+
+    def _rename(self, stack: Stack, operation: Operation) -> None:
+        """Create the resource under another logical id, and then remove the old one.
+
+        When that fails, the new one is removed again, and nothing is sent to the old one.
+        """
+        old, new = stack.resource, Resource(f"Encryption{len(stack.resources)}")
+        stack.resources.append(new)
+        stack.status = "UPDATE_IN_PROGRESS"
+        if self._add(stack, new, operation):
+            stack.resource = new
+            self._clean_up(stack, old, old.physical_id, old.properties)
+            stack.status = "UPDATE_COMPLETE"
         else:
-            self._set(stack, "UPDATE_FAILED")
-            if answer and self._traits.failed_id_sticks:
-                self._own(stack, answer.physical_id, operation.properties)
-        self._roll_back(stack, before[1], operation.properties)
+            self._journal.note("stack", "UPDATE_ROLLBACK_IN_PROGRESS")
+            self._clean_up(stack, new, new.physical_id, new.properties)
+            stack.status = "UPDATE_ROLLBACK_COMPLETE"
+
+    def _update(self, stack: Stack, operation: Operation) -> None:
+        resource, wanted = stack.resource, operation.properties
+        before = resource.physical_id, resource.properties
+        stack.status = "UPDATE_IN_PROGRESS"
+        request = self._request(stack, resource, "Update", wanted, operation)
+        answer = request.answer
+        if request.succeeded or (answer and self._traits.failed_id_sticks):
+            assert answer is not None
+            resource.physical_id, resource.properties = answer.physical_id, wanted
+        self._set(resource, "UPDATE_COMPLETE" if request.succeeded else "UPDATE_FAILED")
+        if request.succeeded and not operation.sibling_fails:
+            self._clean_up(stack, resource, *before)
+            stack.status = "UPDATE_COMPLETE"
+        else:
+            self._roll_back(stack, before[1], wanted)
 
     def _roll_back(self, stack: Stack, wanted: Properties, given_up: Properties) -> None:
         self._journal.note("stack", "UPDATE_ROLLBACK_IN_PROGRESS")
-        now_own = stack.physical_id, stack.properties
-        request = self._request(stack, "Update", now_own[0], wanted, given_up, rollback=True)
-        if request.answer and request.answer.status == "SUCCESS":
-            self._own(stack, request.answer.physical_id, wanted)
-            self._set(stack, "UPDATE_COMPLETE")
-            self._clean_up(stack, now_own)
+        resource = stack.resource
+        now_own = resource.physical_id, resource.properties
+        resource.properties = given_up
+        request = self._request(stack, resource, "Update", wanted, rollback=True)
+        if request.answer and request.succeeded:
+            resource.physical_id, resource.properties = request.answer.physical_id, wanted
+            self._set(resource, "UPDATE_COMPLETE")
+            self._clean_up(stack, resource, *now_own)
             stack.status = "UPDATE_ROLLBACK_COMPLETE"
         else:
-            self._set(stack, "UPDATE_FAILED")
+            resource.properties = now_own[1]
+            self._set(resource, "UPDATE_FAILED")
             self._rollback = wanted, given_up
             stack.status = "UPDATE_ROLLBACK_FAILED"
 
-    def _clean_up(self, stack: Stack, before: tuple[str, Properties]) -> None:
+    def _clean_up(
+        self, stack: Stack, resource: Resource, physical_id: str, properties: Properties
+    ) -> None:
         """Delete what was replaced; CloudFormation goes on whether that succeeds or not."""
-        if before[0] == stack.physical_id:
+        replaced = resource is stack.resource
+        if replaced and physical_id == resource.physical_id:
             return
         for _ in range(3):
-            request = self._request(stack, "Delete", before[0], before[1], cleaning_up=True)
-            if request.answer and request.answer.status == "SUCCESS":
-                return
+            request = self._request(
+                stack, resource, "Delete", properties, replaced=physical_id if replaced else ""
+            )
+            if request.succeeded:
+                break
+        if not replaced:
+            self._set(resource, "DELETE_COMPLETE")
 
     def _retry(self) -> None:
         stack = self.stacks[-1] if self.stacks else None
@@ -329,34 +396,42 @@ class CloudFormation:
         if stack is None or stack.status in ("DELETE_COMPLETE", "ROLLBACK_COMPLETE"):
             return
         stack.status = "DELETE_IN_PROGRESS"
-        self._remove(stack, rollback=False)
-        gone = stack.resource_status == "DELETE_COMPLETE"
+        self._remove(stack, stack.resource)
+        gone = stack.resource.status == "DELETE_COMPLETE"
         stack.status = "DELETE_COMPLETE" if gone else "DELETE_FAILED"
 
-    def _remove(self, stack: Stack, *, rollback: bool) -> None:
-        request = self._request(
-            stack, "Delete", stack.physical_id, stack.properties, rollback=rollback
-        )
-        succeeded = request.answer is not None and request.answer.status == "SUCCESS"
-        self._set(stack, "DELETE_COMPLETE" if succeeded else "DELETE_FAILED")
+    def _remove(self, stack: Stack, resource: Resource) -> None:
+        last = self.requests[-1]
+        timed_out = last.type == "Create" and last.answer is None and not last.cancelled
+        if timed_out and not self._traits.unanswered_create_is_deleted:
+            self._set(resource, "DELETE_COMPLETE")
+            return
+        request = self._request(stack, resource, "Delete", resource.properties)
+        self._set(resource, "DELETE_COMPLETE" if request.succeeded else "DELETE_FAILED")
 
     # The protocol
 
     def _request(
         self,
         stack: Stack,
+        resource: Resource,
         kind: str,
-        physical_id: str,
         properties: Properties,
-        old: Properties | None = None,
+        operation: Operation | None = None,
         *,
         rollback: bool = False,
-        cleaning_up: bool = False,
+        replaced: str = "",
     ) -> Request:
-        """Send a request, and wait for its answer or its end."""
-        self._pause()
-        if not cleaning_up:
-            self._set(stack, f"{kind.upper()}_IN_PROGRESS")
+        """Send a request, and wait for its answer or its end.
+
+        Parameters
+        ----------
+        replaced
+            Physical id of what is cleaned up while the resource lives on, which does not show.
+        """
+        self._scheduler.sleep(self._rng.choice((0.2, 2.0, 20.0)) * self._rng.random())
+        if not replaced:
+            self._set(resource, f"{kind.upper()}_IN_PROGRESS")
         id_ = f"{len(self.requests):04d}-{self._rng.getrandbits(32):08x}"
         event: dict[str, Any] = {
             "RequestType": kind,
@@ -364,27 +439,36 @@ class CloudFormation:
             "ResponseURL": self._endpoint.sign(id_),
             "StackId": stack.arn,
             "RequestId": id_,
-            "LogicalResourceId": LOGICAL_ID,
+            "LogicalResourceId": resource.logical_id,
             "ResourceType": "Custom::KinesisStreamEncryption",
             "ResourceProperties": {"ServiceToken": FUNCTION_ARN, **properties},
         }
-        if physical_id:
-            event["PhysicalResourceId"] = physical_id
-        if old is not None:
-            event["OldResourceProperties"] = {"ServiceToken": FUNCTION_ARN, **old}
+        if kind == "Create" and "ServiceTimeout" in properties:
+            event["ServiceTimeout"] = event["ResourceProperties"].pop("ServiceTimeout")
+        if kind != "Create":
+            event["PhysicalResourceId"] = replaced or resource.physical_id
+        if kind == "Update":
+            event["OldResourceProperties"] = {"ServiceToken": FUNCTION_ARN, **resource.properties}
         now = self._scheduler.now
-        timeout = _timeout(properties)
-        request = Request(event, now, now + timeout, rollback, cleaning_up)
+        timeout = float(properties.get("ServiceTimeout", 3600))
+        request = Request(event, properties, now, now + timeout, rollback)
         if self.requests:
-            self.requests[-1].overtaken = now
+            self.requests[-1].overtaken_by = request
         self.requests.append(request)
-        self._journal.note("cloudformation", str(request), physical_id, dict(properties))
-        self._invoke(json.dumps(event), "cloudformation")
+        self._journal.note(
+            "cloudformation", str(request), event.get("PhysicalResourceId", ""), dict(properties)
+        )
+        self._invoke(json.dumps(event), id_)
         self._answered = self._scheduler.signal()
-        self._answered.wait(timeout)
+        patience = operation.cancelled_after if operation else timeout
+        self._answered.wait(min(timeout, patience))
         request.closed = self._scheduler.now
+        request.cancelled = request.answer is None and patience < timeout
+        if request.cancelled:
+            self._faults.count(f"cloudformation: a running {kind} was cancelled")
         if request.answer is None:
-            self._journal.note("cloudformation", str(request), "was not answered in time")
+            end = "is cancelled" if request.cancelled else "was not answered in time"
+            self._journal.note("cloudformation", str(request), end)
         return request
 
     def _take(self, put: Put) -> None:
@@ -396,16 +480,10 @@ class CloudFormation:
         self._journal.note("cloudformation", str(request), "is", answer.status, answer.invalid)
         self._scheduler.after(self._rng.uniform(0, 1.0), self._answered.give)
 
-    def _own(self, stack: Stack, physical_id: str, properties: Properties) -> None:
-        stack.physical_id, stack.properties = physical_id, properties
-
-    def _set(self, stack: Stack, status: str) -> None:
-        stack.resource_status = status
-        stack.updated = self._scheduler.now + self._traits.clock_skew
-        self._journal.note("stack", "resource is", status)
-
-    def _pause(self) -> None:
-        self._scheduler.sleep(self._rng.choice((0.2, 2.0, 20.0)) * self._rng.random())
+    def _set(self, resource: Resource, status: str) -> None:
+        resource.status = status
+        resource.updated = self._scheduler.now + self._traits.clock_skew
+        self._journal.note("stack", resource.logical_id, "is", status)
 
 
 def _faults(fields: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator[str]:
@@ -426,10 +504,3 @@ def _faults(fields: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator[str
     data = fields.get("Data", {})
     if not isinstance(data, dict) or not all(isinstance(one, str) for one in data.values()):
         yield "Invalid Data"
-
-
-def _timeout(properties: Properties) -> float:
-    try:
-        return float(min(max(int(properties.get("ServiceTimeout", 3600)), 1), 3600))
-    except ValueError:
-        return 3600.0

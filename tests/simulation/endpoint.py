@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from tests.simulation.lambda_service import Invocation
 
 VALIDITY = 7200
-SIGNATURE = "X-Amz-Signature=5ec2e7"
+SECRET = "5ec2e7"
+"""What must be seen nowhere but in the URL."""
 ERROR_STATUSES = {"503": 503, "500": 500, "429": 429, "refusing": 403}
 
 
@@ -69,6 +70,9 @@ class Endpoint:
         Time, memory and mishaps.
     troubles
         When it doesn't work, and how.
+    signature
+        How its URLs are signed: ``V4`` (with the date), ``V2`` (with the end of their validity) or
+        ``opaque`` (with neither, as an endpoint of one's own may have it).
     rng
         Source of latencies.
     """
@@ -77,12 +81,14 @@ class Endpoint:
         self,
         stage: Stage,
         troubles: tuple[Trouble, ...],
+        signature: str,
         rng: Random,
     ) -> None:
         self._scheduler = stage.scheduler
         self._journal = stage.journal
         self._faults = stage.faults
         self._troubles = troubles
+        self._signature = signature
         self._rng = rng
         self._signed: dict[str, tuple[str, float]] = {}
         self.puts: list[Put] = []
@@ -91,12 +97,19 @@ class Endpoint:
     def sign(self, request_id: str) -> str:
         """Make a URL for the answer to a request."""
         now = self._scheduler.now
-        date = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-        url = (
-            f"https://cloudformation-custom-resource-response-eucentral1.s3.amazonaws.com/"
-            f"{request_id}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={date}"
-            f"&X-Amz-Expires={VALIDITY}&{SIGNATURE}"
-        )
+        match self._signature:
+            case "V4":
+                date = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+                query = (
+                    f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={date}&X-Amz-Expires={VALIDITY}"
+                    f"&X-Amz-Signature={SECRET}"
+                )
+            case "V2":
+                query = f"AWSAccessKeyId=AKIA&Expires={int(now) + VALIDITY}&Signature={SECRET}"
+            case _:
+                query = f"token={SECRET}"
+        bucket = "cloudformation-custom-resource-response-eucentral1.s3.amazonaws.com"
+        url = f"https://{bucket}/{request_id}?{query}"
         self._signed[url] = (request_id, now)
         return url
 

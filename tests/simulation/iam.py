@@ -9,7 +9,7 @@ from tests.simulation.service import ACCOUNT, ServiceError
 _DENIAL = {
     "kinesis": "AccessDeniedException",
     "kms": "AccessDeniedException",
-    "events": "AccessDeniedException",
+    "lambda": "AccessDeniedException",
     "cloudformation": "AccessDenied",
 }
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from tests.simulation.kms import History, Kms
+from tests.simulation.kms import AWS_MANAGED_ALIAS, History, Kms
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.service import Params, ServiceError
+from tests.simulation.service import ACCOUNT, Params, ServiceError, arn
 from tests.simulation.stage import Stage
 
 DAY = 24 * 3600
@@ -18,19 +18,15 @@ CHANGES_A_DAY = 25
 LOOKS_A_SECOND = 20.0
 STARTS_A_SECOND = 5.0
 
+SAME_KEY_AGAIN = (3.0, 5.0)
+"""Bounds of the seconds for which a stream is UPDATING that is given the key that it has."""
+
 DURATIONS = ((0.0, 0.0), (0.2, 10.0), (10.0, 120.0), (120.0, 840.0), (840.0, 3540.0))
 """Bounds of the seconds that a change may take: mostly few, as AWS says, up to 59 minutes."""
 
-RATE_EXCEEDED = (
-    "Rate exceeded for stream {name} under account 111122223333.",
-    "Too many requests, please reduce your call rate.",
-)
-DAY_EXCEEDED = (
-    "Stream {name} has exceeded the limit of 25 successful encryption changes in a rolling 24-hour"
-    " period.",
-    "You can successfully apply a new AWS KMS key for server-side encryption 25 times in 24 hours.",
-)
-UNSPECIFIC = "The request exceeded a limit of the service."
+RATE_EXCEEDED = f"Rate exceeded for account {ACCOUNT}."
+CHANGES_EXCEEDED = f"Rate exceeded for stream {{name}} under account {ACCOUNT}."
+"""What sibling quotas of 24 hours are recorded to answer: no word of a day."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class State:
     status
         ``CREATING``, ``ACTIVE``, ``UPDATING`` or ``DELETING``; empty when there is none.
     key
-        Key in the form it was given; None in plaintext.
+        Key in the form in which it is described; None in plaintext.
     created
         Creation time of this incarnation.
     """
@@ -103,7 +99,8 @@ class Stream:
         self.changes: list[Change] = []
         self.started = list(spent)
         self.stopped: list[float] = []
-        self.spent_at: list[float] = []
+        self.not_active = ("", 0.0)
+        """Status with which changes are refused, and until when, while ACTIVE is described."""
 
 
 class Bucket:
@@ -146,20 +143,22 @@ class KinesisTraits:
     staleness
         Seconds by which a description may be late.
     shows_target
-        Whether a stream that is UPDATING shows the new encryption already.
+        Whether a stream that is UPDATING shows the new encryption already, as kinesis-mock has it;
+        AWS is recorded not to.
     load
         Share of the account's rate that others take.
     durations
         Weights of the `DURATIONS` from which it is drawn how long a change takes.
-    unspecific
-        Whether LimitExceededException does not say which limit.
+    describes_alias
+        How a customer managed key is described that was given by an alias: ``as given``, ``key
+        ARN`` or ``alias ARN``.
     """
 
     staleness: float
     shows_target: bool
     load: float
     durations: tuple[int, ...]
-    unspecific: bool = False
+    describes_alias: str = "as given"
 
 
 class Kinesis:
@@ -200,17 +199,20 @@ class Kinesis:
 
     def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
         """Carry out an operation for the handler."""
-        stream = self.streams.get(params["StreamARN"])
+        name = params.get("StreamName") or params["StreamARN"].split("/")[1]
+        stream = self.streams.get(arn("kinesis", f"stream/{name}"))
         if operation == "DescribeStreamSummary":
             if not self._looks.take():
-                raise self._rate_exceeded(params)
-            described = self._existing(stream, params)
+                raise self._rate_exceeded()
+            described = _existing(stream, name)
             self.on_look(described)
             return self._describe(described)
         if not self._calls.take():
-            raise self._rate_exceeded(params)
+            raise self._rate_exceeded()
+        if self._faults.hit("kinesis: a stream is throttled"):
+            raise ServiceError("LimitExceededException", CHANGES_EXCEEDED.format(name=name))
         target = params["KeyId"] if operation == "StartStreamEncryption" else None
-        self.change(self._existing(stream, params), target, caller)
+        self.change(_existing(stream, name), target, caller)
         return {}
 
     def change(self, stream: Stream, key: str | None, by: object) -> Change:
@@ -218,23 +220,31 @@ class Kinesis:
         now, state = self._scheduler.now, stream.history.value
         if not state.status or state.status == "DELETING":
             raise ServiceError("ResourceNotFoundException", f"Stream {stream.name} not found.")
-        if state.status != "ACTIVE":
+        really, until = stream.not_active
+        status = really if now < until else state.status
+        if status != "ACTIVE":
             raise ServiceError(
                 "ResourceInUseException",
-                f"Stream {stream.name} not ACTIVE, instead in state {state.status}",
+                f"Stream {stream.name} under account {ACCOUNT} not ACTIVE, instead in state"
+                f" {status}",
             )
         if key is not None:
             self._kms.check_for_kinesis(key)
+        elif state.key is None:
+            raise ServiceError(
+                "InvalidArgumentException", "Cannot stop encrypting an unencrypted stream."
+            )
         spent = stream.stopped if key is None else stream.started
         spent[:] = [when for when in spent if when > now - DAY]
         if len(spent) >= CHANGES_A_DAY:
             self._faults.count("kinesis: the day's changes are spent")
-            stream.spent_at.append(now)
-            raise self._limit(self._rng.choice(DAY_EXCEEDED), stream.name)
+            raise ServiceError("LimitExceededException", CHANGES_EXCEEDED.format(name=stream.name))
         spent.append(now)
-        change = Change(now, by, key, state)
+        change = Change(now, by, self._described_key(key), state)
         stream.changes.append(change)
         bounds = self._rng.choices(DURATIONS, self.traits.durations)[0]
+        if key is not None and self._kms.same(state.key, key, now):
+            bounds = SAME_KEY_AGAIN
         duration = self._rng.uniform(*bounds)
         self._journal.note(
             "kinesis", stream.name, "goes to", key or "plaintext", f"{duration:.1f} s"
@@ -242,7 +252,7 @@ class Kinesis:
         if duration == 0:
             self._finish(stream, change)
             return change
-        shown = key if self.traits.shows_target else state.key
+        shown = change.key if self.traits.shows_target else state.key
         stream.history.set(now, State("UPDATING", shown, state.created))
         self._scheduler.after(duration, lambda: self._finish(stream, change))
         return change
@@ -258,7 +268,7 @@ class Kinesis:
 
         def active() -> None:
             if stream.history.value == State("CREATING", None, now):
-                stream.history.set(self._scheduler.now, State("ACTIVE", None, now))
+                self._activate(stream, State("ACTIVE", None, now), "CREATING")
                 self._journal.note("kinesis", stream.name, "ACTIVE")
 
         self._scheduler.after(self._rng.uniform(1, 20), active)
@@ -282,15 +292,26 @@ class Kinesis:
         if state.created != change.before.created or state.status not in ("UPDATING", "ACTIVE"):
             return  # deleted meanwhile
         change.done = now
-        stream.history.set(now, State("ACTIVE", change.key, state.created))
+        self._activate(stream, State("ACTIVE", change.key, state.created), "UPDATING")
         self._journal.note("kinesis", stream.name, "ACTIVE with", change.key or "plaintext")
 
-    def _existing(self, stream: Stream | None, params: Params) -> Stream:
-        if stream is None:
-            raise ServiceError(
-                "ResourceNotFoundException", f"Stream {params['StreamARN']} not found."
-            )
-        return stream
+    def _activate(self, stream: Stream, state: State, before: str) -> None:
+        stream.history.set(self._scheduler.now, state)
+        if self._faults.hit("kinesis: ACTIVE that is not yet"):
+            stream.not_active = (before, self._scheduler.now + self._rng.uniform(0.2, 6.0))
+
+    def _described_key(self, key: str | None) -> str | None:
+        """Form in which a key is described that was given in some form."""
+        if key is None or "alias/" not in key or key.endswith(AWS_MANAGED_ALIAS):
+            return key
+        alias = key[key.index("alias/") :]
+        match self.traits.describes_alias:
+            case "key ARN":
+                resolved = self._kms.resolve(alias)
+                return resolved.arn if resolved else key
+            case "alias ARN":
+                return arn("kms", alias)
+        return key
 
     def _describe(self, stream: Stream) -> dict[str, Any]:
         late = self._rng.uniform(0, self.traits.staleness) if self.traits.staleness else 0.0
@@ -310,10 +331,12 @@ class Kinesis:
             summary["KeyId"] = state.key
         return {"StreamDescriptionSummary": summary}
 
-    def _rate_exceeded(self, params: Params) -> ServiceError:
+    def _rate_exceeded(self) -> ServiceError:
         self._faults.count("kinesis: the account's rate is spent")
-        return self._limit(self._rng.choice(RATE_EXCEEDED), params["StreamARN"].split("/")[1])
+        return ServiceError("LimitExceededException", RATE_EXCEEDED)
 
-    def _limit(self, message: str, name: str) -> ServiceError:
-        text = UNSPECIFIC if self.traits.unspecific else message.format(name=name)
-        return ServiceError("LimitExceededException", text)
+
+def _existing(stream: Stream | None, name: str) -> Stream:
+    if stream is None:
+        raise ServiceError("ResourceNotFoundException", f"Stream {name} not found.")
+    return stream

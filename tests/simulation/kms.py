@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from tests.simulation.journal import Journal, Time
 from tests.simulation.service import REGION, Params, ServiceError, arn
 
-AWS_OWNED_ALIAS = "alias/aws/kinesis"
+AWS_MANAGED_ALIAS = "alias/aws/kinesis"
 T = TypeVar("T")
 USABLE = ("Enabled", "Updating")
 MISSING = "Missing"

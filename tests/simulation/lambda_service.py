@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
 from stream_encryption.runtime import Runtime
 from tests.simulation.api import Api, Call, Client
 from tests.simulation.endpoint import Endpoint
-from tests.simulation.scheduler import Entry, Killed, Scheduler, Task
-from tests.simulation.service import FUNCTION_ARN
+from tests.simulation.scheduler import Entry, Killed, Lock, Scheduler, Task
+from tests.simulation.service import FUNCTION_ARN, Params, ServiceError
 from tests.simulation.stage import Stage
 
 ATTEMPTS = 3
 REPORTING = 0.001
 """Seconds until Lambda knows that the function has returned; its threads still run meanwhile."""
 KEPT_WARM = 600.0
-RULE_PREFIX = "stack-encryption"
+HOPS = 16
+"""How often a function may have invoked itself when Lambda takes it for a loop and stops it."""
+MAX_PAYLOAD = 256 * 1024
 
 Function = Callable[[dict[str, Any], Any], None]
 MakeFunction = Callable[[Runtime], Function]
@@ -35,6 +37,10 @@ class Invocation:
         Counts them.
     event
         Event as it was delivered.
+    request_id
+        Request of CloudFormation that it is about.
+    hops
+        How often the function had invoked itself before it.
     attempt
         First delivery or retry.
     began, deadline
@@ -53,6 +59,8 @@ class Invocation:
 
     number: int
     event: dict[str, Any]
+    request_id: str
+    hops: int
     attempt: int
     began: float
     deadline: float
@@ -61,16 +69,6 @@ class Invocation:
     calls: list[Call] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     left_running: bool = False
-
-    @property
-    def request_id(self) -> str:
-        """Request of CloudFormation that it is about."""
-        return str(self.event["RequestId"])
-
-    @property
-    def is_poll(self) -> bool:
-        """Whether a rule invoked it."""
-        return "CrHelperPoll" in self.event
 
     def __str__(self) -> str:
         return f"invocation {self.number}"
@@ -104,17 +102,21 @@ class Container:
         self.free_since = service.scheduler.now
         self.tasks: list[Task] = []
         self.alarms: list[Alarm] = []
+        outside: dict[str, Any] = {
+            "clock": self,
+            "client": lambda name: Client(service.api, name, self),
+            "put": self.put,
+            "timer": lambda seconds, action: Alarm(self, seconds, action),
+            "uniform": service.handler_rng.uniform,
+            "write": self.write,
+            "lock": lambda: Lock(service.scheduler),
+            "environ": {},
+        }
         self.function = service.make_function(
-            Runtime(
-                clock=self,
-                client=lambda name: Client(service.api, name, self),
-                put=self.put,
-                timer=lambda seconds, action: Alarm(self, seconds, action),
-                uniform=service.handler_rng.uniform,
-                write=self.write,
-                environ=service.environ,
-            )
+            Runtime(**{name: outside[name] for name in Runtime._fields})
         )
+        if hasattr(self.function, "_resource"):
+            self.function._resource._answering = Lock(service.scheduler)
 
     @property
     def running(self) -> Invocation:
@@ -199,6 +201,16 @@ class Alarm:
         self._container.tasks.append(task)
 
 
+@dataclass(frozen=True)
+class _Delivery:
+    """An event on its way to the function."""
+
+    payload: str
+    request_id: str
+    hops: int
+    attempt: int = 1
+
+
 class LambdaService:
     """The function, and all that invokes it.
 
@@ -212,8 +224,6 @@ class LambdaService:
         Makes the function of a fresh container.
     timeout
         The function's, in seconds.
-    polls
-        Whether the function may go on by rules.
     rng
         Source of what is left to chance; the function gets one of its own.
     handler_rng
@@ -228,7 +238,6 @@ class LambdaService:
         *,
         make_function: MakeFunction,
         timeout: float,
-        polls: bool,
         rng: Random,
         handler_rng: Random,
     ) -> None:
@@ -239,43 +248,66 @@ class LambdaService:
         self.endpoint = endpoint
         self.make_function = make_function
         self.handler_rng = handler_rng
-        self.environ = {"POLLING_RULE_PREFIX": RULE_PREFIX} if polls else {}
         self.invocations: list[Invocation] = []
         self._timeout = timeout
         self._rng = rng
         self._warm: list[Container] = []
         self._over: dict[int, Callable[[str], None]] = {}
 
-    def invoke(self, payload: str, source: str) -> None:
-        """Take an event and deliver it: soon as a rule, once as a rule."""
-        self._deliver(payload, self._delay(), 1)
+    def invoke(self, payload: str, request_id: str, hops: int = 0) -> None:
+        """Take an event and deliver it: as a rule soon, and once."""
+        self._deliver(_Delivery(payload, request_id, hops), self._delay())
         while self.faults.hit("lambda: delivered twice"):
             spread = self._rng.choice((0.2, 3.0, 30.0, 120.0, 3600.0))
-            self._deliver(payload, self._delay() + self._rng.uniform(0, spread), 1)
+            delay = self._delay() + self._rng.uniform(0, spread)
+            self._deliver(_Delivery(payload, request_id, hops), delay)
+
+    def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
+        """Carry out Invoke: the function invokes itself."""
+        assert isinstance(caller, Invocation)
+        assert operation == "Invoke", operation
+        if params["FunctionName"] != FUNCTION_ARN or params.get("InvocationType") != "Event":
+            raise ServiceError("ResourceNotFoundException", "Function not found", 404)
+        payload = bytes(params["Payload"]).decode()
+        if len(payload) > MAX_PAYLOAD:
+            raise ServiceError("RequestTooLargeException", "Request must be smaller", 413)
+        if self.faults.hit("lambda: other code behind a hand-over"):
+            payload = json.dumps(_of_another_version(json.loads(payload)))
+        self.journal.note("lambda", str(caller), "hands over to hop", caller.hops + 1)
+        if caller.hops + 1 < HOPS:
+            self.invoke(payload, caller.request_id, caller.hops + 1)
+        else:
+            self.faults.count("lambda: a chain of invocations was stopped")
+        return {"StatusCode": 202}
 
     def _delay(self) -> float:
         if self.faults.hit("lambda: delivered late"):
             return self._rng.choice((5.0, 45.0, 300.0, 1800.0, 5000.0)) * self._rng.random()
         return self._rng.uniform(0.02, 0.3)
 
-    def _deliver(self, payload: str, delay: float, attempt: int) -> None:
-        self.scheduler.after(delay, lambda: self._begin(payload, attempt))
+    def _deliver(self, delivery: _Delivery, delay: float) -> None:
+        self.scheduler.after(delay, lambda: self._begin(delivery))
 
-    def _begin(self, payload: str, attempt: int) -> None:
-        now = self.scheduler.now
+    def _begin(self, delivery: _Delivery) -> None:
+        now, attempt = self.scheduler.now, delivery.attempt
         container = self._container()
         invocation = Invocation(
-            len(self.invocations), json.loads(payload), attempt, now, now + self._timeout
+            number=len(self.invocations),
+            event=json.loads(delivery.payload),
+            request_id=delivery.request_id,
+            hops=delivery.hops,
+            attempt=attempt,
+            began=now,
+            deadline=now + self._timeout,
         )
         self.invocations.append(invocation)
         container.invocation = invocation
-        kind = "poll" if invocation.is_poll else invocation.event.get("RequestType")
         self.journal.note(
             "lambda",
             str(invocation),
             "begins:",
-            kind,
-            invocation.event.get("RequestId"),
+            invocation.request_id,
+            f"hop {invocation.hops}" if invocation.hops else invocation.event.get("RequestType"),
             f"attempt {attempt}",
         )
         deadline = self.scheduler.at(invocation.deadline, lambda: self._time_out(container))
@@ -283,7 +315,8 @@ class LambdaService:
         def run() -> None:
             how, detail = "returned", ""
             try:
-                container.function(json.loads(payload), Context(self.scheduler, invocation))
+                event = json.loads(delivery.payload)
+                container.function(event, Context(self.scheduler, invocation))
             except Exception as error:  # noqa: BLE001 - as Lambda does
                 how, detail = "raised", f"{type(error).__name__}: {error}"
             container.sleep(REPORTING)
@@ -292,7 +325,8 @@ class LambdaService:
         def over(how: str) -> None:
             deadline.cancel()
             if how != "returned" and attempt < ATTEMPTS:
-                self._deliver(payload, self._rng.uniform(0.9, 1.4) * 60.0 * attempt, attempt + 1)
+                again = replace(delivery, attempt=attempt + 1)
+                self._deliver(again, self._rng.uniform(0.9, 1.4) * 60.0 * attempt)
 
         self._over[invocation.number] = over
         container.tasks = [self.scheduler.spawn(run)]
@@ -325,3 +359,8 @@ class LambdaService:
         if self._warm and not self.faults.hit("lambda: fresh container"):
             return self._warm.pop(self._rng.randrange(len(self._warm)))
         return Container(self)
+
+
+def _of_another_version(payload: dict[str, Any]) -> dict[str, Any]:
+    """Turn what one version of the function hands over into what another one would."""
+    return payload

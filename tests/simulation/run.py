@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
@@ -49,7 +50,7 @@ class Outcome:
     stack: str
 
 
-def happened(seed: int, make_handler: Callable[[Runtime], Handler] = Handler) -> World:
+def happened(seed: int, make_handler: Callable[[Runtime], Any] = Handler) -> World:
     """Let the schedule of a seed happen."""
     with _log_level_kept():
         world = World(draw(seed), make_handler)
@@ -57,7 +58,7 @@ def happened(seed: int, make_handler: Callable[[Runtime], Handler] = Handler) ->
     return world
 
 
-def run(seed: int, make_handler: Callable[[Runtime], Handler] = Handler) -> Outcome:
+def run(seed: int, make_handler: Callable[[Runtime], Any] = Handler) -> Outcome:
     """Let the schedule of a seed happen, and judge it."""
     world = happened(seed, make_handler)
     verdict = judge(world)

@@ -10,7 +10,7 @@ from tests.simulation.cloudformation import CloudFormationTraits, Operation, Pro
 from tests.simulation.endpoint import Trouble
 from tests.simulation.iam import Denial
 from tests.simulation.kinesis import NOTHING, KinesisTraits, State
-from tests.simulation.kms import AWS_OWNED_ALIAS, MISSING, Key
+from tests.simulation.kms import AWS_MANAGED_ALIAS, MISSING, Key
 from tests.simulation.service import arn
 
 BEGIN = 1_800_000_000.0
@@ -26,6 +26,7 @@ PROFILES = {
     "answers": 3,
     "rights": 2,
     "keys": 2,
+    "endpoints": 3,
     "others": 4,
     "everything": 4,
 }
@@ -42,9 +43,16 @@ _REFUSALS = {
     "api: kinesis refuses a look": 0.01,
     "api: kinesis refuses a change": 0.1,
     "api: kms refuses a look": 0.05,
-    "api: events refuses a change": 0.2,
+    "api: lambda refuses a change": 0.1,
     "api: long message": 0.3,
 }
+_NONSENSE = {
+    "api: kinesis answers nonsense": 0.03,
+    "api: kms answers nonsense": 0.3,
+    "api: cloudformation answers nonsense": 0.3,
+    "api: lambda answers nonsense": 0.2,
+}
+_KINESIS = {"kinesis: ACTIVE that is not yet": 0.25, "kinesis: a stream is throttled": 0.1}
 _HANGS = {"api: hangs": 0.02}
 _CRASHES = {
     "lambda: killed before a call": 0.04,
@@ -55,8 +63,7 @@ _DELIVERIES = {
     "lambda: delivered twice": 0.3,
     "lambda: delivered late": 0.1,
     "lambda: fresh container": 0.3,
-    "events: rule fires twice": 0.2,
-    "events: rule fires after its removal": 0.5,
+    "lambda: other code behind a hand-over": 0.1,
 }
 _ANSWERS = {
     "endpoint: connection failed": 0.2,
@@ -67,23 +74,34 @@ _ANSWERS = {
 _OTHERS = {"others: right after a look": 0.06}
 RATES: dict[str, dict[str, float]] = {
     "quiet": {},
-    "busy": _DELIVERIES,
-    "network": _NETWORK | _REFUSALS,
+    "busy": _DELIVERIES | _KINESIS,
+    "network": _NETWORK | _REFUSALS | _KINESIS,
     "crashes": _CRASHES | _DELIVERIES | _HANGS,
     "slow": {
         **_DELIVERIES,
         "lambda: delivered twice": 0.1,
-        "api: events refuses a change": 0.1,
+        "api: throttled": 0.05,
         "api: server error": 0.08,
+        "api: answer lost": 0.04,
+        "api: lambda refuses a change": 0.02,
     },
     "answers": _ANSWERS | _DELIVERIES,
     "rights": {"lambda: delivered twice": 0.1},
     "keys": {"lambda: delivered twice": 0.1},
+    "endpoints": {"lambda: delivered twice": 0.1, **_NONSENSE, **_KINESIS},
     "others": {"lambda: delivered twice": 0.1, **_OTHERS},
     "everything": {
         kind: rate / 4
         for kind, rate in (
-            _NETWORK | _REFUSALS | _HANGS | _CRASHES | _DELIVERIES | _ANSWERS | _OTHERS
+            _NETWORK
+            | _REFUSALS
+            | _NONSENSE
+            | _KINESIS
+            | _HANGS
+            | _CRASHES
+            | _DELIVERIES
+            | _ANSWERS
+            | _OTHERS
         ).items()
     },
 }
@@ -100,8 +118,7 @@ _BAD_PROPERTIES: tuple[tuple[str, str | None], ...] = (
     ("StreamArn", None),
     ("EncryptionType", "NONE"),
     ("EncryptionType", "AES256"),
-    ("OnDelete", "Destroy"),
-    ("ServiceTimeout", "soon"),
+    ("OnDelete", "Restore"),
     ("Retries", "3"),
 )
 """Properties to spoil sound ones with; None stands for a property that is missing."""
@@ -154,8 +171,12 @@ class Schedule:
         When the answer endpoint doesn't work.
     rates
         Probability of each kind of fault.
-    function_timeout, polls
-        The function's configuration.
+    function_timeout
+        The function's timeout.
+    silent
+        Endpoints that never answer it.
+    signature
+        How the answers' URLs are signed.
     """
 
     seed: int
@@ -171,9 +192,9 @@ class Schedule:
     kinesis: KinesisTraits
     cloudformation: CloudFormationTraits
     function_timeout: float
-    polls: bool
+    silent: frozenset[str]
+    signature: str
     latency: float
-    rule_lag: float
     rates: dict[str, float] = field(default_factory=dict)
 
 
@@ -188,7 +209,7 @@ def draw(seed: int) -> Schedule:
 
     keys, aliases = _keys(rng, bad=about("keys"))
     slow = about("slow")
-    timeout, function_timeout, polls = _timeouts(rng, slow=slow)
+    timeout, function_timeout = _timeouts(rng, slow=slow)
     operations = _operations(rng, keys, timeout, bad_properties=about("keys", chance=0.1))
     end = sum(operation.after for operation in operations) + 600
     spent: dict[str, list[float]] = {name: [] for name in STREAMS}
@@ -219,31 +240,40 @@ def draw(seed: int) -> Schedule:
             shows_target=rng.random() < 0.5,
             load=rng.choice((0.0, 0.9, 0.985)) if about("network") else 0.0,
             durations=_SLOW if slow else _USUAL,
-            unspecific=about("network", chance=0.5) and rng.random() < 0.2,
+            describes_alias=rng.choice(("as given", "key ARN", "alias ARN")),
         ),
         cloudformation=CloudFormationTraits(
             failed_id_sticks=rng.random() < 0.7,
             unanswered_create_is_deleted=rng.random() < 0.7,
+            shows_deleted=rng.random() < 0.5,
             clock_skew=rng.choice((0.0, 0.5, 2.0)),
         ),
         function_timeout=function_timeout,
-        polls=polls,
+        silent=_silent(rng) if about("endpoints", chance=0.1) else frozenset(),
+        signature=rng.choices(("V4", "V2", "opaque"), (4, 2, 1))[0],
         latency=rng.choice((0.05, 0.3)),
-        rule_lag=rng.choice((0.0, 30.0, 90.0)),
         rates=RATES[profile],
     )
 
 
-def _timeouts(rng: Random, *, slow: bool) -> tuple[int, float, bool]:
-    """Timeout of the resource and the function, and whether it may go on by rules."""
+def _timeouts(rng: Random, *, slow: bool) -> tuple[int, float]:
+    """Timeout of the resource and of the function."""
     if slow:
-        return rng.choice((1800, 3000, 3600)), rng.choice((120.0, 300.0, 900.0)), True
+        return rng.choice((1200, 2400, 3540)), rng.choice((300.0, 900.0, 900.0))
     kind = rng.random()
     if kind < 0.6:  # as the construct has it by default
-        return 660, 900.0, rng.random() < 0.2
+        return 600, 900.0
     if kind < 0.8:  # as a plain template may have it
-        return 3600, 900.0, rng.random() < 0.5
-    return rng.choice((60, 120, 240)), rng.choice((60.0, 300.0, 900.0)), rng.random() < 0.3
+        return 3600, 900.0
+    return rng.choice((30, 60, 120, 240)), rng.choice((60.0, 300.0, 900.0))
+
+
+def _silent(rng: Random) -> frozenset[str]:
+    """What a function in a VPC may have no endpoint of."""
+    if rng.random() < 0.3:
+        return frozenset()
+    silent = rng.sample(("kms", "cloudformation", "lambda"), rng.choice((1, 1, 2, 3)))
+    return frozenset((*silent, "control-kinesis"))
 
 
 def _keys(rng: Random, *, bad: bool) -> tuple[tuple[Key, ...], dict[str, str]]:
@@ -260,7 +290,7 @@ def _keys(rng: Random, *, bad: bool) -> tuple[tuple[Key, ...], dict[str, str]]:
             keys[1] = Key(ids[1], spec="RSA_2048", usage=usage)
         else:
             keys[1] = Key(ids[1], open_to_kinesis=False)
-    aliases = {ALIASES[0]: ids[0], ALIASES[1]: ids[2], AWS_OWNED_ALIAS: ids[3]}
+    aliases = {ALIASES[0]: ids[0], ALIASES[1]: ids[2], AWS_MANAGED_ALIAS: ids[3]}
     return tuple(keys), aliases
 
 
@@ -274,7 +304,7 @@ def _spelling(rng: Random, keys: tuple[Key, ...]) -> str:
             keys[1].arn,
             alias,
             arn("kms", alias),
-            AWS_OWNED_ALIAS,
+            AWS_MANAGED_ALIAS,
             keys[2].arn,
         )
     )
@@ -299,7 +329,15 @@ def _operations(
         return rng.uniform(0, 1) * rng.choice((5.0, 60.0, 600.0, 7200.0))
 
     def deploy(properties: Properties) -> Operation:
-        return Operation("deploy", gap(), properties, sibling_fails=rng.random() < 0.15)
+        soon = rng.choice((0.5, 3.0, 20.0, 200.0)) * rng.random()
+        return Operation(
+            "deploy",
+            gap(),
+            properties,
+            sibling_fails=rng.random() < 0.15,
+            cancelled_after=soon if rng.random() < 0.12 else float("inf"),
+            renamed=rng.random() < 0.12,
+        )
 
     properties = _first_properties(rng, keys, timeout)
     operations: list[Operation] = []
@@ -323,12 +361,13 @@ def _first_properties(rng: Random, keys: tuple[Key, ...], timeout: int) -> Prope
     properties = {
         **_naming(rng, STREAMS[0]),
         "KeyId": _spelling(rng, keys),
-        "OnDelete": rng.choice(("Retain", "Restore")),
     }
     if timeout < 3600 or rng.random() < 0.5:  # CloudFormation's default
         properties["ServiceTimeout"] = str(timeout)
     if rng.random() < 0.2:
         properties["EncryptionType"] = "KMS"
+    if rng.random() < 0.2:
+        properties["Revision"] = "first"
     return properties
 
 
@@ -346,8 +385,8 @@ def _next_properties(rng: Random, keys: tuple[Key, ...], last: Properties) -> Pr
         return {**_naming(rng, STREAMS[1 - STREAMS.index(stream)]), **rest}
     if kind < 0.3:
         return {**_naming(rng, stream), **rest}
-    if kind < 0.4:
-        return {**last, "OnDelete": rng.choice(("Retain", "Restore"))}
+    if kind < 0.4:  # to have it looked at again
+        return {**last, "Revision": f"{rng.getrandbits(16):04x}"}
     return {**last, "KeyId": _spelling(rng, keys)}
 
 
@@ -390,10 +429,8 @@ def _denials(rng: Random) -> tuple[Denial, ...]:
     actions = (
         "kinesis:DescribeStreamSummary",
         "kinesis:StartStreamEncryption",
-        "kinesis:StopStreamEncryption",
         "kms:DescribeKey",
-        "events:PutRule",
-        "events:PutTargets",
+        "lambda:InvokeFunction",
         "cloudformation:DescribeStackResource",
     )
     denials = []

@@ -18,10 +18,11 @@ from tests.simulation.kms import Key, Kms
 from tests.simulation.schedule import BEGIN
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.scripts import KEYS, SCRIPTS, Script, Step, tell
-from tests.simulation.service import ServiceError
+from tests.simulation.service import ServiceError, arn
 from tests.simulation.stage import Stage
 
-ARN = "arn:aws:kinesis:eu-central-1:000000000000:stream/orders"
+NAME = "orders"
+ARN = arn("kinesis", f"stream/{NAME}")
 SETTLED = ("ACTIVE", "")
 PATIENCE = 60.0
 NO_STREAM = ("", "", "")
@@ -36,7 +37,7 @@ class Simulated:
         self.scheduler = Scheduler(BEGIN)
         journal = Journal(self.scheduler)
         stage = Stage(self.scheduler, journal, Faults(Random(0), {}))
-        keys = tuple(Key(arn.rpartition("/")[2]) for arn in KEYS.values())
+        keys = tuple(Key(key.rpartition("/")[2]) for key in KEYS.values())
         traits = KinesisTraits(
             staleness=0.0, shows_target=True, load=0.0, durations=(0, 1, 0, 0, 0)
         )
@@ -46,7 +47,7 @@ class Simulated:
         self.kinesis.streams[ARN] = self.stream
 
     def do(self, step: Step) -> str:
-        params = {"StreamARN": ARN, "EncryptionType": "KMS", "KeyId": KEYS.get(step.key, "")}
+        params = {"StreamName": NAME, "EncryptionType": "KMS", "KeyId": KEYS.get(step.key, "")}
         try:
             match step.method:
                 case "settle":
@@ -65,7 +66,7 @@ class Simulated:
 
     def look(self) -> tuple[str, str, str]:
         try:
-            answer = self.kinesis.serve("DescribeStreamSummary", {"StreamARN": ARN}, "script")
+            answer = self.kinesis.serve("DescribeStreamSummary", {"StreamName": NAME}, "script")
         except ServiceError:
             return NO_STREAM
         return _described(answer)

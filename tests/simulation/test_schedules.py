@@ -9,6 +9,7 @@ import pytest
 
 from tests.simulation.api import REFUSALS, operation_model
 from tests.simulation.broken_handlers import BROKEN_HANDLERS, BrokenHandler
+from tests.simulation.campaign import new_base
 from tests.simulation.regressions import REGRESSIONS
 from tests.simulation.replay import show
 from tests.simulation.run import Outcome, run
@@ -16,6 +17,7 @@ from tests.simulation.schedule import PROFILES, RATES
 
 SCHEDULES = 2000
 BATCHES = 8
+NEW = 400
 
 
 def _check(outcomes: list[Outcome]) -> None:
@@ -39,6 +41,12 @@ def test_invariants_hold(batch: int) -> None:
     _check(_outcomes(batch))
 
 
+def test_invariants_hold_on_seeds_never_tried_before() -> None:
+    """Others each time; the message of a failure says which, and how to see it again."""
+    base = new_base()
+    _check([run(seed) for seed in range(base, base + NEW)])
+
+
 @pytest.mark.parametrize(
     "seed", REGRESSIONS, ids=[f"{seed}: {reason}" for seed, reason in REGRESSIONS.items()]
 )
@@ -49,13 +57,12 @@ def test_invariants_hold_where_they_once_did_not(seed: int) -> None:
 @pytest.mark.parametrize("broken", BROKEN_HANDLERS, ids=str)
 def test_broken_handler_is_caught(broken: BrokenHandler) -> None:
     """The invariant that is broken on purpose shows; what else breaks with it does not matter."""
-    with broken.breaking() as make_handler:
-        for seed in range(SCHEDULES):
-            letters = {one.check[0] for one in run(seed, make_handler).violations}
-            if broken.invariant in letters:
-                break
-        else:
-            pytest.fail(f"not caught in {SCHEDULES} schedules: {broken.name}")
+    for seed in range(SCHEDULES):
+        letters = {one.check[0] for one in run(seed, broken.make).violations}
+        if broken.invariant in letters:
+            break
+    else:
+        pytest.fail(f"not caught in {SCHEDULES} schedules: {broken.name}")
     # The handler as it is passes the same schedule.
     intact = {one.check[0] for one in run(seed).violations}
     assert broken.invariant not in intact
@@ -93,12 +100,10 @@ def test_schedules_are_of_all_kinds() -> None:
 CALLED = (
     ("kinesis", "describe_stream_summary"),
     ("kinesis", "start_stream_encryption"),
-    ("kinesis", "stop_stream_encryption"),
     ("kms", "describe_key"),
     ("cloudformation", "describe_stack_resource"),
-    ("events", "put_rule"),
-    ("events", "put_targets"),
-    ("events", "remove_targets"),
-    ("events", "delete_rule"),
 )
-"""Operations that the handler calls, as methods of the services' clients."""
+"""Operations that the handler calls, as methods of the services' clients.
+
+Invoke is left out: of its errors, most are of functions that are invoked synchronously.
+"""

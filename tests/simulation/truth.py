@@ -22,14 +22,14 @@ ANSWER_RESERVE = 20.0
 """Seconds before the end of request or invocation at which waiting may end."""
 
 MALFORMED = {
-    Cause.INVALID_EVENT,
-    Cause.UNKNOWN_PROPERTY,
-    Cause.MISSING_PROPERTY,
-    Cause.INVALID_PROPERTY,
-    Cause.STREAM_AMBIGUOUS,
-    Cause.STREAM_ELSEWHERE,
-    Cause.KEY_ELSEWHERE,
-    Cause.ENCRYPTION_NONE,
+    "INVALID_EVENT",
+    "UNKNOWN_PROPERTY",
+    "MISSING_PROPERTY",
+    "INVALID_PROPERTY",
+    "STREAM_AMBIGUOUS",
+    "STREAM_ELSEWHERE",
+    "KEY_ELSEWHERE",
+    "ENCRYPTION_NONE",
 }
 
 
@@ -79,10 +79,12 @@ class Told:
 def lie(case: Case, request: Request, cause: Cause, fields: Fields) -> str:
     """Say what is not true of a reason; empty when it is true."""
     told = Told(case, request, fields)
-    if cause in MALFORMED or is_malformed(request.properties):
+    if cause.name in MALFORMED or is_malformed(request.properties):
         sound = not is_malformed(request.properties)
-        return "the properties are sound" if sound else "" if cause in MALFORMED else "malformed"
-    return _JUDGEMENTS[cause](told)
+        blamed = cause.name in MALFORMED
+        return "the properties are sound" if sound else "" if blamed else "malformed"
+    judgement = _JUDGEMENTS.get(cause.name)
+    return judgement(told) if judgement else "no such cause is known"
 
 
 def _unless(condition: bool, otherwise: str) -> str:
@@ -129,14 +131,6 @@ def _key_refused(told: Told) -> str:
     return _unless(same, "Kinesis did not refuse it so")
 
 
-def _daily_limit(told: Told) -> str:
-    stream = told.case.stream_of(told.request)
-    start = told.last("StartStreamEncryption")
-    if stream is None or start is None or start.served is None:
-        return "no start was tried"
-    return _unless(start.served in stream.spent_at, "there were some left")
-
-
 def _limit(told: Told) -> str:
     start = told.last("StartStreamEncryption")
     same = start is not None and start.error == "LimitExceededException"
@@ -146,7 +140,7 @@ def _limit(told: Told) -> str:
 def _denied(told: Told) -> str:
     refused = [one for one in told.calls if one.action == told.fields["action"]]
     denied = bool(refused) and ("Denied" in refused[-1].error)
-    return _unless(denied, "the last call was not denied")
+    return _unless(denied, "the last call was not denied") or _protects(told)
 
 
 def _changed_by_others(told: Told) -> str:
@@ -211,15 +205,17 @@ def _service_error(told: Told) -> str:
         one.action == told.fields["action"] and one.error == told.fields["code"]
         for one in told.calls
     )
-    return _unless(same, "the service did not say so")
+    return _unless(same, "the service did not say so") or _protects(told)
 
 
-def _polling_failed(told: Told) -> str:
-    failed = any(
-        one.service == "events" and one.operation.startswith("Put") and (one.error or one.lost)
-        for one in told.calls
-    )
-    return _unless(failed, "EventBridge did not fail")
+def _protects(told: Told) -> str:
+    """Looks that only protect fail no request."""
+    return _unless(told.fields["action"].startswith("kinesis:"), "it only protects")
+
+
+def _not_handed_over(told: Told) -> str:
+    failed = any(one.operation == "Invoke" and one.shown is None for one in told.calls)
+    return _unless(failed, "Lambda did not fail")
 
 
 def _unexpected(told: Told) -> str:
@@ -229,23 +225,21 @@ def _unexpected(told: Told) -> str:
     return _unless(hung, "something was not expected")
 
 
-_JUDGEMENTS: dict[Cause, Callable[[Told], str]] = {
-    Cause.STREAM_NOT_FOUND: _not_found,
-    Cause.STREAM_GONE: _not_found,
-    Cause.STREAM_DELETING: _deleting,
-    Cause.KEY_NOT_FOUND: _key_not_found,
-    Cause.KEY_UNUSABLE: _key_unusable,
-    Cause.KEY_UNSUITABLE: _key_unsuitable,
-    Cause.KEY_REFUSED: _key_refused,
-    Cause.DAILY_LIMIT: _daily_limit,
-    Cause.LIMIT_EXCEEDED: _limit,
-    Cause.ACCESS_DENIED: _denied,
-    Cause.CHANGED_BY_OTHERS: _changed_by_others,
-    Cause.TIMED_OUT: _timed_out,
-    Cause.NOT_RESTORED: _timed_out,
-    Cause.EXPIRED: _expired,
-    Cause.SUPERSEDED: _superseded,
-    Cause.SERVICE_ERROR: _service_error,
-    Cause.POLLING_FAILED: _polling_failed,
-    Cause.UNEXPECTED: _unexpected,
+_JUDGEMENTS: dict[str, Callable[[Told], str]] = {
+    "STREAM_NOT_FOUND": _not_found,
+    "STREAM_GONE": _not_found,
+    "STREAM_DELETING": _deleting,
+    "KEY_NOT_FOUND": _key_not_found,
+    "KEY_UNUSABLE": _key_unusable,
+    "KEY_UNSUITABLE": _key_unsuitable,
+    "KEY_REFUSED": _key_refused,
+    "LIMIT_EXCEEDED": _limit,
+    "ACCESS_DENIED": _denied,
+    "CHANGED_BY_OTHERS": _changed_by_others,
+    "TIMED_OUT": _timed_out,
+    "EXPIRED": _expired,
+    "SUPERSEDED": _superseded,
+    "SERVICE_ERROR": _service_error,
+    "NOT_HANDED_OVER": _not_handed_over,
+    "UNEXPECTED": _unexpected,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
@@ -11,14 +12,13 @@ from tests.simulation.actors import Actors
 from tests.simulation.api import Api
 from tests.simulation.cloudformation import CloudFormation
 from tests.simulation.endpoint import Endpoint
-from tests.simulation.events import Events
 from tests.simulation.iam import Iam
 from tests.simulation.journal import Faults, Journal
 from tests.simulation.kinesis import Kinesis, Stream
 from tests.simulation.kms import Kms
-from tests.simulation.lambda_service import Function, LambdaService
+from tests.simulation.lambda_service import LambdaService
 from tests.simulation.schedule import BEGIN, Schedule
-from tests.simulation.scheduler import Lock, Scheduler
+from tests.simulation.scheduler import Scheduler
 from tests.simulation.service import Service
 from tests.simulation.stage import Stage
 
@@ -39,13 +39,12 @@ class World:
     """
 
     def __init__(
-        self, schedule: Schedule, make_handler: Callable[[Runtime], Handler] = Handler
+        self, schedule: Schedule, make_handler: Callable[[Runtime], Any] = Handler
     ) -> None:
         def rng(part: str) -> Random:
             return Random(f"{part} {schedule.seed}")
 
         self.schedule = schedule
-        self._make_handler = make_handler
         self.scheduler = Scheduler(BEGIN)
         self.journal = Journal(self.scheduler)
         self.faults = Faults(rng("faults"), schedule.rates)
@@ -55,8 +54,7 @@ class World:
         self.kinesis = Kinesis(stage, self.kms, schedule.kinesis, rng("kinesis"))
         for name, state in schedule.streams.items():
             self.kinesis.streams[name] = Stream(name, BEGIN, state, schedule.spent[name])
-        self.endpoint = Endpoint(stage, schedule.troubles, rng("endpoint"))
-        self.events = Events(stage, self._invoke, schedule.rule_lag, rng("events"))
+        self.endpoint = Endpoint(stage, schedule.troubles, schedule.signature, rng("endpoint"))
         self.cloudformation = CloudFormation(
             stage,
             self.endpoint,
@@ -68,20 +66,26 @@ class World:
         services: dict[str, Service] = {
             "kinesis": self.kinesis,
             "kms": self.kms,
-            "events": self.events,
             "cloudformation": self.cloudformation,
         }
-        self.api = Api(stage, self.iam, services, schedule.latency, rng("network"))
+        self.api = Api(
+            stage,
+            self.iam,
+            services,
+            latency=schedule.latency,
+            silent=schedule.silent,
+            rng=rng("network"),
+        )
         self.lambda_service = LambdaService(
             stage,
             self.api,
             self.endpoint,
-            make_function=self._function,
+            make_function=make_handler,
             timeout=schedule.function_timeout,
-            polls=schedule.polls,
             rng=rng("lambda"),
             handler_rng=rng("handler"),
         )
+        services["lambda"] = self.lambda_service
         Actors(stage, self.kinesis, self.kms, schedule.deeds, rng("actors"))
 
     def happen(self) -> None:
@@ -91,11 +95,5 @@ class World:
         scheduler.run(BEGIN + LONGEST, stop=lambda: self.cloudformation.finished)
         scheduler.run(scheduler.now + AFTERMATH)
 
-    def _invoke(self, payload: str, source: str) -> None:
-        self.lambda_service.invoke(payload, source)
-
-    def _function(self, runtime: Runtime) -> Function:
-        handler = self._make_handler(runtime)
-        # Its threads are tasks here, so its lock has to be one for tasks.
-        handler._resource._answering = Lock(self.scheduler)  # type: ignore[assignment]
-        return handler
+    def _invoke(self, payload: str, request_id: str) -> None:
+        self.lambda_service.invoke(payload, request_id)
