@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
+from stream_encryption.protocol.hand_over import FIELD, VERSION
 from stream_encryption.runtime import Runtime
 from tests.simulation.api import Api, Call, Client
 from tests.simulation.endpoint import Endpoint
@@ -102,21 +103,17 @@ class Container:
         self.free_since = service.scheduler.now
         self.tasks: list[Task] = []
         self.alarms: list[Alarm] = []
-        outside: dict[str, Any] = {
-            "clock": self,
-            "client": lambda name: Client(service.api, name, self),
-            "put": self.put,
-            "timer": lambda seconds, action: Alarm(self, seconds, action),
-            "uniform": service.handler_rng.uniform,
-            "write": self.write,
-            "lock": lambda: Lock(service.scheduler),
-            "environ": {},
-        }
         self.function = service.make_function(
-            Runtime(**{name: outside[name] for name in Runtime._fields})
+            Runtime(
+                clock=self,
+                client=lambda name: Client(service.api, name, self),
+                put=self.put,
+                timer=lambda seconds, action: Alarm(self, seconds, action),
+                lock=lambda: Lock(service.scheduler),
+                uniform=service.handler_rng.uniform,
+                write=self.write,
+            )
         )
-        if hasattr(self.function, "_resource"):
-            self.function._resource._answering = Lock(service.scheduler)
 
     @property
     def running(self) -> Invocation:
@@ -363,4 +360,4 @@ class LambdaService:
 
 def _of_another_version(payload: dict[str, Any]) -> dict[str, Any]:
     """Turn what one version of the function hands over into what another one would."""
-    return payload
+    return {**payload, FIELD: {"Version": VERSION + 1, "Since": payload[FIELD]["Issued"]}}

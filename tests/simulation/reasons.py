@@ -6,7 +6,7 @@ import re
 from functools import cache
 from string import Formatter
 
-from stream_encryption.failure import Cause
+from stream_encryption.encryption.failure import Cause
 
 _CUT = " ..."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from stream_encryption.failure import Cause
+from stream_encryption.encryption.failure import Cause
 from tests.simulation.api import Call
 from tests.simulation.cloudformation import Request
 from tests.simulation.kinesis import State
@@ -240,6 +240,6 @@ _JUDGEMENTS: dict[str, Callable[[Told], str]] = {
     "EXPIRED": _expired,
     "SUPERSEDED": _superseded,
     "SERVICE_ERROR": _service_error,
-    "NOT_HANDED_OVER": _not_handed_over,
+    "HAND_OVER_FAILED": _not_handed_over,
     "UNEXPECTED": _unexpected,
 }
