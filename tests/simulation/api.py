@@ -199,7 +199,10 @@ class Api:
         finally:
             call.ended = self._scheduler.now
             self._journal.note(
-                str(invocation), call.operation, call.error or "ok", "(answer lost)" * call.lost
+                str(invocation),
+                call.operation,
+                call.error or _brief(call.result),
+                "(answer lost)" * call.lost,
             )
 
     def _travel(self, call: Call, container: Container) -> dict[str, Any]:
@@ -274,6 +277,13 @@ class Api:
         if call.operation in self._refusals:
             long = LONG if self._faults.hit("api: long message") else ""
             raise ServiceError(self._refusals[call.operation], f"The request is refused.{long}")
+
+
+def _brief(result: dict[str, Any]) -> str:
+    """What the journal tells of an answer."""
+    detail = next((one for one in result.values() if isinstance(one, dict)), {})
+    told = ("StreamStatus", "KeyId", "KeyState", "ResourceStatus")
+    return " ".join(str(detail[name]) for name in told if name in detail) or "ok"
 
 
 class Client:
