@@ -187,8 +187,10 @@ def _late(told: Told) -> str:
     due = min(request.expires - reserve, invocation.deadline - ANSWER_RESERVE) - 1
     if told.when < due:
         return f"there were {due - told.when:.0f} s left"
-    age = told.when - int(request.issued)
-    return _unless(abs(age - int(told.fields["seconds"])) < 12, f"its age was {age:.0f} s")
+    age, given = told.when - int(request.issued), int(told.fields["seconds"])
+    known = told.case.world.schedule.signature != "opaque"
+    true = age - 12 < given if known else True
+    return _unless(true and given < age + 12, f"its age was {age:.0f} s")
 
 
 def _expired(told: Told) -> str:
