@@ -164,7 +164,8 @@ def _timed_out(told: Told) -> str:
         for look in told.case.looks(told.invocation, told.when)[-2:]
         if look.served is not None and _shows_wanted_key(told, look)
     ]
-    if len(good) == 2 and told.request.type != "Delete":
+    readable = all(one.shown for one in told.calls if one.operation == "DescribeKey")
+    if len(good) == 2 and readable:
         (before, shown), (after, shown_again) = good
         if after - before >= SETTLING and shown == shown_again:
             return "it was seen encrypted with the wanted key"
