@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from tests.simulation import truth
 from tests.simulation.api import Call
@@ -30,6 +30,8 @@ KEY_CHECK_VALIDITY = 35.0
 STACK_LOOK_VALIDITY = 8.0
 """Seconds from a look at the stack to the end of a change that still relies on it."""
 CLOCKS = 5.0
+YOUNG = 3.0
+"""Age in seconds below which the stack may not show yet that a request was sent."""
 LAST_SECONDS = 10.0
 LONGEST_PAUSE = 30.0
 PROTECTION = 15.0
@@ -39,6 +41,7 @@ QUOTA_PATIENCE, QUOTA_TRIES = 300.0, 12
 SHORTEST_GAP, LONGEST_GAP = 0.5, 2.3
 """Bounds of the seconds between two looks at a stream that changes, jitter included."""
 HOPS = 4
+_REFUSED = CHANGES_EXCEEDED.partition("{")[0]
 OK = 200
 RESTED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 
@@ -464,15 +467,16 @@ def nothing_is_called_for_a_malformed_request(case: Case) -> Iterator[str]:
 @invariant("e")
 def a_spent_quota_is_not_tried_for_ever(case: Case) -> Iterator[str]:
     for invocation in case.world.lambda_service.invocations:
-        refused = [
-            call.began
-            for call in invocation.calls
-            if call.message.startswith(CHANGES_EXCEEDED.partition("{")[0])
-        ]
-        if refused and refused[-1] - refused[0] > QUOTA_PATIENCE:
-            yield f"{invocation} tried for {refused[-1] - refused[0]:.0f} s"
-        if len(refused) > QUOTA_TRIES:
-            yield f"{invocation} tried {len(refused)} times"
+        starts = [one for one in invocation.calls if one.operation == "StartStreamEncryption"]
+        # One that gets no answer may have been accepted: what is refused after it begins anew.
+        for unanswered, series in groupby(starts, lambda one: one.lost):
+            refused = [one.began for one in series if one.message.startswith(_REFUSED)]
+            if unanswered or not refused:
+                continue
+            if refused[-1] - refused[0] > QUOTA_PATIENCE:
+                yield f"{invocation} tried for {refused[-1] - refused[0]:.0f} s"
+            if len(refused) > QUOTA_TRIES:
+                yield f"{invocation} tried {len(refused)} times"
 
 
 @invariant("e")
@@ -495,15 +499,16 @@ def looks_that_protect_cost_little(case: Case) -> Iterator[str]:
 def looks_keep_their_pace(case: Case) -> Iterator[str]:
     """While a stream changes and nothing goes wrong: not too often, and often enough."""
     for invocation in case.world.lambda_service.invocations:
-        looks = [one for one in invocation.calls if one.operation == "DescribeStreamSummary"]
-        for before, after in pairwise(invocation.calls):
-            if not (_shows_change(before) and after.operation == before.operation):
-                continue
-            gap = after.began - (before.ended or after.began)
-            # The last look falls on the deadline.
-            too_soon = gap < SHORTEST_GAP and after is not looks[-1]
-            if too_soon or gap > LONGEST_GAP:
-                yield f"{invocation} looked again after {gap:.2f} s"
+        gaps = [
+            after.began - (before.ended or after.began)
+            for before, after in pairwise(invocation.calls)
+            if _shows_change(before) and after.operation == before.operation
+        ]
+        # One may be short: the last look falls on the deadline.
+        for gap in [gap for gap in gaps if gap < SHORTEST_GAP][1:]:
+            yield f"{invocation} looked again after {gap:.2f} s"
+        for gap in [gap for gap in gaps if gap > LONGEST_GAP]:
+            yield f"{invocation} looked again after {gap:.2f} s"
 
 
 # f. CloudFormation comes to rest, and the stream has the key that the stack says.
@@ -633,19 +638,25 @@ def _excuses(case: Case, request: Request, change: Change, invocation: Invocatio
         for one in invocation.calls
         if one.operation == "DescribeStackResource" and one.began < change.when
     ]
-    shown = [one.served for one in asked if one.shown and one.served is not None]
-    if closed >= change.when:
-        yield "the stack did not show the request's end yet"
-    if shown and shown[-1] <= closed and change.when - shown[-1] < STACK_LOOK_VALIDITY:
-        yield "the request ended between look and change"
-    if asked and not asked[-1].shown and asked[-1].error != "ValidationError":
+    if not asked:
+        return
+    last, next_one = asked[-1], request.overtaken_by
+    opaque = case.world.schedule.signature == "opaque"
+    if not (last.shown or last.error == "ValidationError"):
         yield "the function could not look at the stack"
-    next_one = request.overtaken_by
+    if change.when - last.began >= STACK_LOOK_VALIDITY:
+        return
+    if last.served is not None and last.served <= closed:
+        yield "the stack did not show the request's end when it was looked at"
+    if last.began - request.issued < YOUNG:
+        yield "the stack is not believed about a request of its first seconds"
+    if opaque and last.began - invocation.began < YOUNG:
+        yield "a URL without a date does not tell how old a request is"
     if next_one and next_one.type == request.type == "Update":
         if next_one.issued - request.issued < CLOCKS:
             yield "two Updates came within the seconds by which CloudFormation's times may differ"
-        if case.world.schedule.signature == "opaque":
-            yield "a URL without a date does not tell which of two Updates is meant"
+        if opaque:
+            yield "a URL without a date does not tell how old a request is"
 
 
 def _alias_unreadable(invocation: Invocation, before: float) -> bool:
