@@ -1,4 +1,4 @@
-"""Puts a campaign's result into docs/reliability.md: python -m tests.simulation.report SUMMARY."""
+"""Puts campaigns' results into docs/reliability.md: python -m tests.simulation.report SUMMARY..."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +17,45 @@ PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 _RESULT = re.compile(r"(<!-- result: [^\n]*-->\n).*(<!-- end of result -->)", re.DOTALL)
 
 
-def with_result(page: str, summary: Mapping[str, Any]) -> str:
-    """Return the page with the result of a campaign in it."""
-    text = "\n".join(_result(summary)) + "\n"
+def with_result(page: str, summaries: Sequence[Mapping[str, Any]]) -> str:
+    """Return the page with the results of campaigns in it."""
+    text = "\n".join(_result(summaries)) + "\n"
     return _RESULT.sub(lambda found: found[1] + text + found[2], page)
 
 
-def _result(summary: Mapping[str, Any]) -> Iterator[str]:
-    first, schedules = summary["first_seed"], summary["schedules"]
-    yield (
-        f"Commit `{summary['revision']}`, seeds {first} to {first + schedules - 1}:"
-        f" {schedules:,} schedules, {summary['requests']:,} requests,"
-        f" {summary['invocations']:,} invocations, {summary['calls']:,} calls,"
-        f" {sum(summary['faults'].values()):,} faults,"
-        f" **{sum(summary['violations'].values()):,} violations**, in"
-        f" {summary['seconds'] / 60:.0f} minutes on {summary['workers']} core(s)."
-    )
+def _result(summaries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield "| Commit | Seeds | Schedules | Requests | Invocations | Calls | Faults | Violations |"
+    yield "|---|---|---:|---:|---:|---:|---:|---:|"
+    for one in summaries:
+        first, schedules = one["first_seed"], one["schedules"]
+        figures = (
+            schedules,
+            one["requests"],
+            one["invocations"],
+            one["calls"],
+            sum(one["faults"].values()),
+            sum(one["violations"].values()),
+        )
+        told = " | ".join(f"{figure:,}" for figure in figures)
+        yield f"| `{one['revision']}` | {first} to {first + schedules - 1} | {told} |"
     yield ""
-    yield from _table("Check", "Violations", {name: _of(summary, name) for name in CHECKS})
+    yield "All of them together:"
     yield ""
-    yield from _table("Exemption", "Uses", summary["exemptions"])
+    violations = _sum(summaries, "violations")
+    yield from _table("Check", "Violations", {name: violations[name] for name in CHECKS})
     yield ""
-    yield from _table("Fault", "Times", summary["faults"])
+    yield from _table("Exemption", "Uses", _sum(summaries, "exemptions"))
     yield ""
-    yield from _table("Stack ended", "Schedules", summary["stacks"])
+    yield from _table("Fault", "Times", _sum(summaries, "faults"))
+    yield ""
+    yield from _table("Stack ended", "Schedules", _sum(summaries, "stacks"))
 
 
-def _of(summary: Mapping[str, Any], check: str) -> int:
-    return int(summary["violations"].get(check, 0))
+def _sum(summaries: Sequence[Mapping[str, Any]], name: str) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for one in summaries:
+        total.update(one[name])
+    return Counter(dict(sorted(total.items())))
 
 
 def _table(name: str, count: str, rows: Mapping[str, int]) -> Iterator[str]:
@@ -56,9 +68,10 @@ def _table(name: str, count: str, rows: Mapping[str, int]) -> Iterator[str]:
 def main() -> int:
     """Write the page."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.report", description=__doc__)
-    parser.add_argument("summary", type=Path)
-    summary = json.loads(parser.parse_args().summary.read_text(encoding="utf-8"))
-    PAGE.write_text(with_result(PAGE.read_text(encoding="utf-8"), summary), encoding="utf-8")
+    parser.add_argument("summaries", type=Path, nargs="+")
+    paths: list[Path] = parser.parse_args().summaries
+    summaries = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    PAGE.write_text(with_result(PAGE.read_text(encoding="utf-8"), summaries), encoding="utf-8")
     return 0
 
 

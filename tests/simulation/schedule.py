@@ -25,7 +25,7 @@ PROFILES = {
     "slow": 2,
     "answers": 3,
     "rights": 2,
-    "keys": 2,
+    "keys": 3,
     "endpoints": 3,
     "others": 4,
     "everything": 4,
