@@ -101,8 +101,8 @@ local-down: install ## stop it
 
 .PHONY: test
 test: lint types ## lint, types and all tests
-	@$(PY) -m pytest -ra -n 2 -m 'not local_aws' $(PYTEST)
-	@$(PY) -m pytest -ra -m local_aws $(PYTEST)
+	@$(PY) -m pytest -ra -n 2 -m 'not local_aws and not release' $(PYTEST)
+	@$(PY) -m pytest -ra -m 'local_aws and not release' $(PYTEST)
 
 .PHONY: lint
 lint: install ## ruff: rules and format
@@ -115,7 +115,7 @@ types: install ## mypy, strict
 
 .PHONY: $(SUITES)
 $(SUITES): install
-	@$(PY) -m pytest -ra tests/$@ $(PYTEST)
+	@$(PY) -m pytest -ra -m 'not release' tests/$@ $(PYTEST)
 
 .PHONY: simulate
 simulate: install ## a campaign of simulated lifecycles on new seeds: SEEDS=1000 FIRST=
@@ -130,6 +130,21 @@ docs: install ## write the generated parts of docs/
 .PHONY: bench
 bench: install $(BENCH_TOOLS) ## the peers and us side by side: figures, plots, docs/performance.md
 	@QUICK=$(QUICK) $(PY) -m benchmarks
+
+# --- Releasing ------------------------------------------------------------------------------------
+
+# Times inside the archives are the commit's, so that anybody can build the same bytes from it.
+.PHONY: dist
+dist: install ## sdist and wheel in dist/, built reproducibly and checked
+	@rm -rf dist
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+		$(PY) -m build --no-isolation --outdir dist >/dev/null
+	@$(PY) -m twine --no-color check --strict dist/*
+	@DIST=dist $(PY) -m pytest -ra -m 'not release' tests/package $(PYTEST)
+
+.PHONY: release-check
+release-check: dist ## what only a release needs: dist/ installed elsewhere, every Lambda runtime
+	@DIST=dist $(PY) -m pytest -ra -m release $(PYTEST)
 
 # --- Cleaning up ----------------------------------------------------------------------------------
 

@@ -1,14 +1,16 @@
-"""The wheel, and environments that have it and nothing else of ours."""
+"""The sdist and the wheel, and environments that have the wheel and nothing else of ours."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from packaging.requirements import Requirement
@@ -18,25 +20,42 @@ CHECKOUT = Path(__file__).parents[2]
 Install = Callable[..., Path]
 
 
+class Distributions(NamedTuple):
+    sdist: Path
+    wheel: Path
+
+
 @pytest.fixture(scope="session")
-def requirements() -> dict[str, Requirement]:
+def project() -> dict[str, object]:
+    """What the project declares."""
+    found: dict[str, object] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    return found
+
+
+@pytest.fixture(scope="session")
+def requirements(project: dict[str, list[str]]) -> dict[str, Requirement]:
     """What the project declares to need, by name."""
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     return {each.name: each for each in map(Requirement, project["dependencies"])}
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, as a build in the checkout itself could pick up what lies around there."""
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in ("LICENSE", "README.md", "pyproject.toml"):
-        if (CHECKOUT / name).exists():
-            shutil.copy(CHECKOUT / name, source)
-    for name in ("constructs", "lambda"):
-        shutil.copytree(CHECKOUT / name, source / name)
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", target, source)
-    (built,) = target.glob("*.whl")
-    return built
+def tracked() -> list[str]:
+    """Names of the files that the repository has."""
+    listed = run("git", "-C", CHECKOUT, "ls-files", "-z").split("\0")
+    return sorted(name for name in listed if name and (CHECKOUT / name).exists())
+
+
+@pytest.fixture(scope="session")
+def distributions(tracked: list[str], tmp_path_factory: pytest.TempPathFactory) -> Distributions:
+    """What `make dist` has built and names in `DIST`, or else what is built here."""
+    if "DIST" in os.environ:
+        return found_in(CHECKOUT / os.environ["DIST"])
+    return build(copy(tracked, tmp_path_factory.mktemp("source")), tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="session")
+def wheel(distributions: Distributions) -> Path:
+    return distributions.wheel
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +76,42 @@ def install(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Install:
 def newest(install: Install) -> Path:
     """Python of an environment with the newest releases that the wheel allows."""
     return install()
+
+
+@pytest.fixture(scope="session")
+def alone(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the installed wheel, to be put before what this environment has."""
+    folder = tmp_path_factory.mktemp("alone")
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index")
+    run(*pip, "--target", folder, wheel)
+    return folder
+
+
+def copy(names: list[str], target: Path) -> Path:
+    """A clean checkout: a build in ours could pick up what lies around there."""
+    for name in names:
+        source, copied = CHECKOUT / name, target / name
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, copied)
+        if os.access(source, os.X_OK):
+            copied.chmod(copied.stat().st_mode | stat.S_IXUSR)
+    return target
+
+
+def build(source: Path, target: Path, **environment: str) -> Distributions:
+    """Build as `make dist` does."""
+    committed = run("git", "-C", CHECKOUT, "log", "-1", "--format=%ct").strip()
+    run(
+        *(sys.executable, "-m", "build", "--no-isolation", "--outdir", target, source),
+        SOURCE_DATE_EPOCH=committed,
+        **environment,
+    )
+    return found_in(target)
+
+
+def found_in(folder: Path) -> Distributions:
+    (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    return Distributions(sdist, wheel)
 
 
 def run(*command: str | Path, **environment: str) -> str:

@@ -1,0 +1,148 @@
+"""What the sdist and the wheel hold and declare."""
+
+from __future__ import annotations
+
+import email
+import os
+import tarfile
+import zipfile
+from email.message import Message
+from html.parser import HTMLParser
+from pathlib import Path, PurePosixPath
+
+import pytest
+from packaging.requirements import Requirement
+from readme_renderer import markdown
+
+from tests.package.conftest import CHECKOUT, Distributions, build, copy
+
+LIBRARY = "constructs/kinesis_stream_encryption/"
+HANDLER = "lambda/stream_encryption/"
+INSTALLED = {
+    LIBRARY: "kinesis_stream_encryption/",
+    HANDLER: "kinesis_stream_encryption/_lambda/stream_encryption/",
+}
+
+
+@pytest.fixture
+def held(wheel: Path) -> dict[str, bytes]:
+    """Content of the wheel's files, by name."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.fixture
+def metadata(held: dict[str, bytes]) -> Message:
+    (found,) = (content for name, content in held.items() if name.endswith("/METADATA"))
+    return email.message_from_bytes(found)
+
+
+def test_are_the_same_bytes_wherever_they_are_built(
+    distributions: Distributions, tracked: list[str], tmp_path: Path
+) -> None:
+    umask = os.umask(0o077)
+    try:
+        source = copy(tracked, tmp_path / "elsewhere")
+        again = build(source, tmp_path / "again", TZ="Asia/Kolkata", PYTHONHASHSEED="1")
+    finally:
+        os.umask(umask)
+    for first, second in zip(distributions, again, strict=True):
+        assert first.name == second.name
+        assert first.read_bytes() == second.read_bytes(), first.name
+
+
+def test_sdist_holds_what_the_repository_has(
+    distributions: Distributions, tracked: list[str]
+) -> None:
+    with tarfile.open(distributions.sdist) as archive:
+        files = [(member, archive.extractfile(member)) for member in archive.getmembers()]
+        found = {
+            member.name.partition("/")[2]: file.read() for member, file in files if file is not None
+        }
+    assert set(found) - set(tracked) == {"PKG-INFO"}
+    for name in tracked:
+        assert found[name] == (CHECKOUT / name).read_bytes(), name
+
+
+def test_wheel_holds_library_and_handler_and_nothing_else(
+    held: dict[str, bytes], tracked: list[str]
+) -> None:
+    expected = {
+        installed + name.removeprefix(folder): name
+        for folder, installed in INSTALLED.items()
+        for name in tracked
+        if name.startswith(folder)
+    }
+    assert {name for name in held if ".dist-info/" not in name} == set(expected)
+    for installed, name in expected.items():
+        assert held[installed] == (CHECKOUT / name).read_bytes(), name
+
+
+def test_wheel_brings_its_licence(held: dict[str, bytes]) -> None:
+    assert any(PurePosixPath(name).name == "LICENSE" for name in held)
+
+
+def test_wheel_shadows_no_package_of_others(held: dict[str, bytes]) -> None:
+    """Above all not ``constructs``, on which aws-cdk-lib stands."""
+    tops = {PurePosixPath(name).parts[0] for name in held}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"kinesis_stream_encryption"}
+
+
+def test_wheel_declares_what_it_needs(metadata: Message, project: dict[str, object]) -> None:
+    assert metadata["Name"] == "cdk-kinesis-stream-encryption"
+    assert metadata["Version"] == project["version"]
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata["License-Expression"] == "Apache-2.0"
+    needed = {each.name: each for each in map(Requirement, metadata.get_all("Requires-Dist", []))}
+    assert set(needed) == {"aws-cdk-lib", "constructs", "crhelper"}
+    assert str(needed["crhelper"].specifier) == "==2.0.12"
+
+
+def test_constructs_holds_no_package_of_its_own() -> None:
+    """An ``__init__.py`` there would shadow the ``constructs`` that aws-cdk-lib stands on."""
+    assert not (CHECKOUT / "constructs" / "__init__.py").exists()
+
+
+class Page(HTMLParser):
+    """What a reader sees of a page, and where its links lead."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.text = ""
+        rendered = markdown.render(text)
+        assert rendered is not None
+        self.feed(rendered)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture
+def described(metadata: Message) -> Page:
+    """The long description, as a package index shows it."""
+    return Page(str(metadata.get_payload()))
+
+
+def test_long_description_reads_as_readme_does(described: Page) -> None:
+    readme = Page((CHECKOUT / "README.md").read_text())
+    words = readme.text.split()
+    assert described.text.split()[: len(words)] == words
+
+
+def test_links_of_the_long_description_work_outside_the_repository(described: Page) -> None:
+    assert described.links, "a page without any link shows nothing"
+    assert [link for link in described.links if not link.startswith(("https://", "#"))] == []
+
+
+@pytest.mark.release
+def test_changelog_tells_of_the_version(project: dict[str, object]) -> None:
+    headings = [
+        line.split()[1]
+        for line in (CHECKOUT / "CHANGELOG.md").read_text().splitlines()
+        if line.startswith("## [")
+    ]
+    assert f"[{project['version']}]" in headings[:2]
