@@ -28,6 +28,7 @@ unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 .SUFFIXES:
 
 say = @echo "$(1)" >&2
+conforms = $(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.$(1) $(2)
 
 define check_python
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -105,9 +106,13 @@ test: lint types ## lint, types and all tests
 	@$(PY) -m pytest -ra -m 'local_aws and not release' $(PYTEST)
 
 .PHONY: lint
-lint: install ## ruff: rules and format
+lint: install ## ruff: rules and format; zizmor and schemas: the workflows
 	@$(PY) -m ruff check --quiet
 	@$(PY) -m ruff format --quiet --check
+	@$(VENV)/bin/zizmor --offline --no-progress --quiet --strict-collection --persona=pedantic .github
+	@$(call conforms,github-workflows,.github/workflows/*.yml)
+	@$(call conforms,github-issue-forms,.github/ISSUE_TEMPLATE/*.yml)
+	@$(call conforms,dependabot,.github/dependabot.yml)
 
 .PHONY: types
 types: install ## mypy, strict
