@@ -16,7 +16,7 @@ PY := $(VENV)/bin/python
 BENCH := .local-aws/bench
 BENCH_TOOLS := $(VENV)/.bench-installed $(BENCH)/.installed
 INSTALLED := $(VENV)/.installed $(EMULATOR_VENV)/.installed node_modules/.installed
-SUITES := unit synth simulation local_aws package benchmarks
+SUITES := unit synth simulation local_aws package pages benchmarks
 
 # npm, jsii and the CDK CLI look for node on the PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -27,6 +27,7 @@ unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
+comma := ,
 say = @echo "$(1)" >&2
 conforms = $(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.$(1) $(2)
 
@@ -67,7 +68,7 @@ $(EMULATOR_VENV)/.installed: requirements-local.txt
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json | $(VENV)/.installed
-	$(call say,installing the CDK CLI and kinesis-mock into node_modules)
+	$(call say,installing the CDK CLI$(comma) kinesis-mock and Graphviz into node_modules)
 	@$(VENV)/bin/npm ci --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
@@ -131,6 +132,7 @@ simulate: install ## a campaign of simulated lifecycles on new seeds: SEEDS=1000
 docs: install ## write the generated parts of docs/
 	@PYTHONPATH=lambda $(PY) docs/generate_behaviour.py
 	@$(PY) docs/generate_api.py
+	@$(VENV)/bin/node docs/generate_pictures.cjs
 
 .PHONY: bench
 bench: install $(BENCH_TOOLS) ## the peers and us side by side: figures, plots, docs/performance.md
