@@ -1,0 +1,179 @@
+"""What is around a function that runs under AWS's runtime client: Lambda, and CloudFormation.
+
+Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes";
+CloudFormation API reference, DescribeStackResource; Lambda API reference, Invoke.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
+
+from local_aws import LocalAws, folders
+from local_aws.process import Service
+
+STACK = "arn:aws:cloudformation:{region}:{account}:stack/orders/11111111-2222-3333-4444"
+FUNCTION = "arn:aws:lambda:{region}:{account}:function:encryption"
+SECRET = "presigned-by-cloudformation"
+
+_DESCRIBED = """
+<DescribeStackResourceResponse><DescribeStackResourceResult><StackResourceDetail>
+<StackId>{StackId}</StackId><LogicalResourceId>{LogicalResourceId}</LogicalResourceId>
+<ResourceType>{ResourceType}</ResourceType><ResourceStatus>{status}</ResourceStatus>
+<LastUpdatedTimestamp>{issued}</LastUpdatedTimestamp>
+</StackResourceDetail></DescribeStackResourceResult></DescribeStackResourceResponse>
+"""
+
+
+class Code(NamedTuple):
+    asset: Path
+    handler: str
+
+
+class Invocation(NamedTuple):
+    event: dict[str, Any]
+    seconds: float
+
+
+class Ended(NamedTuple):
+    """What the runtime client has told of an invocation: `response` or `error`, and the body."""
+
+    how: str
+    body: Any
+
+
+class Platform(ThreadingHTTPServer):
+    """Serves the Runtime API, response URLs, Lambda's Invoke and DescribeStackResource."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Requests)
+        self.address = f"127.0.0.1:{self.server_port}"
+        self.url = f"http://{self.address}"
+        self.due = SimpleQueue[Invocation]()
+        self.ended = SimpleQueue[Ended]()
+        self.answers = SimpleQueue[dict[str, Any]]()
+        self.handed_over: list[dict[str, Any]] = []
+        self.seconds_when_handed_over = 900.0
+        self.current: dict[str, Any] = {}
+
+    def invoke(self, event: dict[str, Any], *, seconds: float = 900) -> None:
+        """Let the function be invoked, with so much time."""
+        self.current = event
+        self.due.put(Invocation(event, seconds))
+
+    def event(self, aws: LocalAws, type_: str, **properties: str) -> dict[str, Any]:
+        """Make an event as CloudFormation sends it now."""
+        place = {"region": aws.region, "account": aws.account}
+        now = datetime.now(UTC)
+        return {
+            "RequestType": type_,
+            "ResponseURL": f"{self.url}/answer?X-Amz-Date={now:%Y%m%dT%H%M%SZ}"
+            f"&X-Amz-Expires=7200&X-Amz-Signature={SECRET}",
+            "StackId": STACK.format(**place),
+            "RequestId": str(uuid.uuid4()),
+            "ResourceType": "Custom::KinesisStreamEncryption",
+            "LogicalResourceId": "Encryption",
+            "ServiceTimeout": "120",
+            "ResourceProperties": {"ServiceToken": FUNCTION.format(**place), **properties},
+        }
+
+
+class _Requests(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Platform
+
+    def do_GET(self) -> None:
+        invocation = self.server.due.get()
+        arn = invocation.event.get("ResourceProperties", {}).get("ServiceToken", FUNCTION)
+        self._reply(
+            200,
+            json.dumps(invocation.event),
+            **{
+                "Content-Type": "application/json",
+                "Lambda-Runtime-Aws-Request-Id": str(uuid.uuid4()),
+                "Lambda-Runtime-Deadline-Ms": str(int((time.time() + invocation.seconds) * 1000)),
+                "Lambda-Runtime-Invoked-Function-Arn": arn,
+                "Lambda-Runtime-Trace-Id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700",
+            },
+        )
+
+    def do_POST(self) -> None:
+        body = self._body()
+        if self.path.startswith("/2018-06-01/runtime/"):
+            self.server.ended.put(Ended(self.path.rpartition("/")[2], json.loads(body)))
+            self._reply(202, "{}")
+        elif self.path.endswith("/invocations"):
+            self.server.handed_over.append(json.loads(body))
+            self.server.due.put(Invocation(json.loads(body), self.server.seconds_when_handed_over))
+            self._reply(202, "")
+        else:
+            self._describe_stack_resource(parse_qs(body.decode()))
+
+    def do_PUT(self) -> None:
+        assert "Content-Type" not in self.headers or not self.headers["Content-Type"]
+        self.server.answers.put(json.loads(self._body()))
+        self._reply(200, "")
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+    def _describe_stack_resource(self, query: dict[str, list[str]]) -> None:
+        event = self.server.current
+        assert query["Action"] == ["DescribeStackResource"]
+        assert query["LogicalResourceId"] == [event["LogicalResourceId"]]
+        status = f"{event['RequestType'].upper()}_IN_PROGRESS"
+        issued = datetime.now(UTC).isoformat()
+        self._reply(200, _DESCRIBED.format(**event, status=status, issued=issued))
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers["Content-Length"]))
+
+    def _reply(self, status: int, body: str, **headers: str) -> None:
+        content = body.encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@contextmanager
+def platform() -> Iterator[Platform]:
+    """Serve until the block ends."""
+    with Platform() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def start(aws: LocalAws, server: Platform, *, python: Path, code: Code, folder: Path) -> Service:
+    """Run a function under `awslambdaric`, as Lambda's images do."""
+    environment = {
+        "AWS_ENDPOINT_URL_CLOUDFORMATION": server.url,
+        "AWS_ENDPOINT_URL_LAMBDA": server.url,
+        "AWS_LAMBDA_FUNCTION_NAME": "encryption",
+        "AWS_LAMBDA_RUNTIME_API": server.address,
+        "LAMBDA_TASK_ROOT": str(code.asset),
+        "PYTHONPATH": str(code.asset),
+        "TZ": ":UTC",
+    }
+    return Service(
+        "runtime-client",
+        [str(python), "-m", "awslambdaric", code.handler],
+        environment=folders.base_environment(folder) | aws.environment() | environment,
+        folder=code.asset,
+        log=folder / "function.log",
+    )
