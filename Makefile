@@ -140,6 +140,10 @@ bench: install $(BENCH_TOOLS) ## the peers and us side by side: figures, plots, 
 
 # --- Releasing ------------------------------------------------------------------------------------
 
+.PHONY: template
+template: install ## the function as a CloudFormation template in build/template/
+	@$(PY) -m template
+
 # Times inside the archives are the commit's, so that anybody can build the same bytes from it.
 .PHONY: dist
 dist: install ## sdist and wheel in dist/, built reproducibly and checked

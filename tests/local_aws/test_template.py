@@ -1,0 +1,230 @@
+"""`make template` without the CDK: its function, and a stack of another template that uses it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from aws_cdk import App, Stack
+from botocore.exceptions import WaiterError
+from cfnlint.decode import cfn_yaml
+
+from kinesis_stream_encryption import KinesisStreamEncryptionProvider
+from local_aws import LocalAws, folders
+from local_aws.process import run
+from template.__main__ import write
+from tests.local_aws.deployment import encryption, make_key
+
+pytestmark = pytest.mark.timeout(300)
+
+BUCKETS = "deployments"
+
+
+class Written(NamedTuple):
+    folder: Path
+    key: str
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    folder = tmp_path_factory.mktemp("template")
+    return Written(folder, write(folder))
+
+
+@pytest.fixture(scope="module")
+def shown() -> str:
+    """The template that docs/ shows."""
+    page = (folders.PROJECT / "docs" / "other-languages.md").read_text()
+    (found,) = re.findall(r"```yaml\n(.+?)```", page, re.DOTALL)
+    return str(found)
+
+
+class Stacks:
+    """Stacks made by CloudFormation's API alone."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.cloudformation = aws.client("cloudformation")
+        self.names: list[str] = []
+
+    def put(self, name: str, template: str, **parameters: str) -> dict[str, str]:
+        """Create or update a stack, and return its outputs."""
+        kind = "update" if name in self.names else "create"
+        getattr(self.cloudformation, f"{kind}_stack")(
+            StackName=name,
+            TemplateBody=template,
+            Capabilities=["CAPABILITY_IAM"],
+            Parameters=[
+                {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+            ],
+        )
+        if kind == "create":
+            self.names.append(name)
+        self._wait(name, f"stack_{kind}_complete")
+        (stack,) = self.cloudformation.describe_stacks(StackName=name)["Stacks"]
+        return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+
+    def delete(self, name: str) -> None:
+        self.names.remove(name)
+        (stack,) = self.cloudformation.describe_stacks(StackName=name)["Stacks"]
+        self.cloudformation.delete_stack(StackName=name)
+        self._wait(stack["StackId"], "stack_delete_complete")
+
+    def reason(self, name: str) -> str:
+        """The first reason that a stack gives for a failure."""
+        events = self.cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+        failed = [each for each in events if each["ResourceStatus"].endswith("_FAILED")]
+        return str(failed[-1]["ResourceStatusReason"])
+
+    def _wait(self, name: str, waiter: str) -> None:
+        self.cloudformation.get_waiter(waiter).wait(
+            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+        )
+
+
+@dataclass
+class Account:
+    """An account that has the stream and the key that docs/ speaks of.
+
+    Attributes
+    ----------
+    consumer
+        The template that docs/ shows, with the key's ARN for its alias: the emulator takes a
+        request by alias for one about the alias's ARN.
+    """
+
+    aws: LocalAws
+    stacks: Stacks
+    key: str
+    consumer: str
+
+    def encryption(self) -> tuple[str, str, str | None]:
+        return encryption(self.aws, "orders")
+
+    def upload(self, code: Path, key: str) -> None:
+        """Put the code where StackSets expect it."""
+        s3, bucket = self.aws.client("s3"), f"{BUCKETS}-{self.aws.region}"
+        location = {"LocationConstraint": self.aws.region}
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+        s3.upload_file(str(code), bucket, key)
+
+    def provide(self, template: str, streams: str = "stream/orders*", **parameters: str) -> None:
+        """Deploy the function."""
+        self.stacks.put(
+            "provider",
+            template,
+            AllowedStreams=f"arn:aws:kinesis:*:{self.aws.account}:{streams}",
+            AllowedKeys=f"arn:aws:kms:*:{self.aws.account}:key/*",
+            **parameters,
+        )
+
+
+@pytest.fixture
+def account(local_aws_iam: LocalAws, shown: str) -> Iterator[Account]:
+    aws, kinesis, kms = local_aws_iam, local_aws_iam.client("kinesis"), local_aws_iam.client("kms")
+    kinesis.create_stream(StreamName="orders", ShardCount=1)
+    kinesis.get_waiter("stream_exists").wait(StreamName="orders", WaiterConfig={"Delay": 1})
+    key = make_key(aws)
+    kms.create_alias(AliasName="alias/orders", TargetKeyId=key)
+    stacks = Stacks(aws)
+    yield Account(aws, stacks, key, shown.replace("alias/orders", key))
+    for name in reversed(stacks.names):
+        stacks.delete(name)
+    kms.delete_alias(AliasName="alias/orders")
+    kinesis.delete_stream(StreamName="orders")
+
+
+def test_a_stack_of_any_origin_encrypts_its_stream(
+    account: Account, written: Written, shown: str
+) -> None:
+    account.upload(written.folder / "handler.zip", written.key)
+    template = (written.folder / "provider-by-region.yaml").read_text()
+    account.provide(template, CodeBucketPrefix=BUCKETS)
+
+    account.stacks.put("consumer", shown)
+    assert account.encryption()[:2] == ("ACTIVE", "KMS")
+
+    outputs = account.stacks.put("consumer", account.consumer)
+    assert outputs["KeyArn"] == account.key
+    assert account.encryption() == ("ACTIVE", "KMS", account.key)
+
+    account.stacks.delete("consumer")
+    assert account.encryption() == ("ACTIVE", "KMS", account.key)
+
+
+@pytest.mark.release
+def test_a_stream_that_is_not_allowed_is_left_alone(account: Account, written: Written) -> None:
+    """A release's, as the handler takes a denial for a policy on its way for a minute."""
+    account.upload(written.folder / "handler.zip", written.key)
+    template = (written.folder / "provider-by-region.yaml").read_text()
+    account.provide(template, streams="stream/others*", CodeBucketPrefix=BUCKETS)
+    with pytest.raises(WaiterError):
+        account.stacks.put("consumer", account.consumer)
+    reason = account.stacks.reason("consumer")
+    assert "Access denied to kinesis:DescribeStreamSummary" in reason
+    assert account.encryption()[1] == "NONE"
+
+
+@pytest.mark.release
+def test_aws_cli_packages_it(account: Account, written: Written, tmp_path: Path) -> None:
+    tools, packaged = tmp_path / "tools", tmp_path / "packaged.yaml"
+    subprocess.run([sys.executable, "-m", "venv", tools], check=True)
+    pip = f"{tools}/bin/pip"
+    subprocess.run([pip, "install", "--quiet", "awscli"], check=True)
+    account.aws.client("s3").create_bucket(
+        Bucket="code", CreateBucketConfiguration={"LocationConstraint": account.aws.region}
+    )
+    done = run(
+        [
+            *(str(tools / "bin" / "aws"), "cloudformation", "package", "--s3-bucket", "code"),
+            *("--template-file", str(written.folder / "provider.yaml")),
+            *("--output-template-file", str(packaged)),
+        ],
+        environment=account.aws.process_environment(),
+        folder=tmp_path,
+        seconds=120,
+    )
+    assert done.exit_code == 0, done.output
+    account.provide(packaged.read_text())
+    account.stacks.put("consumer", account.consumer)
+    assert account.encryption() == ("ACTIVE", "KMS", account.key)
+
+
+def test_function_is_the_constructs(written: Written) -> None:
+    """What is chosen once for all is chosen alike."""
+    app = App()
+    KinesisStreamEncryptionProvider(Stack(app, "Stack"), "Provider")
+    synthesized = app.synth().get_stack_by_name("Stack").template
+    ours = cfn_yaml.load(str(written.folder / "provider.yaml"))
+    chosen = ("Architectures", "Handler", "MemorySize", "Runtime", "Timeout")
+    expected, found = function_of(synthesized), function_of(ours)
+    assert {name: found[name] for name in chosen} == {name: expected[name] for name in chosen}
+
+
+def function_of(template: dict[str, Any]) -> dict[str, Any]:
+    (properties,) = (
+        each["Properties"]
+        for each in template["Resources"].values()
+        if each["Type"] == "AWS::Lambda::Function"
+    )
+    return dict(properties)
+
+
+def test_code_is_the_same_bytes_each_time(written: Written, tmp_path: Path) -> None:
+    assert write(tmp_path) == written.key
+    for path in written.folder.iterdir():
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes()
+
+
+def test_cfn_lint_finds_nothing(written: Written) -> None:
+    lint = Path(sys.executable).with_name("cfn-lint")
+    # W3002: that it is for `aws cloudformation package`
+    templates = map(str, written.folder.glob("*.yaml"))
+    command = [str(lint), "--ignore-checks", "W3002", "--", *templates]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
