@@ -40,6 +40,8 @@ QUOTA_PATIENCE, QUOTA_TRIES = 300.0, 12
 """Seconds and times that a quota is tried at most, pauses for other reasons included."""
 SHORTEST_GAP, LONGEST_GAP = 0.5, 2.3
 """Bounds of the seconds between two looks at a stream that changes, jitter included."""
+BACKED_OFF = 6
+"""Calls for which a failure may still make the pauses longer."""
 HOPS = 4
 _REFUSED = CHANGES_EXCEEDED.partition("{")[0]
 OK = 200
@@ -504,15 +506,18 @@ def looks_that_protect_cost_little(case: Case) -> Iterator[str]:
 def looks_keep_their_pace(case: Case) -> Iterator[str]:
     """While a stream changes and nothing goes wrong: not too often, and often enough."""
     for invocation in case.world.lambda_service.invocations:
+        calls = invocation.calls
         gaps = [
             after.began - (before.ended or after.began)
-            for before, after in pairwise(invocation.calls)
-            if _shows_change(before) and after.operation == before.operation
+            for number, (before, after) in enumerate(pairwise(calls))
+            if _shows_change(before)
+            and after.operation == before.operation
+            # What went wrong makes the pauses longer for a while.
+            and all(one.shown is not None for one in calls[max(number - BACKED_OFF, 0) : number])
         ]
         # One may be short: the last look falls on the deadline.
-        for gap in [gap for gap in gaps if gap < SHORTEST_GAP][1:]:
-            yield f"{invocation} looked again after {gap:.2f} s"
-        for gap in [gap for gap in gaps if gap > LONGEST_GAP]:
+        short = [gap for gap in gaps if gap < SHORTEST_GAP][1:]
+        for gap in (*short, *(gap for gap in gaps if gap > LONGEST_GAP)):
             yield f"{invocation} looked again after {gap:.2f} s"
 
 
