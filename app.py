@@ -1,35 +1,37 @@
 """Encrypt an existing Kinesis data stream.
 
     cdk deploy -c stream=orders
-    cdk deploy -c stream=orders -c key=alias/orders -c onDelete=Restore -c timeout=30
+    cdk deploy -c stream=orders -c key=alias/orders -c timeout=30
 
 Context
 -------
 stream
     Name or ARN of the stream. Required.
 key
-    Key id, key ARN, alias or alias ARN. Default: ``alias/aws/kinesis``, the key that Kinesis owns.
-onDelete
-    ``Retain`` leaves the stream encrypted when the stack is deleted, ``Restore`` undoes what the
-    stack did. Default: ``Retain``.
+    Key id, key ARN, alias or alias ARN. Default: ``alias/aws/kinesis``, the AWS managed key.
 timeout
     Minutes that the change may take, 1 to 59. Default: 10.
+revision
+    Any text; another one has the stream looked at again, and its key put back if somebody has
+    changed it. Default: none.
 stackName
     Default: ``kinesis-stream-encryption``.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 
-from aws_cdk import App, CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import App, CfnOutput, Duration, Stack
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from kinesis_stream_encryption import KinesisStreamEncryption
 
-_ON_DELETE = {"Retain": RemovalPolicy.RETAIN, "Restore": RemovalPolicy.DESTROY}
+# https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-id
+_KEY_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}")
 
 
 class StreamEncryptionStack(Stack):
@@ -40,23 +42,25 @@ class StreamEncryptionStack(Stack):
         encryption = KinesisStreamEncryption(
             self,
             "Encryption",
-            stream=self._stream(self._context("stream")),
-            encryption_key=self._key(self._context("key", "alias/aws/kinesis")),
-            removal_policy=self._removal_policy(self._context("onDelete", "Retain")),
-            timeout=self._timeout(self._context("timeout", "10")),
+            stream=self._stream(self._given("stream")),
+            encryption_key=self._key(self._context("key") or "alias/aws/kinesis"),
+            timeout=self._timeout(self._context("timeout") or "10"),
+            revision=self._context("revision"),
         )
         CfnOutput(self, "StreamArn", value=encryption.stream_arn)
         CfnOutput(self, "KeyArn", value=encryption.key_arn)
-        CfnOutput(self, "EncryptionType", value=encryption.encryption_type)
-        CfnOutput(self, "Changed", value=encryption.changed)
 
-    def _context(self, name: str, default: str | None = None) -> str:
-        value = self.node.try_get_context(name) or default
-        if value is None:
+    def _context(self, name: str) -> str | None:
+        value = self.node.try_get_context(name)
+        return None if value is None else str(value)
+
+    def _given(self, name: str) -> str:
+        value = self._context(name)
+        if not value:
             raise ValueError(
                 f"no {name} is given: name an existing one, cdk deploy -c {name}=<name or ARN>"
             )
-        return str(value)
+        return value
 
     def _stream(self, stream: str) -> kinesis.IStream:
         return kinesis.Stream.from_stream_arn(
@@ -67,17 +71,18 @@ class StreamEncryptionStack(Stack):
         name = key.rsplit(":", 1)[-1] if key.startswith("arn:") else key
         if name.startswith("alias/"):
             return kms.Alias.from_alias_name(self, "Key", name)
+        if _KEY_ID.fullmatch(key if name == key else name.removeprefix("key/")) is None:
+            raise ValueError(
+                f"key is {key!r}: give a key id (1234abcd-12ab-34cd-56ef-1234567890ab), a key ARN "
+                "(arn:aws:kms:<region>:<account>:key/<key id>), an alias (alias/orders) or an "
+                "alias ARN"
+            )
         return kms.Key.from_key_arn(self, "Key", self._arn("kms", "key", key))
 
     def _arn(self, service: str, resource: str, value: str) -> str:
         if value.startswith("arn:"):
             return value
         return self.format_arn(service=service, resource=resource, resource_name=value)
-
-    def _removal_policy(self, on_delete: str) -> RemovalPolicy:
-        if on_delete not in _ON_DELETE:
-            raise ValueError(f"onDelete is {on_delete!r}: it must be {' or '.join(_ON_DELETE)}")
-        return _ON_DELETE[on_delete]
 
     def _timeout(self, minutes: str) -> Duration:
         if not minutes.isdecimal():

@@ -1,10 +1,12 @@
 """Switch a stream to another key.
 
-    cdk deploy                    the stream is encrypted with the first key
-    cdk deploy -c key=second      it is switched to the second one
+    cdk deploy                                  the stream is encrypted with the first key
+    cdk deploy -c key=second -c previous=first  it is switched to the second one
+    cdk deploy -c key=second                    one retention period later (24 hours by default)
 
-Records written before the switch stay encrypted with the first key. It and the consumers' right to
-it have to stay until those records have expired: one retention period, 24 hours by default.
+Records written before the switch stay encrypted with the first key until they expire, so that the
+consumer keeps its right to it until then. Nobody is without the right to the key in use at any
+moment, not even if the second deployment fails and is rolled back.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ STREAM = "orders"
 
 
 class KeySwitch(Stack):
-    """Two keys, of which one is in use, and a consumer that may read records under both."""
+    """Two keys, of which one is in use, with a producer and a consumer."""
 
     def __init__(self, scope: Construct, id: str) -> None:
         super().__init__(scope, id)
@@ -30,18 +32,19 @@ class KeySwitch(Stack):
             for name in ("first", "second")
         }
         arn = self.format_arn(service="kinesis", resource="stream", resource_name=STREAM)
-        consumer = iam.Role(
-            self, "Consumer", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com")
-        )
-        for key in keys.values():
-            key.grant_decrypt(consumer)
+        previous = self.node.try_get_context("previous")
         encryption = KinesisStreamEncryption(
             self,
             "Encryption",
             stream=kinesis.Stream.from_stream_arn(self, "Stream", arn),
             encryption_key=keys[self.node.try_get_context("key") or "first"],
+            previous_keys=[keys[previous]] if previous else [],
         )
-        encryption.grant_read(consumer)
+        encryption.grant_write(self._role("Producer"))
+        encryption.grant_read(self._role("Consumer"))
+
+    def _role(self, id: str) -> iam.Role:
+        return iam.Role(self, id, assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
 
 
 app = App()

@@ -1,11 +1,9 @@
 """Server-side encryption for Kinesis data streams that CloudFormation does not own."""
 
 from kinesis_stream_encryption.encryption import KinesisStreamEncryption
-from kinesis_stream_encryption.enforcement import EnforceStreamEncryption
 from kinesis_stream_encryption.provider import KinesisStreamEncryptionProvider
 
 __all__ = [
-    "EnforceStreamEncryption",
     "KinesisStreamEncryption",
     "KinesisStreamEncryptionProvider",
 ]

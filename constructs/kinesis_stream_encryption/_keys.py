@@ -5,16 +5,22 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from aws_cdk import Stack
+import jsii
+from aws_cdk import CfnDeletionPolicy, Stack
 from aws_cdk import aws_kms as kms
+from constructs import Construct, IValidation
 
-from kinesis_stream_encryption._stacks import stack_facts
-from kinesis_stream_encryption._template_text import describe
-from kinesis_stream_encryption._tokens import is_unresolved
+from kinesis_stream_encryption._tokens import (
+    describe,
+    is_unresolved,
+    referenced_element,
+    stack_environment,
+    text,
+)
 
-__all__ = ["KINESIS_MANAGED_ALIAS", "StreamKey", "stream_key"]
+__all__ = ["AWS_MANAGED_ALIAS", "StreamKey", "require_lasting", "stream_key"]
 
-KINESIS_MANAGED_ALIAS = "alias/aws/kinesis"
+AWS_MANAGED_ALIAS = "alias/aws/kinesis"
 
 _KEY_ARN = re.compile(r"arn:[^:]+:kms:(?P<region>[^:]+):(?P<account>\d{12}):key/[\w-]+")
 _ALIAS_ARN = re.compile(r"arn:[^:]+:kms:[^:]*:[^:]*:(?P<name>alias/.+)")
@@ -37,15 +43,12 @@ class StreamKey:
     alias
         ``alias/…``, when the key behind it is known only to KMS.
     construct
-        The key in the app, when there is one; the key that Kinesis owns has none.
-    policy_is_editable
-        Whether CDK can write to the key's policy.
+        The key in the app, when there is one; the AWS managed key by default has none.
     """
 
     arn: str | None
     alias: str | None
     construct: kms.IKey | None
-    policy_is_editable: bool
 
     @property
     def key_id(self) -> str:
@@ -53,9 +56,19 @@ class StreamKey:
         return self.arn or self.alias or ""
 
     @property
-    def owned_by_kinesis(self) -> bool:
+    def is_aws_managed(self) -> bool:
         """Whether this is ``alias/aws/kinesis``, which every principal of the account may use."""
-        return self.alias == KINESIS_MANAGED_ALIAS
+        return self.alias == AWS_MANAGED_ALIAS
+
+    @property
+    def owned(self) -> kms.Key | None:
+        """The key, if this app owns it and its policy."""
+        return self.construct if isinstance(self.construct, kms.Key) else None
+
+    def identity(self, stack: Stack) -> str:
+        """Text that another key does not have, the same in every synth."""
+        where = self.owned.node.path if self.owned else ""
+        return f"{where} {text(stack, self.key_id)}"
 
 
 def stream_key(stack: Stack, key: kms.IKey | None) -> StreamKey:
@@ -81,9 +94,7 @@ def stream_key(stack: Stack, key: kms.IKey | None) -> StreamKey:
     and "How Do I Use Server-Side Encryption?" in the Kinesis Data Streams Developer Guide.
     """
     if key is None:
-        return StreamKey(
-            arn=None, alias=KINESIS_MANAGED_ALIAS, construct=None, policy_is_editable=False
-        )
+        return StreamKey(arn=None, alias=AWS_MANAGED_ALIAS, construct=None)
     alias_name = _alias_name(key)
     if alias_name is None:
         return _key(stack, key)
@@ -93,7 +104,7 @@ def stream_key(stack: Stack, key: kms.IKey | None) -> StreamKey:
         # CloudFormation send an update: the key it points to cannot.
         return stream_key(stack, target)
     _check_alias(alias_name)
-    return StreamKey(arn=None, alias=alias_name, construct=key, policy_is_editable=False)
+    return StreamKey(arn=None, alias=alias_name, construct=key)
 
 
 def _alias_name(key: kms.IKey) -> str | None:
@@ -121,10 +132,10 @@ def _check_alias(name: str) -> None:
             else "an alias is 'alias/' and 1 to 250 letters, digits, '/', '_' or '-'"
         )
         raise ValueError(f"malformed alias name {name!r}: {remedy}")
-    if name.startswith("alias/aws/") and name != KINESIS_MANAGED_ALIAS:
+    if name.startswith("alias/aws/") and name != AWS_MANAGED_ALIAS:
         raise ValueError(
             f"{name!r} is the key of another AWS service, which Kinesis may not use: pass a key "
-            f"of your own, or leave encryption_key out for {KINESIS_MANAGED_ALIAS!r}"
+            f"of your own, or leave encryption_key out for {AWS_MANAGED_ALIAS!r}"
         )
 
 
@@ -133,10 +144,9 @@ def _key(stack: Stack, key: kms.IKey) -> StreamKey:
     _check_region(stack, arn, key.env.region)
     if not is_unresolved(arn):
         _check_arn(arn)
-    owned = isinstance(key, kms.Key)
-    if owned:
+    if isinstance(key, kms.Key):
         _check_owned(key)
-    return StreamKey(arn=arn, alias=None, construct=key, policy_is_editable=owned)
+    return StreamKey(arn=arn, alias=None, construct=key)
 
 
 def _check_arn(arn: str) -> None:
@@ -153,7 +163,7 @@ def _check_arn(arn: str) -> None:
 
 
 def _check_region(stack: Stack, arn: str, region: str) -> None:
-    own = stack_facts(stack).environment.region
+    own = stack_environment(stack).region
     if own is None or is_unresolved(region):
         return
     if region != own:
@@ -186,3 +196,36 @@ def _check_owned(key: kms.IKey) -> None:
             f"the key {path!r} is declared with enabled=False: producers and consumers of the "
             "stream would fail; enable it first"
         )
+
+
+def require_lasting(scope: Construct, *keys: StreamKey) -> None:
+    """Have synth fail if a key of the app would be deleted while a stream's records need it.
+
+    Aspects may still change what becomes of a key, so this is looked at after them.
+
+    Parameters
+    ----------
+    scope
+        Construct that uses the keys.
+    *keys
+        Keys that it uses, of which those are looked at that the app owns.
+    """
+    found = [referenced_element(key.arn) for key in keys if key.arn is not None]
+    owned = [each for each in found if isinstance(each, kms.CfnKey)]
+    if owned:
+        scope.node.add_validation(_Lasting(owned))
+
+
+@jsii.implements(IValidation)
+class _Lasting:
+    def __init__(self, keys: list[kms.CfnKey]) -> None:
+        self._keys = keys
+
+    def validate(self) -> list[str]:
+        return [
+            f"the key {key.node.path!r} would be deleted with its stack, or by the rollback of "
+            "its first deployment, and the records that it encrypts would be lost: give it "
+            "RemovalPolicy.RETAIN"
+            for key in self._keys
+            if key.cfn_options.deletion_policy is not CfnDeletionPolicy.RETAIN
+        ]

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from weakref import WeakKeyDictionary
 
-from aws_cdk import Annotations, Reference, Stack, Tokenization
+from aws_cdk import Annotations, Stack
 from aws_cdk import aws_kinesis as kinesis
 from constructs import IConstruct
 
-from kinesis_stream_encryption._environment import Environment
-from kinesis_stream_encryption._stacks import stack_facts
-from kinesis_stream_encryption._template_text import describe, render
-from kinesis_stream_encryption._tokens import begins_with_token, is_unresolved, resolve
+from kinesis_stream_encryption._tokens import (
+    Environment,
+    describe,
+    is_unresolved,
+    referenced_element,
+    root_of,
+    stack_environment,
+    stack_partition,
+    text,
+)
 
-__all__ = [
-    "TargetStream",
-    "check_stream",
-    "claim_stream",
-    "claimant",
-    "owning_stream",
-    "target_stream",
-]
+__all__ = ["TargetStream", "check_stream", "claim_stream", "target_stream"]
 
 # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_StreamDescriptionSummary.html
 _STREAM_ARN = re.compile(r"arn:[^:]+:kinesis:[^:]+:\d{12}:stream/[a-zA-Z0-9_.-]{1,128}")
 _STREAM_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 
 # Per app, the streams that are encrypted, and by which construct.
-_CLAIMS: WeakKeyDictionary[IConstruct, dict[str, IConstruct]] = WeakKeyDictionary()
+_CLAIMS: WeakKeyDictionary[IConstruct, dict[object, IConstruct]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -57,23 +55,30 @@ class TargetStream:
     environment: Environment
     owner: kinesis.CfnStream | None
 
-    @cached_property
-    def resolved_arn(self) -> object:
-        """ARN as it stands in the stack's template."""
-        return resolve(self.stack, self.arn)
+    @property
+    def identity(self) -> object:
+        """The same for all constructs of the app that are known to stand for this stream.
 
-    @cached_property
-    def identity(self) -> str:
-        """The same for all constructs of the app that stand for this stream."""
+        Two stacks whose region or account only deployment will tell are two places.
+        """
         if self.owner is not None:
             return self.owner.node.path
-        # What follows the partition, which one ARN may spell out and another leave to deployment.
-        return render(self.stack, self.resolved_arn).split(":", 2)[-1]
+        place: object = self.environment if self.environment.is_known else self.stack
+        return place, text(self.stack, self.arn) if is_unresolved(self.name) else self.name
 
     @property
-    def in_same_environment(self) -> bool:
-        """Whether it is in the stack's region and account, as far as synth can tell."""
-        return self.environment.difference(stack_facts(self.stack).environment) is None
+    def literal_arn(self) -> str:
+        """ARN without tokens, where the stack's place is known.
+
+        ``Stack.format_arn`` leaves the partition to deployment even there, and CDK can only guess
+        the length of what it leaves, when it splits the policies of a role.
+        """
+        partition, here = stack_partition(self.stack), stack_environment(self.stack)
+        if partition is None or self.environment != here or not here.is_known:
+            return self.arn
+        if self.owner is not None or is_unresolved(self.name):
+            return self.arn
+        return f"arn:{partition}:kinesis:{here.region}:{here.account}:stream/{self.name}"
 
 
 def target_stream(stack: Stack, stream: kinesis.IStream) -> TargetStream:
@@ -87,12 +92,13 @@ def target_stream(stack: Stack, stream: kinesis.IStream) -> TargetStream:
         Any construct for it.
     """
     arn, env = stream.stream_arn, stream.env
+    owner = referenced_element(arn)
     return TargetStream(
         stack=stack,
         arn=arn,
         name=stream.stream_name,
         environment=Environment.of(region=env.region, account=env.account),
-        owner=owning_stream(arn),
+        owner=owner if isinstance(owner, kinesis.CfnStream) else None,
     )
 
 
@@ -138,29 +144,13 @@ def claim_stream(scope: IConstruct, stream: TargetStream) -> None:
     ValueError
         If another construct of the app does so already.
     """
-    claims = _CLAIMS.setdefault(stack_facts(stream.stack).root, {})
+    claims = _CLAIMS.setdefault(root_of(stream.stack), {})
     holder = claims.setdefault(stream.identity, scope)
     if holder is not scope:
         raise ValueError(
             f"the stream {describe(stream.name)} is already encrypted by {holder.node.path!r}: "
             "two resources would switch its key back and forth; keep one of them"
         )
-
-
-def claimant(stream: TargetStream) -> IConstruct | None:
-    """Find the construct of the app that encrypts the stream already, if there is one."""
-    return _CLAIMS.get(stack_facts(stream.stack).root, {}).get(stream.identity)
-
-
-def owning_stream(arn: str) -> kinesis.CfnStream | None:
-    """Find the ``AWS::Kinesis::Stream`` of this app that an ARN refers to, if there is one."""
-    if not begins_with_token(arn):
-        return None
-    token = Tokenization.reverse_string(arn).first_token
-    if token is None or not Reference.is_reference(token):
-        return None
-    target = token.target if isinstance(token, Reference) else None
-    return target if isinstance(target, kinesis.CfnStream) else None
 
 
 def _check_name(stream: TargetStream) -> None:
@@ -177,10 +167,14 @@ def _check_name(stream: TargetStream) -> None:
 
 
 def _check_environment(stream: TargetStream) -> None:
-    difference = stream.environment.difference(stack_facts(stream.stack).environment)
-    if difference is not None:
-        raise ValueError(
-            f"the stream {stream.name!r} is in {difference.what} {difference.own!r}, the stack "
-            f"{stream.stack.stack_name!r} in {difference.other!r}: encrypt it from a stack with "
-            f"env=Environment({difference.what}={difference.own!r})"
-        )
+    theirs, ours = stream.environment, stack_environment(stream.stack)
+    for what, its, own in (
+        ("region", theirs.region, ours.region),
+        ("account", theirs.account, ours.account),
+    ):
+        if its is not None and own is not None and its != own:
+            raise ValueError(
+                f"the stream {stream.name!r} is in {what} {its!r}, the stack "
+                f"{stream.stack.stack_name!r} in {own!r}: encrypt it from a stack with "
+                f"env=Environment({what}={its!r})"
+            )

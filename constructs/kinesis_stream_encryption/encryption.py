@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
+from functools import lru_cache
 
-from aws_cdk import Annotations, CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import CustomResource, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
-from constructs import Construct, IConstruct
+from constructs import Construct
 
-from kinesis_stream_encryption._access import StreamAccess
-from kinesis_stream_encryption._grants import CONSUMER_ACTIONS, PRODUCER_ACTIONS, grant_key
-from kinesis_stream_encryption._keys import stream_key
+from kinesis_stream_encryption._grants import CONSUME, PRODUCE, KeyGrant
+from kinesis_stream_encryption._keys import require_lasting, stream_key
 from kinesis_stream_encryption._streams import check_stream, claim_stream, target_stream
 from kinesis_stream_encryption.provider import KinesisStreamEncryptionProvider
 
@@ -20,14 +20,14 @@ __all__ = ["RESOURCE_TYPE", "KinesisStreamEncryption"]
 
 RESOURCE_TYPE = "Custom::KinesisStreamEncryption"
 
-_ON_DELETE = {RemovalPolicy.RETAIN: "Retain", RemovalPolicy.DESTROY: "Restore"}
-
 # CloudFormation waits one hour at most for a custom resource, of which the handler keeps the last
 # minute for its answer.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
 _SHORTEST_TIMEOUT = 60
 _LONGEST_TIMEOUT = 59 * 60
-_FOR_THE_ANSWER = Duration.minutes(1)
+_FOR_THE_ANSWER = 60
+# Lambda ends an invocation after 15 minutes; the last one is for the answer to CloudFormation.
+_LONGEST_INVOCATION = 14 * 60
 
 
 class KinesisStreamEncryption(Construct):
@@ -35,7 +35,8 @@ class KinesisStreamEncryption(Construct):
 
     Deploying it encrypts the stream, or switches it to another key, and waits until records
     written from then on are encrypted. A stream that is encrypted with that key already is left
-    alone. Constructs that depend on this one are deployed only after that.
+    alone. Constructs that depend on this one are deployed only after that. Removing it leaves the
+    stream encrypted.
 
     Parameters
     ----------
@@ -50,25 +51,29 @@ class KinesisStreamEncryption(Construct):
     encryption_key
         Key or alias: ``kms.Key``, ``kms.Key.from_key_arn``, ``kms.Key.from_lookup``,
         ``kms.Alias``, ``kms.Alias.from_alias_name``. It must be symmetric, enabled and in the
-        stream's region; it may belong to another account. Default: ``alias/aws/kinesis``, the
-        key that Kinesis owns.
-    removal_policy
-        What happens when the resource is removed from the stack. ``RETAIN`` leaves the stream
-        encrypted. ``DESTROY`` undoes what this resource did: a stream that it found unencrypted
-        is so again. Default: ``RETAIN``.
+        stream's region; it may belong to another account. A key of the app must outlive its
+        stack. Default: ``alias/aws/kinesis``, the AWS managed key.
+    previous_keys
+        Keys that the stream had before: whoever is granted to read keeps ``kms:Decrypt`` on them,
+        for the records that are still encrypted with them. Drop a key from the list one retention
+        period after the switch, in a deployment of its own. Default: none.
     timeout
         How long a change may take, 1 to 59 minutes. A wait of more than 14 minutes goes on in
-        further invocations of the function, which takes EventBridge rules. Default: 10 minutes.
+        further invocations of the function, which it is allowed to make. Default: 10 minutes.
+    revision
+        Any text; another one than in the last deployment has the stream looked at again, and its
+        key put back if somebody has changed it: CloudFormation sends nothing to a resource whose
+        properties are the same. Default: none.
     provider
-        Provider of the custom resource. Default: the stack's own, see
+        Provider of the custom resource, of the same stack. Default: the stack's own, see
         :meth:`KinesisStreamEncryptionProvider.get_or_create`.
 
     Raises
     ------
     ValueError
         If a value can be known at synth to fail: a malformed, foreign or doubly encrypted stream,
-        a key that Kinesis cannot use, a removal policy or timeout out of bounds, a provider that
-        is elsewhere or full.
+        a key that Kinesis cannot use, a timeout out of bounds, a provider of another stack.
+        Synthesis fails if a key of the app, also a previous one, would be deleted with its stack.
 
     Notes
     -----
@@ -88,46 +93,37 @@ class KinesisStreamEncryption(Construct):
         *,
         stream: kinesis.IStream,
         encryption_key: kms.IKey | None = None,
-        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+        previous_keys: Sequence[kms.IKey] = (),
         timeout: Duration = Duration.minutes(10),
+        revision: str | None = None,
         provider: KinesisStreamEncryptionProvider | None = None,
     ) -> None:
         super().__init__(scope, id)
-        on_delete = _on_delete(removal_policy)
-        _check_timeout(timeout)
+        seconds = _seconds(timeout)
         stack = Stack.of(self)
         target = target_stream(stack, stream)
         check_stream(self, target)
-        self._key = stream_key(stack, encryption_key)
-        claim_stream(self, target)
         self._stream = stream
-        admission = (provider or KinesisStreamEncryptionProvider.get_or_create(stack)).admit(
-            self,
-            StreamAccess(
-                path=self.node.path,
-                stream=target,
-                key=self._key,
-                may_stop=removal_policy is RemovalPolicy.DESTROY,
-            ),
-            timeout=timeout,
-        )
+        self._key = stream_key(stack, encryption_key)
+        self._previous_keys = [stream_key(stack, key) for key in previous_keys]
+        require_lasting(self, self._key, *self._previous_keys)
+        claim_stream(self, target)
+        self._provider = provider or KinesisStreamEncryptionProvider.get_or_create(stack)
+        rights = [self._provider.allow_encryption(stack, target.literal_arn, self._key)]
+        if seconds > _LONGEST_INVOCATION:
+            rights.append(self._provider.allow_long_waits())
+        properties = {"StreamArn": target.arn, "KeyId": self._key.key_id, "EncryptionType": "KMS"}
+        if revision is not None:
+            properties["Revision"] = revision
         self._resource = CustomResource(
             self,
-            # CloudFormation refuses to change the function behind a custom resource. Under
-            # another id it replaces the resource, which changes nothing on a stream whose
-            # encryption is retained.
-            f"Resource{admission.shard or ''}",
+            self._provider.resource_id,
             resource_type=RESOURCE_TYPE,
-            service_token=admission.service_token,
-            service_timeout=timeout.plus(_FOR_THE_ANSWER),
-            properties={
-                "StreamArn": target.arn,
-                "KeyId": self._key.key_id,
-                "EncryptionType": "KMS",
-                "OnDelete": on_delete,
-            },
+            service_token=self._provider.service_token,
+            service_timeout=_service_timeout(seconds),
+            properties=properties,
         )
-        self._resource.node.add_dependency(admission.requirement)
+        self._resource.node.add_dependency(*rights)
 
     @property
     def stream(self) -> kinesis.IStream:
@@ -140,6 +136,11 @@ class KinesisStreamEncryption(Construct):
         return self._key.construct
 
     @property
+    def provider(self) -> KinesisStreamEncryptionProvider:
+        """The provider of the custom resource, with its function, role and log group."""
+        return self._provider
+
+    @property
     def stream_arn(self) -> str:
         """ARN of the stream, known once it is encrypted."""
         return self._resource.get_att_string("StreamArn")
@@ -150,36 +151,15 @@ class KinesisStreamEncryption(Construct):
         return self._resource.get_att_string("StreamName")
 
     @property
-    def stream_status(self) -> str:
-        """Status that the stream was left in: ``ACTIVE``."""
-        return self._resource.get_att_string("StreamStatus")
-
-    @property
-    def encryption_type(self) -> str:
-        """Encryption that the stream has: ``KMS``."""
-        return self._resource.get_att_string("EncryptionType")
-
-    @property
-    def key_id(self) -> str:
-        """Key as Kinesis names it, in the form that it was given."""
-        return self._resource.get_att_string("KeyId")
-
-    @property
     def key_arn(self) -> str:
         """ARN of the key that encrypts the stream, also where an alias was given."""
         return self._resource.get_att_string("KeyArn")
 
-    @property
-    def changed(self) -> str:
-        """``true`` if the latest deployment changed the stream's encryption, else ``false``."""
-        return self._resource.get_att_string("Changed")
-
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow reading the stream's records, before it is encrypted.
 
-        Covers the stream (as ``stream.grant_read``) and ``kms:Decrypt`` on the key, for records
-        of this stream only. Records written under an earlier key stay encrypted with that one: a
-        consumer needs the right to it until they have expired.
+        Covers the stream (as ``stream.grant_read``) and ``kms:Decrypt`` on the key and on the
+        previous keys, for records of this stream only.
 
         Parameters
         ----------
@@ -189,9 +169,9 @@ class KinesisStreamEncryption(Construct):
         Returns
         -------
         aws_cdk.aws_iam.Grant
-            Both grants in one.
+            All grants in one.
         """
-        return self._grant(self._stream.grant_read(grantee), grantee, CONSUMER_ACTIONS)
+        return self._grant(self._stream.grant_read(grantee), grantee, [CONSUME])
 
     def grant_write(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow writing records to the stream, before it is encrypted.
@@ -207,9 +187,9 @@ class KinesisStreamEncryption(Construct):
         Returns
         -------
         aws_cdk.aws_iam.Grant
-            Both grants in one.
+            All grants in one.
         """
-        return self._grant(self._stream.grant_write(grantee), grantee, PRODUCER_ACTIONS)
+        return self._grant(self._stream.grant_write(grantee), grantee, [PRODUCE])
 
     def grant_read_write(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow both reading and writing, before the stream is encrypted.
@@ -224,58 +204,37 @@ class KinesisStreamEncryption(Construct):
         aws_cdk.aws_iam.Grant
             All grants in one.
         """
-        return self._grant(
-            self._stream.grant_read_write(grantee),
-            grantee,
-            [*CONSUMER_ACTIONS, *PRODUCER_ACTIONS],
-        )
+        return self._grant(self._stream.grant_read_write(grantee), grantee, [CONSUME, PRODUCE])
 
     def _grant(
         self, on_stream: iam.Grant, grantee: iam.IGrantable, actions: list[str]
     ) -> iam.Grant:
-        on_key = grant_key(
-            self, self._key, grantee, actions=actions, stream_arn=self._stream.stream_arn
-        )
-        self._wait_for(grantee.grant_principal)
-        return on_stream.combine(on_key)
-
-    def _wait_for(self, principal: iam.IPrincipal) -> None:
-        """Encrypt only once the principal has its policies.
-
-        Grant.apply_before would do, but fails for grants by the policy of a key.
-        """
-        if not hasattr(principal, "node"):
-            return
-        grantee = cast(IConstruct, principal)
-        if Stack.of(grantee) is Stack.of(self):
-            self._resource.node.add_dependency(grantee)
-            return
-        # The other stack may well refer to this one: waiting for it would be circular.
-        Annotations.of(self).add_warning_v2(
-            "cdk-kinesis-stream-encryption:grantElsewhere",
-            f"{grantee.node.path!r} is in another stack, so the stream may be encrypted before "
-            f"it has its rights to the key: deploy {Stack.of(grantee).stack_name!r} first",
-        )
+        on_keys = KeyGrant(self, self._resource, self._stream.stream_arn, grantee)
+        grant = on_stream
+        for action in actions:
+            grant = grant.combine(on_keys.give(self._key, action))
+            for key in self._previous_keys:
+                on_keys.keep(key, action)
+        return grant
 
 
-def _on_delete(removal_policy: RemovalPolicy) -> str:
-    try:
-        return _ON_DELETE[removal_policy]
-    except KeyError:
-        raise ValueError(
-            f"removal policy {removal_policy.name} is not supported: use RemovalPolicy.RETAIN "
-            "to leave the stream encrypted, or RemovalPolicy.DESTROY to undo what the resource did"
-        ) from None
-
-
-def _check_timeout(timeout: Duration) -> None:
+# Most streams have the same timeout, and a Duration is asked in another process.
+@lru_cache
+def _seconds(timeout: Duration) -> int:
     if timeout.is_unresolved():
         raise ValueError(
             "timeout is known only at deployment: it decides on the rights of the function; pass "
             "a fixed Duration"
         )
-    if not _SHORTEST_TIMEOUT <= timeout.to_seconds() <= _LONGEST_TIMEOUT:
+    seconds = int(timeout.to_seconds())
+    if not _SHORTEST_TIMEOUT <= seconds <= _LONGEST_TIMEOUT:
         raise ValueError(
             f"timeout {timeout.to_human_string()} is out of bounds: it must be between 1 minute "
             "and 59 minutes, since CloudFormation waits one hour at most"
         )
+    return seconds
+
+
+@lru_cache
+def _service_timeout(seconds: int) -> Duration:
+    return Duration.seconds(seconds + _FOR_THE_ANSWER)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import TypedDict, Unpack
+import re
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
-import jsii
-from aws_cdk import Duration, IStableStringProducer, Lazy, RemovalPolicy, Stack, Token
+from aws_cdk import Aws, CfnResource, Duration, RemovalPolicy, Stack, Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -16,44 +14,42 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct, IConstruct, IDependable
 
-from kinesis_stream_encryption._access import StreamAccess
-from kinesis_stream_encryption._shard import ProviderSettings, Shard
-from kinesis_stream_encryption._stacks import stack_facts
+from kinesis_stream_encryption._asset import HANDLER, handler_code
+from kinesis_stream_encryption._keys import StreamKey
+from kinesis_stream_encryption._role import FunctionRole, set_context
 
-__all__ = ["Admission", "KinesisStreamEncryptionProvider", "ProviderOptions"]
+__all__ = ["KinesisStreamEncryptionProvider"]
 
 _ID = "KinesisStreamEncryptionProvider"
+_DESCRIPTION = "Encrypts Kinesis data streams for CloudFormation"
+# By name, as older releases of aws-cdk-lib do not list it.
+_RUNTIME = lambda_.Runtime("python3.14", lambda_.RuntimeFamily.PYTHON)
+_OLDEST_PYTHON = 11
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _MEMORY = range(128, 10_241)
 _LOG_REMOVAL = (RemovalPolicy.DESTROY, RemovalPolicy.RETAIN)
 
-
-class ProviderOptions(TypedDict, total=False):
-    """Keyword arguments of :class:`KinesisStreamEncryptionProvider`."""
-
-    memory_size: int
-    log_retention: logs.RetentionDays
-    log_removal_policy: RemovalPolicy
-    log_encryption_key: kms.IKey
-    role: iam.IRole
-    vpc: ec2.IVpc
-    vpc_subnets: ec2.SubnetSelection
-    security_groups: Sequence[ec2.ISecurityGroup]
-    tracing: lambda_.Tracing
+# The first provider of each stack, which serves whatever names none.
+_PROVIDERS: WeakKeyDictionary[Stack, KinesisStreamEncryptionProvider] = WeakKeyDictionary()
 
 
 class KinesisStreamEncryptionProvider(Construct):
     """A Lambda function that encrypts Kinesis data streams for CloudFormation.
 
-    One per stack is made on demand. Make it yourself to set something, or to share it: pass it
-    as ``provider`` to every :class:`KinesisStreamEncryption` that is to use it, also from other
-    stacks of the same account and region. Tags, Aspects and permissions boundaries apply to it as
-    to any construct.
+    One per stack is made on demand. To set something, make it before the stack's first
+    :class:`KinesisStreamEncryption`: the first provider of a stack serves everything in it that
+    names none. Its function, role and log group have the same logical ids whatever its own id and
+    options are, so that they are changed in place. Tags, Aspects and permissions boundaries apply
+    to it as to any construct.
+
+    A further provider is another function. What it serves are other resources to CloudFormation:
+    a resource that is moved to it, or from it, is replaced. Never do that in the same deployment
+    as a change of the stream's key, as a rollback could not bring the former key back.
 
     Parameters
     ----------
     scope
-        Parent construct.
+        Parent construct, in the stack whose resources it is to serve.
     id
         Id within the parent.
     memory_size
@@ -68,47 +64,109 @@ class KinesisStreamEncryptionProvider(Construct):
         CloudWatch Logs' own encryption.
     role
         Execution role of the function; Lambda must be allowed to assume it, and the rights the
-        function needs are added to it. It holds the rights to some 30 to 300 streams, depending on
-        the length of their names. Default: a new role, and a further function with a role of its
-        own for streams it has no room for.
+        function needs are added to it. A role that cannot be changed (imported with
+        ``mutable=False``, or pre-created with ``iam.Role.customize_roles``) gets none of them, and
+        a warning lists them all. Default: a new role.
     vpc, vpc_subnets, security_groups
         Network of the function, as for :class:`aws_cdk.aws_lambda.Function`. From there it must
-        reach Kinesis, KMS, CloudFormation and Amazon S3, and EventBridge for long waits. Default:
-        no VPC.
+        reach Kinesis, KMS, CloudFormation and Amazon S3, and Lambda for long waits. Default: no
+        VPC.
     tracing
         X-Ray tracing of the function. Default: disabled.
+    runtime
+        Python 3.11 or newer. Default: Python 3.14, the newest that Lambda has.
+    architecture
+        Processor of the function; it runs on both. Default: arm64.
 
     Raises
     ------
     ValueError
-        If a value is out of bounds, or the role belongs to another account.
+        If a value is out of bounds, or the role belongs to another account. Synthesis fails if the
+        streams are more than the role's policies have room for.
     """
 
     def __init__(
         self,
         scope: Construct,
         id: str,
-        **options: Unpack[ProviderOptions],
+        *,
+        memory_size: int = 256,
+        log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS,
+        log_removal_policy: RemovalPolicy = RemovalPolicy.DESTROY,
+        log_encryption_key: kms.IKey | None = None,
+        role: iam.IRole | None = None,
+        vpc: ec2.IVpc | None = None,
+        vpc_subnets: ec2.SubnetSelection | None = None,
+        security_groups: Sequence[ec2.ISecurityGroup] | None = None,
+        tracing: lambda_.Tracing = lambda_.Tracing.DISABLED,
+        runtime: lambda_.Runtime = _RUNTIME,
+        architecture: lambda_.Architecture = lambda_.Architecture.ARM_64,
     ) -> None:
         super().__init__(scope, id)
-        self._settings = ProviderSettings(**options)
-        self._check_settings()
+        _check_memory(memory_size)
+        _check_runtime(runtime)
+        if log_removal_policy not in _LOG_REMOVAL:
+            raise ValueError(
+                f"log_removal_policy {log_removal_policy.name} is not supported: use "
+                "RemovalPolicy.DESTROY or RemovalPolicy.RETAIN"
+            )
+        if vpc is None and (vpc_subnets or security_groups):
+            raise ValueError("vpc_subnets and security_groups need a vpc: pass vpc as well")
+        set_context(self)
         self._stack = Stack.of(self)
-        self._admitted = 0
-        self._shards = [self._make_shard("Default")]
+        self._log_group = logs.LogGroup(
+            self,
+            "LogGroup",
+            retention=log_retention,
+            removal_policy=log_removal_policy,
+            encryption_key=log_encryption_key,
+        )
+        self._role = FunctionRole(self, role, _DESCRIPTION)
+        for statement in _own_rights(self._log_group, in_a_vpc=vpc is not None, tracing=tracing):
+            self._role.add(statement)
+        self._function = lambda_.Function(
+            self,
+            "Function",
+            description=_DESCRIPTION,
+            runtime=runtime,
+            architecture=architecture,
+            handler=HANDLER,
+            code=handler_code(),
+            timeout=Duration.minutes(15),
+            memory_size=memory_size,
+            role=self._role.role,
+            log_group=self._log_group,
+            tracing=tracing,
+            vpc=vpc,
+            vpc_subnets=vpc_subnets,
+            security_groups=security_groups,
+        )
+        self._function_arn = self._function.function_arn
+        self._any_key = self._stack.format_arn(service="kms", resource="key", resource_name="*")
+        self._aliases: set[str] = set()
+        self._permission: lambda_.CfnPermission | None = None
+        self._is_first = _PROVIDERS.setdefault(self._stack, self) is self
+        if self._is_first:
+            self._fix_logical_ids(own_role=role is None)
+
+    def _fix_logical_ids(self, *, own_role: bool) -> None:
+        """Keep the parts what they are to CloudFormation, wherever the provider is in the app."""
+        parts: dict[str, IConstruct] = {"Function": self._function, "LogGroup": self._log_group}
+        if own_role:
+            parts["Role"] = self._role.role
+        for name, part in parts.items():
+            resource = part.node.default_child
+            if isinstance(resource, CfnResource):
+                resource.override_logical_id(f"{_ID}{name}")
 
     @classmethod
-    def get_or_create(
-        cls, scope: IConstruct, **options: Unpack[ProviderOptions]
-    ) -> KinesisStreamEncryptionProvider:
+    def get_or_create(cls, scope: IConstruct) -> KinesisStreamEncryptionProvider:
         """Return the provider of the stack, and make it if there is none yet.
 
         Parameters
         ----------
         scope
             Any construct of the stack.
-        **options
-            As for the constructor. Options left out are taken as they are.
 
         Returns
         -------
@@ -118,167 +176,166 @@ class KinesisStreamEncryptionProvider(Construct):
         Raises
         ------
         ValueError
-            If the provider exists already and an option differs from its setting.
+            If another construct of the stack has its id.
         """
         stack = Stack.of(scope)
-        existing = stack_facts(stack).node.try_find_child(_ID)
-        if existing is None:
-            return cls(stack, _ID, **options)
-        if not isinstance(existing, cls):
+        if provider := _PROVIDERS.get(stack):
+            return provider
+        if stack.node.try_find_child(_ID) is not None:
             raise ValueError(
                 f"the id {_ID!r} in {stack.node.path!r} is taken by another construct: rename it, "
-                "or pass a provider of your own"
+                "or make a provider of your own first"
             )
-        for name, asked in options.items():
-            present = getattr(existing.settings, name)
-            if asked != present:
-                raise ValueError(
-                    f"the provider {existing.node.path!r} exists with {name}={_shown(present)}, "
-                    f"and {_shown(asked)} is asked for now: ask for the same everywhere, or pass "
-                    "a provider of your own"
-                )
-        return existing
-
-    @property
-    def settings(self) -> ProviderSettings:
-        """What the provider was made with."""
-        return self._settings
+        return cls(stack, _ID)
 
     @property
     def function(self) -> lambda_.Function:
         """The Lambda function."""
-        return self._shards[0].function
+        return self._function
 
     @property
     def role(self) -> iam.IRole:
         """The function's execution role."""
-        return self._shards[0].role
+        return self._role.role
 
     @property
     def log_group(self) -> logs.LogGroup:
         """The function's log group."""
-        return self._shards[0].log_group
+        return self._log_group
 
     @property
     def service_token(self) -> str:
         """``ServiceToken`` of a custom resource: the function's ARN."""
-        return self._shards[0].function_arn
+        return self._function_arn
 
-    def admit(self, scope: Construct, access: StreamAccess, *, timeout: Duration) -> Admission:
-        """Take charge of one custom resource.
+    @property
+    def resource_id(self) -> str:
+        """Construct id of the custom resources that it serves.
+
+        CloudFormation refuses to change the function behind a custom resource, so what another
+        provider serves is another resource.
+        """
+        return "Resource" if self._is_first else f"Resource{self.node.addr[-8:]}"
+
+    def allow_encryption(self, stack: Stack, stream_arn: str, key: StreamKey) -> IDependable:
+        """Let the function encrypt a stream with a key; :class:`KinesisStreamEncryption` calls it.
 
         Parameters
         ----------
-        scope
-            Construct that the custom resource belongs to.
-        access
-            Stream and key that it needs.
-        timeout
-            How long it may wait.
+        stack
+            Stack of the resource that asks for it.
+        stream_arn
+            ARN of the stream.
+        key
+            Key as it is known at synth.
 
         Returns
         -------
-        Admission
-            The function that serves it.
+        constructs.IDependable
+            What must exist before the custom resource.
 
         Raises
         ------
         ValueError
-            If the provider is in another region or account, or has no room left.
+            If the provider belongs to another stack.
+
+        Notes
+        -----
+        Rights: "Actions, resources, and condition keys for Amazon Kinesis Data Streams" in the
+        Service Authorization Reference names the stream and the key as required resources of
+        StartStreamEncryption, and no condition by which the key behind an alias could be told.
         """
-        self._check_environment(access.stream.stack)
-        seconds = timeout.to_seconds()
-        for number, shard in enumerate(self._shards):
-            requirement = shard.grant(scope, access, seconds=seconds)
-            if requirement is not None:
-                self._admitted += 1
-                return Admission(shard.function_arn, number, requirement)
-        self._check_extensible(access)
-        self._shards.append(self._make_shard(f"Shard{len(self._shards) + 1}"))
-        return self.admit(scope, access, timeout=timeout)
-
-    def _make_shard(self, id_: str) -> Shard:
-        streams = Lazy.string(_Count(lambda: self._admitted))
-        return Shard(self, id_, settings=self._settings, streams=streams)
-
-    def _check_extensible(self, access: StreamAccess) -> None:
-        remedy = (
-            "give some streams a provider of their own, "
-            "provider=KinesisStreamEncryptionProvider(scope, id)"
+        if stack is not self._stack:
+            raise ValueError(
+                f"the provider {self.node.path!r} serves its own stack, and this resource is in "
+                f"{stack.node.path!r}: leave provider out, so that the stack gets one of its own, "
+                "or make another one there"
+            )
+        actions = ["kinesis:DescribeStreamSummary", "kinesis:StartStreamEncryption"]
+        if key.alias is None:
+            actions.append("kms:DescribeKey")
+        elif key.alias not in self._aliases:
+            # The function waits for all of the role's policies, whichever of them holds this.
+            self._aliases.add(key.alias)
+            self._role.add(_may_describe(self._any_key, key.alias))
+        return self._role.add(
+            iam.PolicyStatement(actions=actions, resources=[stream_arn, key.arn or self._any_key])
         )
-        if access.may_stop:
-            # Which function serves a resource cannot change once it is deployed, except by
-            # replacing the resource; and a replaced resource with removal policy DESTROY would
-            # undo the encryption that its successor has just found in place.
-            raise ValueError(
-                f"the provider {self.node.path!r} has no room for another stream with removal "
-                f"policy DESTROY, {access.path!r}: {remedy}, or use RemovalPolicy.RETAIN"
+
+    def allow_long_waits(self) -> IDependable:
+        """Let the function invoke itself; :class:`KinesisStreamEncryption` calls it.
+
+        Returns
+        -------
+        constructs.IDependable
+            The permission, which names the role: were the function named in the role's policy,
+            each of them would wait for the other.
+        """
+        if self._permission is None:
+            self._permission = lambda_.CfnPermission(
+                self,
+                "InvokeItself",
+                action="lambda:InvokeFunction",
+                function_name=self._function_arn,
+                principal=self._role.role.role_arn,
             )
-        if self._settings.role is not None:
-            raise ValueError(
-                f"the role given to the provider {self.node.path!r} has no room left for "
-                f"{access.path!r} within IAM's size limits: {remedy}, or leave role out"
-            )
-
-    def _check_environment(self, stack: Stack) -> None:
-        own = stack_facts(self._stack).environment
-        difference = own.difference(stack_facts(stack).environment)
-        if difference is not None:
-            raise ValueError(
-                f"the provider {self.node.path!r} is in {difference.what} {difference.own!r}, the "
-                f"stack {stack.stack_name!r} in {difference.other!r}: a provider serves one "
-                "account and region; make one there"
-            )
-
-    def _check_settings(self) -> None:
-        settings = self._settings
-        if not Token.is_unresolved(settings.memory_size) and settings.memory_size not in _MEMORY:
-            raise ValueError(
-                f"memory_size {settings.memory_size} is out of bounds: Lambda takes "
-                f"{_MEMORY.start} to {_MEMORY.stop - 1} MB"
-            )
-        if settings.log_removal_policy not in _LOG_REMOVAL:
-            raise ValueError(
-                f"log_removal_policy {settings.log_removal_policy.name} is not supported: use "
-                "RemovalPolicy.DESTROY or RemovalPolicy.RETAIN"
-            )
-        if settings.vpc is None and (settings.vpc_subnets or settings.security_groups):
-            raise ValueError("vpc_subnets and security_groups need a vpc: pass vpc as well")
+        return self._permission
 
 
-@dataclass(frozen=True)
-class Admission:
-    """How a custom resource is served.
+def _own_rights(
+    log_group: logs.ILogGroup, *, in_a_vpc: bool, tracing: lambda_.Tracing
+) -> list[iam.PolicyStatement]:
+    statements = [
+        iam.PolicyStatement(
+            actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+            resources=[log_group.log_group_arn],
+        ),
+        iam.PolicyStatement(
+            actions=["cloudformation:DescribeStackResource"], resources=[Aws.STACK_ID]
+        ),
+    ]
+    if in_a_vpc:
+        # Lambda makes the interfaces by the role, before the function exists and under ids not
+        # known yet; the actions that describe have no resource at all ("Giving Lambda functions
+        # access to resources in an Amazon VPC", Lambda Developer Guide).
+        actions = [
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:UnassignPrivateIpAddresses",
+        ]
+        statements.append(iam.PolicyStatement(actions=actions, resources=["*"]))
+    if tracing is not lambda_.Tracing.DISABLED:
+        # CDK adds the same for a role that can be changed. X-Ray has no resources.
+        actions = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+        statements.append(iam.PolicyStatement(actions=actions, resources=["*"]))
+    return statements
 
-    Attributes
-    ----------
-    service_token
-        ARN of the function.
-    shard
-        Number of the function among the provider's, from 0.
-    requirement
-        What must exist before the custom resource.
-    """
 
-    service_token: str
-    shard: int
-    requirement: IDependable
+def _may_describe(any_key: str, alias: str) -> iam.PolicyStatement:
+    # KMS authorizes by key and never by alias ARN ("Use aliases to control access to KMS keys",
+    # KMS Developer Guide), and which key the alias stands for is known only to KMS.
+    return iam.PolicyStatement(
+        actions=["kms:DescribeKey"],
+        resources=[any_key],
+        conditions={"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}},
+    )
 
 
-@jsii.implements(IStableStringProducer)
-class _Count:
-    def __init__(self, count: Callable[[], int]) -> None:
-        self._count = count
+def _check_memory(memory_size: int) -> None:
+    if not Token.is_unresolved(memory_size) and memory_size not in _MEMORY:
+        raise ValueError(
+            f"memory_size {memory_size} is out of bounds: Lambda takes {_MEMORY.start} to "
+            f"{_MEMORY.stop - 1} MB"
+        )
 
-    def produce(self) -> str:
-        return str(self._count())
 
-
-def _shown(value: object) -> str:
-    match value:
-        case Enum():
-            return value.name
-        case _ if hasattr(value, "node"):
-            return repr(value.node.path)
-        case _:
-            return repr(value)
+def _check_runtime(runtime: lambda_.Runtime) -> None:
+    version = re.fullmatch(r"python3\.(\d+)", runtime.name)
+    if version is None or int(version[1]) < _OLDEST_PYTHON:
+        raise ValueError(
+            f"runtime {runtime.name!r} cannot run the handler: it takes Python 3.{_OLDEST_PYTHON} "
+            "or newer"
+        )

@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_cdk import App, Environment, Stack
 from aws_cdk import aws_kinesis as kinesis
-from aws_cdk.assertions import Template
+from aws_cdk.assertions import Annotations, Match, Template
 from constructs import Construct
 
 REGION = "eu-central-1"
@@ -72,6 +72,13 @@ def statements(stack: Stack) -> list[Any]:
 def allowing(stack: Stack, action: str) -> list[Any]:
     """Statements that allow an action."""
     return [each for each in statements(stack) if action in as_list(each["Action"])]
+
+
+def warnings(stack: Stack) -> list[str]:
+    """Texts of our own warnings at all constructs of a stack."""
+    found = Annotations.from_stack(stack).find_warning("*", Match.any_value())
+    texts = [str(each.entry.data) for each in found]
+    return [each for each in texts if "[ack: cdk-kinesis-stream-encryption:" in each]
 
 
 def as_list(value: Any) -> list[Any]:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
-from itertools import combinations
 from typing import Any
 
 import pytest
-from aws_cdk import App, Duration, RemovalPolicy, Stack
-from aws_cdk import aws_ec2 as ec2
+from aws_cdk import App, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
-from kinesis_stream_encryption._placement import Placement, Right
 from tests.synth.cloud import (
+    ACCOUNT,
     HERE,
     KEY_ARN,
     TYPE,
@@ -25,7 +23,6 @@ from tests.synth.cloud import (
     filled_in,
     resources,
     size,
-    statements,
     stream_arn,
     stream_in,
 )
@@ -38,263 +35,166 @@ MANAGED_POLICIES_OF_A_ROLE = 10
 RESOURCES = 500
 TEMPLATE = 1_048_576
 
-Names = Iterable[str]
+
+def names_of(count: int, length: int = 128) -> list[str]:
+    return [f"{number:03}".ljust(length, "x") for number in range(count)]
 
 
-def long_names(count: int) -> list[str]:
-    return [f"{number:03}".ljust(128, "x") for number in range(count)]
+def many() -> App:
+    """An app for stacks of more resources than CloudFormation takes: policies are measured here."""
+    return App(context={"@aws-cdk/core:stackResourceLimit": 0})
 
 
-def fleet(names: Names, *, app: App | None = None, key: bool = False) -> Stack:
-    """A stack that encrypts streams of these names."""
-    # 500 streams and the functions behind them are more than CloudFormation lets into a stack;
-    # what is measured here are policies.
-    app = app or App(context={"@aws-cdk/core:stackResourceLimit": 0})
-    stack = Stack(app, "Stack", env=HERE)
-    shared = kms.Key.from_key_arn(stack, "Key", KEY_ARN) if key else None
+def encrypt(stack: Stack, names: Iterable[str], **options: Any) -> None:
+    """By ARN where the stack's place is known, else by name."""
     for name in names:
-        KinesisStreamEncryption(
-            stack, f"Encryption-{name}", stream=stream_in(stack, name), encryption_key=shared
-        )
-    return stack
-
-
-def by_role(stack: Stack) -> dict[str, dict[str, list[Any]]]:
-    """Documents of each role's policies, inline and managed."""
-    present = resources(stack)
-    found: dict[str, dict[str, list[Any]]] = {
-        id_: {"inline": [], "managed": []}
-        for id_, each in present.items()
-        if each["Type"] == "AWS::IAM::Role"
-    }
-    for id_, document in documents(stack).items():
-        if "/" in id_:
-            found[id_.split("/")[0]]["inline"].append(document)
-            continue
-        policy = present[id_]
-        kind = "managed" if policy["Type"] == "AWS::IAM::ManagedPolicy" else "inline"
-        for role in policy["Properties"]["Roles"]:
-            found[role["Ref"]][kind].append(document)
-    return found
+        arn = stack.format_arn(service="kinesis", resource="stream", resource_name=name)
+        stream = kinesis.Stream.from_stream_arn(stack, f"Stream-{name}", arn)
+        KinesisStreamEncryption(stack, f"Encryption-{name}", stream=stream, **options)
 
 
 def assert_within_limits(stack: Stack, **place: str) -> None:
-    for policies in by_role(stack).values():
-        assert sum(size(filled_in(each, **place)) for each in policies["inline"]) <= (
-            INLINE_POLICIES
-        )
-        assert len(policies["managed"]) <= MANAGED_POLICIES_OF_A_ROLE
-        for each in policies["managed"]:
-            assert size(filled_in(each, **place)) <= MANAGED_POLICY
+    """One role with all the policies."""
+    found = resources(stack)
+    sizes: dict[str, list[int]] = {"AWS::IAM::Policy": [], "AWS::IAM::ManagedPolicy": []}
+    for id_, document in documents(stack).items():
+        sizes[found[id_]["Type"]].append(size(filled_in(document, **place)))
+    assert sum(sizes["AWS::IAM::Policy"]) <= INLINE_POLICIES
+    assert len(sizes["AWS::IAM::ManagedPolicy"]) <= MANAGED_POLICIES_OF_A_ROLE
+    assert max(sizes["AWS::IAM::ManagedPolicy"], default=0) <= MANAGED_POLICY
 
 
-@pytest.mark.parametrize("key", [False, True])
-def test_500_streams_with_names_of_128_characters(key: bool) -> None:
-    stack = fleet(long_names(500), key=key)
+def refused(app: App) -> str:
+    with pytest.raises(RuntimeError) as failure:
+        app.synth()
+    return str(failure.value)
+
+
+@pytest.mark.parametrize(("count", "length"), [(300, 128), (500, 60)])
+def test_streams_of_a_known_place(count: int, length: int) -> None:
+    stack = Stack(many(), "Stack", env=HERE)
+    encrypt(stack, names_of(count, length))
     assert_within_limits(stack)
-    granted = [
-        arn
-        for document in documents(stack).values()
-        for statement in document["Statement"]
-        if "kinesis:StartStreamEncryption" in statement["Action"]
-        for arn in statement["Resource"]
-    ]
-    assert sorted(granted) == [stream_arn(name) for name in long_names(500)]
 
 
-def test_each_function_has_the_rights_to_the_streams_it_serves() -> None:
-    stack = fleet(long_names(500))
-    functions = resources(stack, "AWS::Lambda::Function")
-    roles = {id_: each["Properties"]["Role"]["Fn::GetAtt"][0] for id_, each in functions.items()}
-    assert len(functions) == 2
-    policies = by_role(stack)
-    for resource in resources(stack, TYPE).values():
-        function = resource["Properties"]["ServiceToken"]["Fn::GetAtt"][0]
-        assert resource["Properties"]["StreamArn"] in str(policies[roles[function]])
-
-
-def test_500_streams_with_names_of_30_characters_have_one_function() -> None:
-    stack = fleet([name[:30] for name in long_names(500)])
-    assert_within_limits(stack)
-    assert len(resources(stack, "AWS::Lambda::Function")) == 1
-
-
-def test_tokens_count_as_long_as_they_become() -> None:
-    app = App(context={"@aws-cdk/core:stackResourceLimit": 0})
-    stack = Stack(app, "Stack")
-    for name in long_names(330):
-        arn = stack.format_arn(service="kinesis", resource="stream", resource_name=name)
-        stream = kinesis.Stream.from_stream_arn(stack, f"Stream-{name}", arn)
-        KinesisStreamEncryption(stack, f"Encryption-{name}", stream=stream)
-    assert_within_limits(stack, partition="aws-us-gov", region="us-gov-west-1")
+def test_streams_of_a_place_that_only_deployment_will_tell() -> None:
+    stack = Stack(many(), "Stack")
+    encrypt(stack, names_of(480, 60))
+    assert_within_limits(stack, partition="aws-us-gov", region="ap-northeast-1")
 
 
 def test_each_stream_with_a_key_of_its_own() -> None:
-    app = App(context={"@aws-cdk/core:stackResourceLimit": 0})
-    stack = Stack(app, "Stack", env=HERE)
-    for number, name in enumerate(long_names(300)):
-        arn = KEY_ARN[:-3] + f"{number:03}"
-        KinesisStreamEncryption(
-            stack,
-            f"Encryption-{name}",
-            stream=stream_in(stack, name),
-            encryption_key=kms.Key.from_key_arn(stack, f"Key{number}", arn),
-        )
+    stack = Stack(many(), "Stack", env=HERE)
+    for number, name in enumerate(names_of(200)):
+        key = kms.Key.from_key_arn(stack, f"Key{number}", f"{KEY_ARN[:-3]}{number:03}")
+        encrypt(stack, [name], encryption_key=key)
     assert_within_limits(stack)
 
 
-def test_a_full_stack_fits_into_cloudformation() -> None:
-    """Besides IAM's limits, its own: 500 resources and one megabyte."""
-    stack = fleet(long_names(460), app=App())
+def test_400_streams_fit_into_a_stack() -> None:
+    """Each waits for the one policy that has its rights."""
+    stack = Stack(App(), "Stack")
+    encrypt(stack, [f"stream-{number}" for number in range(400)])
     found = resources(stack)
     assert len(found) <= RESOURCES
-    assert len(json.dumps({"Resources": found})) <= TEMPLATE
+    assert len(json.dumps({"Resources": found}, indent=1)) < 600_000
+    policies = documents(stack)
+    for resource in resources(stack, TYPE).values():
+        (needed,) = resource["DependsOn"]
+        stream = json.dumps(resource["Properties"]["StreamArn"])
+        assert stream in json.dumps(policies[needed])
+    assert_within_limits(stack)
 
 
-def changed_by(added: str, names: list[str], *, at: int) -> list[str]:
-    """Policies that another stream changes or adds, by logical id."""
-    before = documents(fleet(names))
-    after = documents(fleet([*names[:at], added, *names[at:]]))
-    assert before.keys() <= after.keys()
-    return [id_ for id_ in after if after[id_] != before.get(id_)]
+def test_more_managed_policies_than_a_role_can_have_are_refused() -> None:
+    app = many()
+    encrypt(Stack(app, "Stack", env=HERE), names_of(420))
+    said = refused(app)
+    assert "the role 'Stack/KinesisStreamEncryptionProvider/Role' would need 1" in said
+    assert "managed policies, and IAM lets a role have 10: give some streams a further" in said
 
 
-@pytest.mark.parametrize("count", [20, 60, 140, 250])
-def test_another_stream_changes_one_policy(count: int) -> None:
-    """Wherever it comes in the app."""
-    assert len(changed_by("added".ljust(128, "x"), long_names(count), at=5)) == 1
+def test_a_second_provider_has_room_for_more() -> None:
+    app = many()
+    stack = Stack(app, "Stack", env=HERE)
+    names = names_of(420)
+    encrypt(stack, names[:300])
+    encrypt(stack, names[300:], provider=KinesisStreamEncryptionProvider(stack, "Second"))
+    app.synth()
 
 
-def test_a_stream_that_takes_another_policy_changes_one_policy_besides() -> None:
-    assert len(changed_by("added".ljust(128, "x"), long_names(31), at=5)) == 2
+def test_managed_policies_that_the_role_has_count() -> None:
+    app = many()
+    stack = Stack(app, "Stack", env=HERE)
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    for number in range(10):
+        named = iam.ManagedPolicy.from_managed_policy_name(stack, f"Named{number}", f"p{number}")
+        role.add_managed_policy(named)
+    KinesisStreamEncryptionProvider(stack, "Provider", role=role)
+    encrypt(stack, names_of(100))
+    assert "the role 'Stack/Role' would need 1" in refused(app)
+
+
+@pytest.mark.parametrize(("count", "fits"), [(20, True), (60, False)])
+def test_an_imported_role_has_the_room_of_one_policy(
+    app: App, stack: Stack, count: int, fits: bool
+) -> None:
+    """CDK never splits it."""
+    role = iam.Role.from_role_arn(stack, "Role", f"arn:aws:iam::{ACCOUNT}:role/mine")
+    KinesisStreamEncryptionProvider(stack, "Provider", role=role)
+    for name in names_of(count):
+        KinesisStreamEncryption(stack, f"Encryption-{name}", stream=stream_in(stack, name))
+    if fits:
+        app.synth()
+        assert sum(size(each) for each in filled_in(documents(stack)).values()) <= INLINE_POLICIES
+        return
+    said = refused(app)
+    assert re.search(
+        r"the policies of the role 'Stack/Role' would have \d{5} characters, and IAM takes 10240: "
+        "give some streams a further provider",
+        said,
+    )
+
+
+def test_names_longer_than_cdk_takes_them_for_are_refused() -> None:
+    """CDK guesses the length of an ARN that it does not know."""
+    app = many()
+    encrypt(Stack(app, "Stack"), names_of(150))
+    said = refused(app)
+    assert "a managed policy of the role" in said
+    assert "give the stack an env, so that the lengths of ARNs are known" in said
+
+
+def test_an_estimate_of_the_users_own_is_kept() -> None:
+    estimate = {"@aws-cdk/aws-iam.arnSizeEstimate": 190}
+    app = App(context={"@aws-cdk/core:stackResourceLimit": 0, **estimate})
+    stack = Stack(app, "Stack")
+    encrypt(stack, names_of(150))
+    assert_within_limits(stack, partition="aws-us-gov", region="ap-northeast-1")
+    app.synth()
 
 
 def test_100_streams_take_five_resources_besides_their_own(anywhere: Stack) -> None:
-    for number in range(100):
-        arn = anywhere.format_arn(
-            service="kinesis", resource="stream", resource_name=f"stream-{number}"
-        )
-        stream = kinesis.Stream.from_stream_arn(anywhere, f"Stream{number}", arn)
-        KinesisStreamEncryption(anywhere, f"Encryption{number}", stream=stream)
+    encrypt(anywhere, [f"stream-{number}" for number in range(100)])
     besides = [each["Type"] for each in resources(anywhere).values() if each["Type"] != TYPE]
     assert sorted(besides) == [
         "AWS::IAM::ManagedPolicy",
-        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::Policy",
         "AWS::IAM::Role",
         "AWS::Lambda::Function",
         "AWS::Logs::LogGroup",
     ]
 
 
-def leaving_the_first_policy(names: list[str]) -> list[str]:
-    """Those of the names that are in the first of several policies never."""
-
-    def both_leave(*pair: str) -> bool:
-        placement = Placement(policies=64, room=1)
-        paths = [f"Stack/Encryption-{name}" for name in pair]
-        assert all(placement.add(Right(path, ((path, 1),))) for path in paths)
-        return 0 not in placement.used()
-
-    first = next(a for a, b in combinations(names, 2) if both_leave(a, b))
-    return [name for name in names if name == first or both_leave(first, name)]
-
-
-def test_no_policy_is_left_without_rights() -> None:
-    """IAM refuses one. The first is left by all streams here once they need another."""
-    names = leaving_the_first_policy(long_names(120))
-    few, many = fleet(names[:25]), fleet(names)
-    (first,) = resources(few, "AWS::IAM::ManagedPolicy")
-    assert first not in resources(many)
-    assert len(resources(many, "AWS::IAM::ManagedPolicy")) > 1
-    assert all(each["Resource"] for each in statements(many))
-
-
-def test_another_stream_moves_no_resource_to_another_function_unless_it_has_to() -> None:
-    def functions(names: Names) -> dict[str, Any]:
-        found = resources(fleet(names), TYPE).values()
-        return {each["Properties"]["StreamArn"]: each["Properties"] for each in found}
-
-    before = functions(long_names(400))
-    after = functions([*long_names(400), "added".ljust(128, "x")])
-    assert {arn: after[arn] for arn in before} == before
-
-
-def test_a_resource_that_moves_to_another_function_is_another_resource() -> None:
-    """CloudFormation refuses to change the ServiceToken of one."""
-
-    def tokens(names: Names) -> dict[str, Any]:
-        found = resources(fleet(names), TYPE)
-        return {id_: each["Properties"]["ServiceToken"] for id_, each in found.items()}
-
-    names = long_names(400)
-    before = tokens(names)
-    after = tokens([f"first-{number}".ljust(128, "x") for number in range(50)] + names)
-    assert any(id_ not in after for id_ in before)
-    assert all(after[id_] == token for id_, token in before.items() if id_ in after)
-
-
-class TestStreamsToRestore:
-    """Each has an inline policy, so there is room for fewer of them."""
-
-    @staticmethod
-    def encrypt(stack: Stack, count: int, **options: Any) -> None:
-        for name in long_names(count):
-            KinesisStreamEncryption(
-                stack,
-                f"Encryption-{name}",
-                stream=stream_in(stack, name),
-                removal_policy=RemovalPolicy.DESTROY,
-                **options,
-            )
-
-    def test_fit_within_the_limits(self, stack: Stack) -> None:
-        self.encrypt(stack, 15)
-        assert_within_limits(stack)
-
-    def test_are_refused_where_there_is_no_room(self, stack: Stack) -> None:
-        with pytest.raises(ValueError, match=r"no room for another stream with removal policy"):
-            self.encrypt(stack, 40)
-
-    def test_can_be_given_a_provider_of_their_own(self, stack: Stack) -> None:
-        self.encrypt(stack, 15)
-        provider = KinesisStreamEncryptionProvider(stack, "Second")
-        KinesisStreamEncryption(
-            stack,
-            "Another",
-            stream=stream_in(stack),
-            removal_policy=RemovalPolicy.DESTROY,
-            provider=provider,
-        )
-        assert_within_limits(stack)
-
-
-def test_a_given_role_that_is_full_is_refused() -> None:
-    app = App(context={"@aws-cdk/core:stackResourceLimit": 0})
-    stack = Stack(app, "Stack", env=HERE)
-    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-    KinesisStreamEncryptionProvider.get_or_create(stack, role=role)
-
-    def encrypt(names: Names) -> None:
-        for name in names:
-            KinesisStreamEncryption(stack, f"Encryption-{name}", stream=stream_in(stack, name))
-
-    with pytest.raises(ValueError, match=r"the role given to the provider .* has no room left"):
-        encrypt(long_names(500))
-
-
-def test_a_provider_for_many_stacks_stays_within_the_limits(app: App, stack: Stack) -> None:
-    """Each stack's id takes room in the function's own rights."""
-    provider = KinesisStreamEncryptionProvider.get_or_create(
-        stack, vpc=ec2.Vpc(stack, "Vpc", max_azs=1), tracing=lambda_.Tracing.ACTIVE
-    )
-    for number in range(80):
-        other = Stack(app, f"Stack{number}".ljust(128, "x"), env=HERE)
-        KinesisStreamEncryption(
-            other,
-            "Encryption",
-            stream=stream_in(other, f"stream-{number}"),
-            timeout=Duration.minutes(30),
-            provider=provider,
-        )
-    assert_within_limits(stack)
-    assert len(resources(stack, "AWS::Lambda::Function")) > 1
+def test_every_stream_is_granted(stack: Stack) -> None:
+    names = names_of(120)
+    encrypt(stack, names)
+    granted = [
+        arn
+        for document in filled_in(documents(stack)).values()
+        for statement in document["Statement"]
+        if "kinesis:StartStreamEncryption" in statement["Action"]
+        for arn in statement["Resource"]
+        if ":kinesis:" in arn
+    ]
+    assert sorted(granted) == [stream_arn(name) for name in names]

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from aws_cdk import App, CfnParameter, Duration, Environment, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk.aws_ec2 import SubnetSelection
 from constructs import Construct
 
@@ -83,12 +85,6 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
         with_timeout_parameter,
         "timeout is known only at deployment: it decides on the rights of the function; pass a "
         "fixed Duration",
-    ),
-    (
-        "removal policy",
-        lambda stack: encrypt(stack, removal_policy=RemovalPolicy.SNAPSHOT),
-        "removal policy SNAPSHOT is not supported: use RemovalPolicy.RETAIN to leave the stream "
-        "encrypted, or RemovalPolicy.DESTROY to undo what the resource did",
     ),
     (
         "not a stream",
@@ -215,10 +211,29 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
         "vpc_subnets and security_groups need a vpc: pass vpc as well",
     ),
     (
+        "runtime too old",
+        lambda stack: with_provider(stack, runtime=lambda_.Runtime.PYTHON_3_10),
+        "runtime 'python3.10' cannot run the handler: it takes Python 3.11 or newer",
+    ),
+    (
+        "runtime of another language",
+        lambda stack: with_provider(stack, runtime=lambda_.Runtime.NODEJS_22_X),
+        "runtime 'nodejs22.x' cannot run the handler: it takes Python 3.11 or newer",
+    ),
+    (
+        "role of another account",
+        lambda stack: with_provider(
+            stack,
+            role=iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::444455556666:role/mine"),
+        ),
+        "the role 'Stack/Role' belongs to account '444455556666', the provider to "
+        "'111122223333': Lambda takes roles of the function's own account only",
+    ),
+    (
         "the provider's id is taken",
         with_the_providers_id_taken,
         "the id 'KinesisStreamEncryptionProvider' in 'Stack' is taken by another construct: "
-        "rename it, or pass a provider of your own",
+        "rename it, or make a provider of your own first",
     ),
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aws_cdk import App, Environment, RemovalPolicy, Stack, Tags
+from aws_cdk import App, RemovalPolicy, Stack, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -15,7 +15,7 @@ from aws_cdk.assertions import Match, Template
 from constructs import Construct
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
-from tests.synth.cloud import HERE, TYPE, only, properties, resources, stream_in
+from tests.synth.cloud import ACCOUNT, HERE, TYPE, only, properties, resources, stream_in
 
 
 def test_function(stack: Stack) -> None:
@@ -30,11 +30,15 @@ def test_function(stack: Stack) -> None:
     assert function["LoggingConfig"] == {"LogGroup": {"Ref": log_group}}
 
 
-def test_function_knows_how_many_streams_it_may_compete_with(stack: Stack) -> None:
-    for name in ("orders", "payments", "shipments"):
-        KinesisStreamEncryption(stack, name, stream=stream_in(stack, name))
-    function = properties(stack, "AWS::Lambda::Function")
-    assert function["Environment"]["Variables"] == {"STREAMS": "3"}
+def test_another_stream_leaves_the_function_as_it_is() -> None:
+    def function(*names: str) -> Any:
+        stack = Stack(App(), "Stack")
+        for name in names:
+            KinesisStreamEncryption(stack, name, stream=stream_in(stack, name))
+        return only(stack, "AWS::Lambda::Function")
+
+    assert function("orders", "payments") == function("orders")
+    assert "Environment" not in function("orders")["Properties"]
 
 
 def test_log_group(stack: Stack) -> None:
@@ -46,8 +50,9 @@ def test_log_group(stack: Stack) -> None:
 
 def test_settings(stack: Stack) -> None:
     key = kms.Key(stack, "LogKey")
-    KinesisStreamEncryptionProvider.get_or_create(
+    KinesisStreamEncryptionProvider(
         stack,
+        "Provider",
         memory_size=512,
         log_retention=logs.RetentionDays.ONE_WEEK,
         log_removal_policy=RemovalPolicy.RETAIN,
@@ -68,8 +73,9 @@ def test_settings(stack: Stack) -> None:
 def test_network(stack: Stack) -> None:
     vpc = ec2.Vpc(stack, "Vpc", max_azs=1)
     group = ec2.SecurityGroup(stack, "Group", vpc=vpc)
-    KinesisStreamEncryptionProvider.get_or_create(
+    KinesisStreamEncryptionProvider(
         stack,
+        "Provider",
         vpc=vpc,
         vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
         security_groups=[group],
@@ -110,71 +116,83 @@ def test_parts_are_reachable(stack: Stack) -> None:
 def test_one_per_stack(app: App, stack: Stack) -> None:
     nested = Construct(stack, "Nested")
     other = Stack(app, "Other", env=HERE)
-    provider = KinesisStreamEncryptionProvider.get_or_create(stack, memory_size=512)
+    provider = KinesisStreamEncryptionProvider.get_or_create(stack)
     assert KinesisStreamEncryptionProvider.get_or_create(nested) is provider
     assert KinesisStreamEncryptionProvider.get_or_create(other) is not provider
 
 
-def test_same_settings_again_are_fine(stack: Stack) -> None:
-    for _ in range(2):
-        KinesisStreamEncryptionProvider.get_or_create(stack, memory_size=512)
-    assert len(resources(stack, "AWS::Lambda::Function")) == 1
-
-
-@pytest.mark.parametrize(
-    ("first", "then", "message"),
-    [
-        (
-            {},
-            {"memory_size": 512},
-            "the provider 'Stack/KinesisStreamEncryptionProvider' exists with memory_size=256, "
-            "and 512 is asked for now: ask for the same everywhere, or pass a provider of your own",
-        ),
-        (
-            {"tracing": lambda_.Tracing.ACTIVE},
-            {"tracing": lambda_.Tracing.DISABLED},
-            "exists with tracing=ACTIVE, and DISABLED is asked for now",
-        ),
-    ],
-)
-def test_other_settings_are_refused(
-    stack: Stack, first: dict[str, Any], then: dict[str, Any], message: str
-) -> None:
-    KinesisStreamEncryptionProvider.get_or_create(stack, **first)
-    with pytest.raises(ValueError, match=message):
-        KinesisStreamEncryptionProvider.get_or_create(stack, **then)
-
-
-def test_another_role_is_refused_by_its_path(stack: Stack) -> None:
-    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-    KinesisStreamEncryptionProvider.get_or_create(stack)
-    with pytest.raises(ValueError, match="role=None, and 'Stack/Role' is asked for now"):
-        KinesisStreamEncryptionProvider.get_or_create(stack, role=role)
-
-
-def test_a_provider_of_ones_own(stack: Stack) -> None:
-    provider = KinesisStreamEncryptionProvider(stack, "Mine")
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), provider=provider)
-    assert len(resources(stack, "AWS::Lambda::Function")) == 1
+def test_the_first_of_a_stack_serves_all_that_names_none(stack: Stack) -> None:
+    provider = KinesisStreamEncryptionProvider(stack, "Mine", memory_size=512)
+    assert KinesisStreamEncryption(stack, "A", stream=stream_in(stack)).provider is provider
+    assert properties(stack, "AWS::Lambda::Function")["MemorySize"] == 512
     assert properties(stack)["ServiceToken"] == stack.resolve(provider.service_token)
 
 
-def test_shared_across_stacks(app: App, stack: Stack) -> None:
-    provider = KinesisStreamEncryptionProvider.get_or_create(stack)
-    other = Stack(app, "Other", env=HERE)
-    KinesisStreamEncryption(other, "Encryption", stream=stream_in(other), provider=provider)
-    assert list(resources(other)) == list(resources(other, TYPE))
-    assert "Fn::ImportValue" in str(properties(other)["ServiceToken"])
-    assert other.dependencies == [stack]
+class TestConfiguredInPlace:
+    """CloudFormation refuses to change the function behind a custom resource."""
+
+    @staticmethod
+    def template(**options: Any) -> dict[str, Any]:
+        stack = Stack(App(), "Stack", env=HERE)
+        scope = stack
+        if options:
+            scope = Construct(stack, "Elsewhere")
+            made = {name: make(stack) for name, make in options.items()}
+            KinesisStreamEncryptionProvider(scope, "Mine", **made)
+        KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+        return resources(stack)
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"memory_size": lambda _: 512},
+            {"vpc": lambda stack: ec2.Vpc(stack, "Vpc", max_azs=1)},
+            {"tracing": lambda _: lambda_.Tracing.ACTIVE},
+            {"runtime": lambda _: lambda_.Runtime.PYTHON_3_12},
+            {"log_retention": lambda _: logs.RetentionDays.ONE_DAY},
+        ],
+        ids=lambda options: next(iter(options)),
+    )
+    def test_parts_and_resource_are_the_same(self, options: dict[str, Any]) -> None:
+        before, after = self.template(), self.template(**options)
+        for type_ in ("AWS::Lambda::Function", "AWS::Logs::LogGroup", "AWS::IAM::Role", TYPE):
+            assert self.ids(after, type_) == self.ids(before, type_)
+        (resource,) = self.ids(before, TYPE)
+        assert after[resource]["Properties"] == before[resource]["Properties"]
+
+    def test_a_given_role_leaves_the_function_in_its_place(self) -> None:
+        def role(stack: Stack) -> iam.IRole:
+            return iam.Role.from_role_arn(stack, "Role", f"arn:aws:iam::{ACCOUNT}:role/mine")
+
+        before, after = self.template(), self.template(role=role)
+        for type_ in ("AWS::Lambda::Function", TYPE):
+            assert self.ids(after, type_) == self.ids(before, type_)
+
+    @staticmethod
+    def ids(template: dict[str, Any], type_: str) -> list[str]:
+        return [id_ for id_, each in template.items() if each["Type"] == type_]
 
 
-def test_not_shared_across_regions(app: App, stack: Stack) -> None:
-    provider = KinesisStreamEncryptionProvider.get_or_create(stack)
-    abroad = Stack(app, "Abroad", env=Environment(account=HERE.account, region="us-east-1"))
-    with pytest.raises(ValueError, match="a provider serves one account and region"):
-        KinesisStreamEncryption(
-            abroad,
-            "Encryption",
-            stream=stream_in(abroad, region="us-east-1"),
-            provider=provider,
-        )
+def test_a_second_provider_is_another_function_with_resources_of_its_own(stack: Stack) -> None:
+    def encrypt(stack: Stack, **options: Any) -> list[str]:
+        KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), **options)
+        return list(resources(stack, TYPE))
+
+    KinesisStreamEncryptionProvider.get_or_create(stack)
+    second = KinesisStreamEncryptionProvider(stack, "Second")
+    moved = encrypt(stack, provider=second)
+    assert len(resources(stack, "AWS::Lambda::Function")) == 2
+    assert properties(stack)["ServiceToken"] == stack.resolve(second.service_token)
+    assert moved != encrypt(Stack(App(), "Stack", env=HERE))
+
+
+def test_runtime_and_architecture(stack: Stack) -> None:
+    KinesisStreamEncryptionProvider(
+        stack,
+        "Provider",
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        architecture=lambda_.Architecture.X86_64,
+    )
+    function = properties(stack, "AWS::Lambda::Function")
+    assert function["Runtime"] == "python3.13"
+    assert function["Architectures"] == ["x86_64"]

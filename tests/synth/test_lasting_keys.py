@@ -1,0 +1,96 @@
+"""Keys of the app must outlive the streams' records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aws_cdk import App, RemovalPolicies, RemovalPolicy, Stack
+from aws_cdk import aws_kms as kms
+
+from kinesis_stream_encryption import KinesisStreamEncryption
+from tests.synth.cloud import HERE, KEY_ARN, stream_in
+
+MESSAGE = (
+    "the key '{}' would be deleted with its stack, or by the rollback of its first deployment, and "
+    "the records that it encrypts would be lost: give it RemovalPolicy.RETAIN"
+)
+
+
+def l1(stack: Stack) -> kms.IKey:
+    """Without a DeletionPolicy, CloudFormation deletes."""
+    key = kms.CfnKey(stack, "Key", key_policy={"Statement": []})
+    return kms.Key.from_key_arn(stack, "Imported", key.attr_arn)
+
+
+def behind_an_alias(stack: Stack) -> kms.IKey:
+    key = kms.Key(stack, "Key", removal_policy=RemovalPolicy.DESTROY)
+    return kms.Alias(stack, "Alias", alias_name="alias/orders", target_key=key)
+
+
+DELETED: list[Callable[[Stack], kms.IKey]] = [
+    lambda stack: kms.Key(stack, "Key", removal_policy=RemovalPolicy.DESTROY),
+    lambda stack: kms.Key(stack, "Key", removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE),
+    l1,
+    behind_an_alias,
+]
+
+
+def refused(app: App) -> str:
+    with pytest.raises(RuntimeError) as failure:
+        app.synth()
+    return str(failure.value)
+
+
+@pytest.mark.parametrize("make", DELETED, ids=["destroy", "retain on update", "L1", "alias"])
+@pytest.mark.parametrize("previous", [False, True])
+def test_a_key_that_is_deleted_is_refused(
+    app: App, stack: Stack, make: Callable[[Stack], kms.IKey], previous: bool
+) -> None:
+    key = make(stack)
+    options: dict[str, Any] = {"previous_keys": [key]} if previous else {"encryption_key": key}
+    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), **options)
+    said = refused(app)
+    assert MESSAGE.format(f"Stack/Key{'/Resource' if make is not l1 else ''}") in said
+    assert "Stack/Encryption" in said
+
+
+def test_a_key_of_another_stack_too(app: App, stack: Stack) -> None:
+    other = Stack(app, "Other", env=HERE)
+    key = kms.Key(other, "Key", removal_policy=RemovalPolicy.DESTROY)
+    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
+    assert MESSAGE.format("Other/Key/Resource") in refused(app)
+
+
+def test_what_an_aspect_changes_counts(app: App, stack: Stack) -> None:
+    key = kms.Key(stack, "Key")
+    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
+    RemovalPolicies.of(app).destroy()
+    assert MESSAGE.format("Stack/Key/Resource") in refused(app)
+
+
+def test_an_aspect_can_save_a_key(app: App, stack: Stack) -> None:
+    key = kms.Key(stack, "Key", removal_policy=RemovalPolicy.DESTROY)
+    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
+    RemovalPolicies.of(key).retain()
+    app.synth()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda stack: kms.Key(stack, "Key"),
+        lambda stack: kms.Key.from_key_arn(stack, "Key", KEY_ARN),
+        lambda stack: kms.Alias.from_alias_name(stack, "Key", "alias/orders"),
+        lambda stack: None,
+    ],
+    ids=["retained", "imported", "alias", "AWS managed"],
+)
+def test_keys_that_last_are_not_refused(
+    app: App, stack: Stack, make: Callable[[Stack], kms.IKey | None]
+) -> None:
+    KinesisStreamEncryption(
+        stack, "Encryption", stream=stream_in(stack), encryption_key=make(stack)
+    )
+    app.synth()
