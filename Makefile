@@ -4,6 +4,9 @@
 #   make simulate SEEDS=5000    a longer campaign, on seeds never tried before
 #   make simulate FIRST=7000000 the seeds from that one on
 #   make bench QUICK=1          a rougher benchmark, within a few minutes
+#   make accept PROBE=1         API calls only; QUOTA=1 spends a stream's key changes of a day, too
+#   make accept PREFIX=name     how all that is made is called; YES=1 does not ask
+#   make accept CLEAN=name      removes what a killed run of that name has left
 
 PYTHON ?= python3
 PYTEST ?=
@@ -90,6 +93,11 @@ $(BENCH)/.installed: benchmarks/package.json benchmarks/package-lock.json | $(VE
 .PHONY: demo
 demo: install ## the whole story on a local AWS: deploy, switch keys, refuse a bad key, destroy
 	@$(PY) -m local_aws.demo
+
+.PHONY: accept
+accept: install ## ask the AWS account of this shell's credentials whether it is as assumed
+	@$(PY) -m acceptance $(if $(PREFIX),--prefix '$(PREFIX)') $(if $(PROBE),--probe) \
+		$(if $(QUOTA),--quota) $(if $(YES),--yes) $(if $(CLEAN),--clean '$(CLEAN)')
 
 .PHONY: local-up
 local-up: install ## start a local AWS for your own cdk deploy: eval "$(make -s local-up)"

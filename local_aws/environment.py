@@ -4,6 +4,7 @@ import os
 import shutil
 from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Self
 
 import boto3
@@ -16,6 +17,7 @@ from local_aws.process import Service
 # An access key that is not an account id stands for the account's root.
 _CREDENTIAL = "test"
 _KINESIS_OWNED_KEY = "alias/aws/kinesis"
+_NOT_SHOWN = Path(__file__).with_name("not_shown")
 
 
 class LocalAws:
@@ -75,6 +77,8 @@ class LocalAws:
                 "AWS_DEFAULT_REGION": self.region,
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "CDK_DISABLE_CLI_TELEMETRY": "true",
+                # What `make accept` must not believe of this AWS.
+                "ACCEPT_NOT_SHOWN": str(_NOT_SHOWN / ("iam.json" if self.iam else "default.json")),
             }
         )
 

@@ -1,0 +1,1 @@
+"""`make accept`: what this project assumes of AWS, asked of AWS itself."""

@@ -1,0 +1,150 @@
+"""The probe: what Kinesis answers, asked by API calls alone on a stream and two keys of its own.
+
+Read it before you run it: it changes nothing but that stream and these keys, the second of which is
+disabled and scheduled for deletion on the way. `belongings` removes the rest afterwards.
+"""
+
+import time
+from itertools import cycle
+from typing import Any, NamedTuple
+
+from acceptance.account import Account, asked, described, until
+from acceptance.report import Report
+
+_PACE = 0.25  # seconds between two looks at a changing stream
+_WATCHED = 8.0  # seconds after ACTIVE in which records are still written
+_MOST_CHANGES = 30
+_AWS_MANAGED = "alias/aws/kinesis"
+
+
+def probe(account: Account, report: Report, *, quota: bool) -> None:
+    """Answer all of `questions.PROBE`, and with `quota` those of `questions.QUOTA`."""
+    kms, first, second = account.client("kms"), account.make_key(), account.make_key()
+    kms.disable_key(KeyId=second)  # this early, as it takes a while to count
+    alias, first_id = account.alias("probe"), first.rpartition("/")[2]
+    kms.create_alias(AliasName=alias, TargetKeyId=first_id)
+    stream = _Stream(account.client("kinesis"), account.make_stream("probe"))
+
+    def refused(row: str, answer: str, code: str = "") -> None:
+        report.answer(row, answer, holds=answer != "accepted" and answer.startswith(code))
+        stream.key_when_active()
+
+    refused("stop-in-plaintext", stream.stop(first), "InvalidArgument")
+    refused("missing-stream", stream.start(first, of=account.name("none")), "ResourceNotFound")
+    refused("type-none", stream.start(first, kind="NONE"))
+
+    stream.change(first)
+    _tell_of_first_change(stream.watch(), report)
+    same = f"{stream.change(first)}, then {stream.described()['StreamStatus']}"
+    report.answer("same-key", same, holds=same == "accepted, then UPDATING")
+    refused("start-while-updating", stream.start(first), "ResourceInUse")
+
+    alias_arn = first.replace(f"key/{first_id}", alias)
+    forms = {"key-id": first_id, "key-arn": first, "alias": alias, "alias-arn": alias_arn}
+    _ask_for_forms(stream, forms | {"aws-managed": _AWS_MANAGED}, report)
+
+    refused("missing-key", stream.change(f"{first[:-8]}00000000"), "KMSNotFound")
+    refused("disabled-key", stream.change(second), "KMSDisabled")
+    kms.schedule_key_deletion(KeyId=second, PendingWindowInDays=7)
+    refused("deleted-key", stream.change(second), "KMSInvalidState")
+
+    if quota:
+        _spend_quota(stream, (first, _AWS_MANAGED), report)
+    early = sum(answer.startswith("ResourceInUse") for answer in stream.answers) - 1
+    report.answer("start-after-active", f"{early} of {stream.changes} changes")
+    report.answer("updating-time", " ".join(f"{wait:.1f}" for wait in stream.waits if wait > _PACE))
+
+
+class Look(NamedTuple):
+    """The stream, and the encryption type of a record, some seconds after a change."""
+
+    seconds: float
+    status: str
+    encryption: str
+    record: str
+
+
+class _Stream:
+    """The probe's stream, with all that was answered to StartStreamEncryption."""
+
+    def __init__(self, kinesis: Any, name: str) -> None:
+        self.kinesis, self.name = kinesis, name
+        self.answers: list[str] = []
+        self.waits: list[float] = []
+
+    @property
+    def changes(self) -> int:
+        return self.answers.count("accepted")
+
+    def described(self) -> dict[str, Any]:
+        return described(self.kinesis, self.name)
+
+    def stop(self, key: str) -> str:
+        call = {"StreamName": self.name, "EncryptionType": "KMS", "KeyId": key}
+        return asked(self.kinesis.stop_stream_encryption, **call)
+
+    def start(self, key: str, *, of: str | None = None, kind: str = "KMS") -> str:
+        call = {"StreamName": of or self.name, "EncryptionType": kind, "KeyId": key}
+        self.answers.append(asked(self.kinesis.start_stream_encryption, **call))
+        return self.answers[-1]
+
+    def change(self, key: str) -> str:
+        """Start, and again where the stream was described as ACTIVE before it was."""
+        while (answer := self.start(key)).startswith("ResourceInUse"):
+            self.key_when_active()
+        return answer
+
+    def key_when_active(self) -> str | None:
+        began = time.monotonic()
+        until(lambda: self.described()["StreamStatus"] == "ACTIVE", pace=_PACE)
+        self.waits.append(time.monotonic() - began)
+        return self.described().get("KeyId")
+
+    def watch(self) -> list[Look]:
+        """Look at the stream and write to it, until some seconds after it is ACTIVE."""
+        looks, began, active = list[Look](), time.monotonic(), 0.0
+        while not active or time.monotonic() < active + _WATCHED:
+            at, found = time.monotonic(), self.described()
+            stored = self.kinesis.put_record(StreamName=self.name, Data=b"1", PartitionKey="1")
+            status, record = found["StreamStatus"], stored.get("EncryptionType", "NONE")
+            looks.append(Look(at - began, status, found["EncryptionType"], record))
+            active = active or (at if status == "ACTIVE" else 0.0)
+            time.sleep(_PACE)
+        return looks
+
+
+def _tell_of_first_change(looks: list[Look], report: Report) -> None:
+    changing = [look for look in looks if look.status == "UPDATING"]
+    active = next(look.seconds for look in looks if look.status == "ACTIVE")
+    plain = max((look.seconds - active for look in looks if look.record == "NONE"), default=0.0)
+    types, records = {look.encryption for look in changing}, {look.record for look in changing}
+    first = f"{looks[0].status}, {looks[0].encryption}"
+    report.answer("first-look", first, holds=first == "UPDATING, NONE")
+    report.answer("updating-type", " and ".join(sorted(types)) or "-", holds=types == {"NONE"})
+    report.answer("updating-records", " and ".join(sorted(records)) or "-")
+    report.answer("settling", f"{max(plain, 0.0):.1f} s", holds=plain <= 5)
+
+
+def _ask_for_forms(stream: _Stream, forms: dict[str, str], report: Report) -> None:
+    for form, key in forms.items():
+        answer, found = stream.change(key), stream.key_when_active()
+        echo = next((name for name, known in forms.items() if known == found), "another form")
+        known = report.rows[f"echo-{form}"].assumed is not None
+        told = echo if answer == "accepted" else answer
+        report.answer(f"echo-{form}", told, holds=told == form if known else None)
+
+
+def _spend_quota(stream: _Stream, keys: tuple[str, str], report: Report) -> None:
+    """Alternate the keys until Kinesis refuses."""
+    for key in cycle(keys):
+        if stream.changes == _MOST_CHANGES or stream.change(key) != "accepted":
+            break
+        stream.key_when_active()
+    if stream.changes == _MOST_CHANGES:
+        reason = f"{_MOST_CHANGES} changes were accepted and none was refused"
+        report.cannot_show("quota-words", reason)
+        report.cannot_show("quota-count", reason)
+    else:
+        words = stream.answers[-1]
+        report.answer("quota-words", words, holds="Rate exceeded for stream" in words)
+        report.answer("quota-count", f"{stream.changes}", holds=stream.changes == 25)

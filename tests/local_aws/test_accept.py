@@ -1,0 +1,124 @@
+"""`make accept` against the local AWS, so that on AWS only AWS is new."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_aws import LocalAws
+from tests.local_aws.observing import until
+
+PREFIX = "accept-test"
+AS_A_SHELL_STARTS_IT = """
+import runpy, signal
+# What a shell runs in the background is born ignoring it, and hands that on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("acceptance", run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[LocalAws]:
+    """One whose changes take less time: accept makes many."""
+    with LocalAws(updating=timedelta(seconds=0.6)) as aws:
+        yield aws
+
+
+def accept(aws: LocalAws, folder: Path, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", AS_A_SHELL_STARTS_IT, "--folder", str(folder), *options],
+        env=aws.process_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(aws: LocalAws, folder: Path, *options: str) -> tuple[int, str]:
+    process = accept(aws, folder, *options)
+    output, _ = process.communicate()
+    return process.returncode, output
+
+
+def rows(folder: Path) -> dict[str, dict[str, Any]]:
+    found = json.loads((folder / "report.json").read_text())["rows"]
+    return {row["name"]: row for row in found}
+
+
+def left(aws: LocalAws) -> tuple[list[str], list[str], list[str]]:
+    """Streams, aliases and usable keys of the prefix."""
+    kms = aws.client("kms")
+    streams = aws.client("kinesis").list_streams()["StreamNames"]
+    aliases = [alias["AliasName"] for alias in kms.list_aliases()["Aliases"]]
+    keys = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
+    return (
+        [name for name in streams if name.startswith(PREFIX)],
+        [name for name in aliases if PREFIX in name],
+        [key["KeyId"] for key in keys if PREFIX in key["Description"] and key["Enabled"]],
+    )
+
+
+def test_probe(aws: LocalAws, tmp_path: Path) -> None:
+    status, output = run(aws, tmp_path, "--probe", "--quota", "--yes", "--prefix", PREFIX)
+
+    answers = rows(tmp_path)
+    assert status == 0, output
+    assert {row["verdict"] for row in answers.values()} == {"as assumed", "not shown here"}
+    assert answers["same-key"]["answer"] == "accepted, then UPDATING"
+    assert answers["start-while-updating"]["answer"].startswith("ResourceInUseException")
+    assert "KMS" in answers["updating-type"]["answer"]
+    assert answers["quota-words"]["answer"] == "30 changes were accepted and none was refused"
+    assert (tmp_path / "report.md").read_text().splitlines()[4:] == [
+        line for line in output.splitlines() if line.startswith("|")
+    ]
+    assert left(aws) == ([], [], [])
+
+
+def test_nothing_is_made_unless_it_is_agreed_to(aws: LocalAws, tmp_path: Path) -> None:
+    status, output = run(aws, tmp_path, "--probe", "--prefix", PREFIX)
+
+    assert status == 1
+    assert f"{PREFIX}-probe" in output
+    assert "0.10 USD" in output
+    assert left(aws) == ([], [], [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda each: each.name)
+def test_an_interrupted_run_cleans_up(
+    aws: LocalAws, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = accept(aws, tmp_path, "--probe", "--yes", "--prefix", PREFIX)
+    until(lambda: all(left(aws)))
+    process.send_signal(number)
+
+    output, _ = process.communicate()
+    assert process.returncode == 128 + number, output
+    assert rows(tmp_path)["deleted-key"]["verdict"] == "not asked"
+    assert left(aws) == ([], [], [])
+
+
+def test_what_a_killed_run_left_is_removed_by_its_prefix(aws: LocalAws, tmp_path: Path) -> None:
+    process = accept(aws, tmp_path, "--probe", "--yes", "--prefix", PREFIX)
+    until(lambda: all(left(aws)))
+    process.kill()
+    process.communicate()
+    streams, aliases, keys = left(aws)
+
+    refused, output = run(aws, tmp_path, "--probe", "--yes", "--prefix", PREFIX)
+    assert (refused, f"CLEAN={PREFIX}" in output) == (1, True), output
+    unchanged, output = run(aws, tmp_path, "--clean", PREFIX[:-1], "--yes")
+    assert (unchanged, left(aws)) == (0, (streams, aliases, keys)), output
+    asked, output = run(aws, tmp_path, "--clean", PREFIX)
+    assert (asked, left(aws)) == (1, (streams, aliases, keys)), output
+
+    cleaned, output = run(aws, tmp_path, "--clean", PREFIX, "--yes")
+    assert cleaned == 0, output
+    assert all(name in output for name in streams + aliases + keys)
+    assert left(aws) == ([], [], [])
