@@ -5,65 +5,57 @@ Names are looked up one by one, never by what they begin with, so nothing of oth
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from acceptance.account import AcceptError, Account, described, until
+from acceptance.aws import AcceptError, Aws, described, until
 
-STACKS = ("story", "hand-over", "recorder", "cancelled")
+STACKS = ("story", "hand-over", "recorder")
 STREAMS = ("probe", "rights", "story", "hand-over")
-ALIASES = ("probe",)
-ROLES = ("rights",)
+ROLE = "rights"
 _SHORTEST_WINDOW_DAYS = 7
 
-
-@dataclass(frozen=True)
-class Belonging:
-    """One thing in the account; `remove` returns once it is gone."""
-
-    kind: str
-    name: str
-    remove: Callable[[], object]
+Found = Iterator[tuple[str, Callable[[], object]]]
 
 
-def find(account: Account) -> list[Belonging]:
-    """What there is, in the order in which it can be removed."""
-    return [
-        *_stacks(account),
-        *_streams(account),
-        *_aliases(account),
-        *_keys(account),
-        *_roles(account),
-        *_log_groups(account),
-    ]
+def find(aws: Aws) -> dict[str, Callable[[], object]]:
+    """What there is, with what removes it, in the order in which that can be done."""
+    return dict(_found(aws))
 
 
-def remove(account: Account, say: Callable[[str], None]) -> None:
+def remove(aws: Aws, say: Callable[[str], None]) -> None:
     """Remove everything; raises AcceptError if something is left."""
-    for belonging in find(account):
-        say(f"removing {belonging.kind} {belonging.name}")
+    for name, remove_it in _found(aws):
+        say(f"removing {name}")
         try:
-            belonging.remove()
+            remove_it()
         except (ClientError, AcceptError) as error:
             say(f"  {error}")
-    if left := [f"{each.kind} {each.name}" for each in find(account)]:
-        raise AcceptError(f"still there: {', '.join(left)}; make accept CLEAN={account.prefix}")
+    if left := ", ".join(find(aws)):
+        raise AcceptError(f"still there: {left}; make accept CLEAN={aws.prefix}")
 
 
-def stack_status(cloudformation: Any, stack: str) -> str | None:
-    """The status of a stack, None if there is none."""
+def stack_status(cloudformation: Any, stack: str) -> str:
+    """The status of a stack, nothing if there is none."""
     try:
-        found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+        found = str(cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"])
     except cloudformation.exceptions.ClientError:
-        return None
-    return None if found == "DELETE_COMPLETE" else str(found)
+        return ""
+    return "" if found == "DELETE_COMPLETE" else found
 
 
-def _stacks(account: Account) -> Iterator[Belonging]:
-    cloudformation = account.client("cloudformation")
+def _found(aws: Aws) -> Found:
+    """Look for each kind only once those before it are dealt with."""
+    return chain.from_iterable(
+        kind(aws) for kind in (_stacks, _streams, _keys, _roles, _log_groups)
+    )
+
+
+def _stacks(aws: Aws) -> Found:
+    cloudformation = aws.client("cloudformation")
 
     def gone(stack: str) -> bool:
         status = stack_status(cloudformation, stack)
@@ -71,77 +63,68 @@ def _stacks(account: Account) -> Iterator[Belonging]:
         with suppress(ClientError):
             if status == "UPDATE_IN_PROGRESS":
                 cloudformation.cancel_update_stack(StackName=stack)
-            elif status and status != "DELETE_IN_PROGRESS":
+            elif status not in ("", "DELETE_IN_PROGRESS"):
                 cloudformation.delete_stack(StackName=stack)
-        return status is None
+        return not status
 
-    for stack in map(account.name, STACKS):
+    for stack in map(aws.name, STACKS):
         if stack_status(cloudformation, stack):
-            yield Belonging("stack", stack, partial(until, partial(gone, stack), pace=3))
+            yield f"stack {stack}", partial(until, partial(gone, stack), pace=3)
 
 
-def _streams(account: Account) -> Iterator[Belonging]:
-    kinesis = account.client("kinesis")
+def _streams(aws: Aws) -> Found:
+    kinesis = aws.client("kinesis")
 
     def gone(stream: str) -> bool:
-        try:
-            if described(kinesis, stream)["StreamStatus"] != "DELETING":
-                kinesis.delete_stream(StreamName=stream, EnforceConsumerDeletion=True)
-        except kinesis.exceptions.ResourceInUseException:
-            return False
-        except kinesis.exceptions.ResourceNotFoundException:
-            return True
+        with suppress(kinesis.exceptions.ResourceInUseException):
+            try:
+                if described(kinesis, stream)["StreamStatus"] != "DELETING":
+                    kinesis.delete_stream(StreamName=stream)
+            except kinesis.exceptions.ResourceNotFoundException:
+                return True
         return False
 
-    for stream in map(account.name, STREAMS):
+    for stream in map(aws.name, STREAMS):
         with suppress(kinesis.exceptions.ResourceNotFoundException):
             described(kinesis, stream)
-            yield Belonging("stream", stream, partial(until, partial(gone, stream)))
+            yield f"stream {stream}", partial(until, partial(gone, stream))
 
 
-def _aliases(account: Account) -> Iterator[Belonging]:
-    kms = account.client("kms")
-    for alias in map(account.alias, ALIASES):
-        with suppress(kms.exceptions.NotFoundException):
-            kms.describe_key(KeyId=alias)
-            yield Belonging("alias", alias, partial(kms.delete_alias, AliasName=alias))
+def _keys(aws: Aws) -> Found:
+    """The keys described as ours, which have to be looked for among all, with their aliases."""
+    kms = aws.client("kms")
 
+    def delete(key: str) -> None:
+        for alias in kms.list_aliases(KeyId=key)["Aliases"]:
+            kms.delete_alias(AliasName=alias["AliasName"])
+        kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=_SHORTEST_WINDOW_DAYS)
 
-def _keys(account: Account) -> Iterator[Belonging]:
-    kms = account.client("kms")
     for page in kms.get_paginator("list_keys").paginate():
         for key in (each["KeyId"] for each in page["Keys"]):
             with suppress(ClientError):  # a key of somebody else's, who lets nobody look at it
                 found = kms.describe_key(KeyId=key)["KeyMetadata"]
-                if found["Description"] != account.description or "DeletionDate" in found:
-                    continue
-                delete = partial(
-                    kms.schedule_key_deletion, KeyId=key, PendingWindowInDays=_SHORTEST_WINDOW_DAYS
-                )
-                yield Belonging("key", key, delete)
+                if found["Description"] == aws.description and "DeletionDate" not in found:
+                    yield f"key {key}", partial(delete, key)
 
 
-def _roles(account: Account) -> Iterator[Belonging]:
-    iam = account.client("iam")
+def _roles(aws: Aws) -> Found:
+    iam, role = aws.client("iam"), aws.name(ROLE)
 
-    def delete(role: str) -> None:
+    def delete() -> None:
         for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
             iam.delete_role_policy(RoleName=role, PolicyName=policy)
         iam.delete_role(RoleName=role)
 
-    for role in map(account.name, ROLES):
-        with suppress(iam.exceptions.NoSuchEntityException):
-            iam.get_role(RoleName=role)
-            yield Belonging("role", role, partial(delete, role))
+    with suppress(iam.exceptions.NoSuchEntityException):
+        iam.get_role(RoleName=role)
+        yield f"role {role}", delete
 
 
-def _log_groups(account: Account) -> Iterator[Belonging]:
-    """Those that stacks leave behind, on purpose or because Lambda made them."""
-    logs = account.client("logs")
-    for stack in map(account.name, STACKS):
+def _log_groups(aws: Aws) -> Found:
+    """Those that a stack leaves behind."""
+    logs = aws.client("logs")
+    for stack in map(aws.name, STACKS):
         for start in (f"{stack}-", f"/aws/lambda/{stack}-"):
             for group in logs.describe_log_groups(logGroupNamePrefix=start)["logGroups"]:
                 name = group["logGroupName"]
-                yield Belonging(
-                    "log group", name, partial(logs.delete_log_group, logGroupName=name)
-                )
+                yield f"log group {name}", partial(logs.delete_log_group, logGroupName=name)

@@ -1,17 +1,33 @@
-"""The real CDK CLI, run against the local AWS."""
+"""The real CDK CLI, run against an AWS."""
 
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 from local_aws import folders, process
-from local_aws.environment import LocalAws
 
 _CLI = folders.NODE_MODULES / "aws-cdk" / "bin" / "cdk"
 _NO_CONTEXT: Mapping[str, str] = {}
 _runs = itertools.count(1)
+
+
+class Target(Protocol):
+    """An AWS that can be deployed to: a local one, or an account.
+
+    `folder` is for what the CLI writes; `process_environment` has the credentials and the tools.
+    """
+
+    @property
+    def account(self) -> str: ...  # noqa: D102
+    @property
+    def region(self) -> str: ...  # noqa: D102
+    @property
+    def folder(self) -> Path: ...  # noqa: D102
+    def client(self, service: str) -> Any: ...  # noqa: D102
+    def process_environment(self) -> dict[str, str]: ...  # noqa: D102
 
 
 class CdkError(RuntimeError):
@@ -35,12 +51,12 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Cdk:
-    """One CDK app and the local AWS that it is deployed to.
+    """One CDK app and the AWS that it is deployed to.
 
     `folder` is where the CLI runs; the app is what `cdk.json` there says, or `app`.
     """
 
-    aws: LocalAws
+    aws: Target
     folder: Path = folders.PROJECT
     app: str | None = None
     on_line: Callable[[str], None] | None = field(default=None, kw_only=True)

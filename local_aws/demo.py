@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from local_aws import process
-from local_aws.cdk import Cdk, CdkError
+from local_aws.cdk import Cdk, CdkError, Target
 from local_aws.environment import LocalAws
 
 _STREAM = "orders"
@@ -31,6 +31,7 @@ class Producer:
     """Writes records all the time, as an application would, and keeps what Kinesis said."""
 
     kinesis: Any
+    stream: str
     encryption_types: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -48,7 +49,7 @@ class Producer:
 
     def write(self) -> str:
         """Write one record and return the encryption type that Kinesis stored it with."""
-        answer = self.kinesis.put_record(StreamName=_STREAM, Data=b"order", PartitionKey="1")
+        answer = self.kinesis.put_record(StreamName=self.stream, Data=b"1", PartitionKey="1")
         return str(answer.get("EncryptionType", "NONE"))
 
     def _write_until(self, stopped: threading.Event) -> None:
@@ -72,34 +73,45 @@ class Seen:
 
 
 class Demo:
-    """Tells and checks the story, step by step."""
+    """Tells and checks the story, step by step.
 
-    def __init__(self, aws: LocalAws) -> None:
-        self.aws = aws
+    Parameters
+    ----------
+    aws
+        Where it is told; bootstrapped for the CDK.
+    stream, stack
+        Names of what is made.
+    keys_are
+        How the keys that are made are described.
+    updating
+        How long a change of encryption takes at least.
+    """
+
+    def __init__(
+        self, aws: Target, *, stream: str, stack: str, keys_are: str, updating: timedelta
+    ) -> None:
+        self.stream, self.stack, self.keys_are, self.updating = stream, stack, keys_are, updating
         self.kinesis, self.kms = aws.client("kinesis"), aws.client("kms")
         self.cloudformation = aws.client("cloudformation")
         self.cdk = Cdk(aws, on_line=lambda line: print(f"      {line}", flush=True))
-        self.producer = Producer(self.kinesis)
+        self.producer = Producer(self.kinesis, stream)
         self.rows: list[Seen] = []
         self.names: dict[str | None, str] = {None: "-"}
         self._steps = itertools.count(1)
 
     def run(self) -> None:
         """Run all steps; raise at the first thing that is not as it should be."""
-        self._say("bootstrap the account for the CDK")
-        self.cdk.bootstrap()
-
-        self._say(f"create the stream {_STREAM!r} outside any stack, in plaintext")
-        self.kinesis.create_stream(StreamName=_STREAM, ShardCount=1)
+        self._say(f"create the stream {self.stream!r} outside any stack, in plaintext")
+        self.kinesis.create_stream(StreamName=self.stream, ShardCount=1)
         self.kinesis.get_waiter("stream_exists").wait(
-            StreamName=_STREAM, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+            StreamName=self.stream, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
         )
         first, second, disabled = map(self._key, ("first key", "second key", "disabled key"))
         self.kms.disable_key(KeyId=disabled)
         self._look("before", encryption="NONE", key=None)
 
         with self.producer.running():
-            self._say("deploy app.py with a key: cdk deploy -c stream=orders -c key=…")
+            self._say(f"deploy app.py with a key: cdk deploy -c stream={self.stream} -c key=…")
             self._deploy(first)
             self._look("encrypted", encryption="KMS", key=first, took=self._took("CREATE"))
 
@@ -147,7 +159,7 @@ class Demo:
             raise DemoError(f"the disabled key {key} was accepted")
 
     def _look(self, step: str, *, encryption: str, key: str | None, took: str = "-") -> None:
-        summary = self.kinesis.describe_stream_summary(StreamName=_STREAM)
+        summary = self.kinesis.describe_stream_summary(StreamName=self.stream)
         found = summary["StreamDescriptionSummary"]
         status, found_key = found["StreamStatus"], found.get("KeyId")
         record = self.producer.write()
@@ -168,10 +180,10 @@ class Demo:
             if event["ResourceType"] == _RESOURCE:
                 times.setdefault(event["ResourceStatus"], event["Timestamp"])
         took = times[f"{kind}_COMPLETE"] - times[f"{kind}_IN_PROGRESS"]
-        needed = _UPDATING + _SETTLING
+        needed = self.updating + _SETTLING
         print(
             f"      the custom resource took {took.total_seconds():.1f} s: UPDATING lasts"
-            f" {_UPDATING.total_seconds():.0f} s, the service asks for"
+            f" {self.updating.total_seconds():.0f} s or more, the service asks for"
             f" {_SETTLING.total_seconds():.0f} s more",
             flush=True,
         )
@@ -181,18 +193,18 @@ class Demo:
 
     def _events(self) -> list[dict[str, Any]]:
         """Events of the stack, the newest first."""
-        events: list[dict[str, Any]] = self.cloudformation.describe_stack_events(StackName=_STACK)[
-            "StackEvents"
-        ]
+        events: list[dict[str, Any]] = self.cloudformation.describe_stack_events(
+            StackName=self.stack
+        )["StackEvents"]
         return events
 
     def _key(self, description: str) -> str:
-        key = str(self.kms.create_key(Description=description)["KeyMetadata"]["Arn"])
+        key = str(self.kms.create_key(Description=self.keys_are)["KeyMetadata"]["Arn"])
         self.names[key] = f"{description} (...{key[-12:]})"
         return key
 
     def _context(self, key: str) -> dict[str, str]:
-        return {"stream": _STREAM, "key": key}
+        return {"stream": self.stream, "key": key, "stackName": self.stack}
 
     def _check_producer(self) -> None:
         written = self.producer.encryption_types
@@ -217,8 +229,10 @@ def main() -> int:
     print("[0] start the local AWS (ministack and kinesis-mock, on loopback only)", flush=True)
     try:
         with LocalAws(updating=_UPDATING) as aws:
-            demo = Demo(aws)
+            demo = Demo(aws, stream=_STREAM, stack=_STACK, keys_are="demo", updating=_UPDATING)
             try:
+                print("\n[0] bootstrap the account for the CDK", flush=True)
+                demo.cdk.bootstrap()
                 demo.run()
             except BaseException:
                 print(f"\n{aws.log_tails()}", file=sys.stderr)

@@ -49,7 +49,7 @@ def run(aws: LocalAws, folder: Path, *options: str) -> tuple[int, str]:
 
 def rows(folder: Path) -> dict[str, dict[str, Any]]:
     found = json.loads((folder / "report.json").read_text())["rows"]
-    return {row["name"]: row for row in found}
+    return {row["row"]: row for row in found}
 
 
 def left(aws: LocalAws) -> tuple[list[str], list[str], list[str]]:
@@ -71,10 +71,10 @@ def test_probe(aws: LocalAws, tmp_path: Path) -> None:
     answers = rows(tmp_path)
     assert status == 0, output
     assert {row["verdict"] for row in answers.values()} == {"as assumed", "not shown here"}
-    assert answers["same-key"]["answer"] == "accepted, then UPDATING"
-    assert answers["start-while-updating"]["answer"].startswith("ResourceInUseException")
-    assert "KMS" in answers["updating-type"]["answer"]
-    assert answers["quota-words"]["answer"] == "30 changes were accepted and none was refused"
+    assert answers["same-key"]["answered"] == "accepted, then UPDATING"
+    assert answers["start-while-updating"]["answered"].startswith("ResourceInUseException")
+    assert "KMS" in answers["updating-type"]["answered"]
+    assert answers["quota-words"]["answered"] == "30 changes were accepted and none was refused"
     assert (tmp_path / "report.md").read_text().splitlines()[4:] == [
         line for line in output.splitlines() if line.startswith("|")
     ]
@@ -120,5 +120,5 @@ def test_what_a_killed_run_left_is_removed_by_its_prefix(aws: LocalAws, tmp_path
 
     cleaned, output = run(aws, tmp_path, "--clean", PREFIX, "--yes")
     assert cleaned == 0, output
-    assert all(name in output for name in streams + aliases + keys)
+    assert all(name in output for name in streams + keys)
     assert left(aws) == ([], [], [])

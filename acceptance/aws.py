@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import boto3
@@ -22,27 +23,29 @@ class AcceptError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Account:
+class Aws:
     """An account and region, reached with the credentials of the shell.
 
-    Everything made in it is called `prefix-…`, or, a key, described by `description`.
+    Everything made in it is called `prefix-…`, or, a key, described by `description`. `folder` is
+    for what the CDK CLI writes.
     """
 
     prefix: str
     session: Any
-    number: str
+    account: str
     region: str
+    folder: Path
 
     @classmethod
-    def of_the_shell(cls, prefix: str) -> Self:
+    def of_the_shell(cls, prefix: str, folder: Path) -> Self:
         """Find out whose credentials these are; raises AcceptError without a region."""
         if not _PREFIX.fullmatch(prefix):
             raise AcceptError(f"the prefix {prefix!r} is none: give {_PREFIX.pattern}")
         session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
         if session.region_name is None:
             raise AcceptError("no region: set AWS_REGION")
-        number = str(session.client("sts").get_caller_identity()["Account"])
-        return cls(prefix, session, number, session.region_name)
+        account = str(session.client("sts").get_caller_identity()["Account"])
+        return cls(prefix, session, account, session.region_name, folder)
 
     @property
     def description(self) -> str:
@@ -73,7 +76,7 @@ class Account:
         try:
             ssm.get_parameter(Name=_BOOTSTRAP)
         except ssm.exceptions.ParameterNotFound:
-            target = f"aws://{self.number}/{self.region}"
+            target = f"aws://{self.account}/{self.region}"
             raise AcceptError(f"not bootstrapped for the CDK: cdk bootstrap {target}") from None
 
     def make_key(self) -> str:
