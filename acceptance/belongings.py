@@ -42,7 +42,9 @@ def stack_status(cloudformation: Any, stack: str) -> str:
     """The status of a stack, nothing if there is none."""
     try:
         found = str(cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"])
-    except cloudformation.exceptions.ClientError:
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
         return ""
     return "" if found == "DELETE_COMPLETE" else found
 
@@ -59,12 +61,15 @@ def _stacks(aws: Aws) -> Found:
 
     def gone(stack: str) -> bool:
         status = stack_status(cloudformation, stack)
-        # One that is being updated can't be deleted until it is at rest, so it is brought there.
-        with suppress(ClientError):
+        # One that is being updated, or taken back, can't be deleted until it is at rest.
+        try:
             if status == "UPDATE_IN_PROGRESS":
                 cloudformation.cancel_update_stack(StackName=stack)
             elif status not in ("", "DELETE_IN_PROGRESS"):
                 cloudformation.delete_stack(StackName=stack)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
         return not status
 
     for stack in map(aws.name, STACKS):
@@ -101,10 +106,14 @@ def _keys(aws: Aws) -> Found:
 
     for page in kms.get_paginator("list_keys").paginate():
         for key in (each["KeyId"] for each in page["Keys"]):
-            with suppress(ClientError):  # a key of somebody else's, who lets nobody look at it
+            try:
                 found = kms.describe_key(KeyId=key)["KeyMetadata"]
-                if found["Description"] == aws.description and "DeletionDate" not in found:
-                    yield f"key {key}", partial(delete, key)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "AccessDeniedException":
+                    raise
+                continue  # somebody else's, who lets nobody look at it
+            if found["Description"] == aws.description and "DeletionDate" not in found:
+                yield f"key {key}", partial(delete, key)
 
 
 def _roles(aws: Aws) -> Found:

@@ -51,7 +51,7 @@ def hand_over(aws: Aws, report: Report) -> None:
     lines = until(lambda: _log(aws, stack), seconds=60)
     hops = sum("goes on in another invocation" in line for line in lines)
     encrypted = (found["StreamStatus"], found.get("KeyId")) == ("ACTIVE", key)
-    told = f"handed over {hops} times, then {found['StreamStatus']}, {found['EncryptionType']}"
+    told = f"{hops} hand-overs, then {found['StreamStatus']}, {found['EncryptionType']}"
     report.answer("hand-over", told, holds=hops > 0 and encrypted)
     failed = [line for line in lines if "could not be looked at" in line]
     report.answer("precautions", "".join(failed[:1]) or "none", holds=not failed)

@@ -182,9 +182,9 @@ class Demo:
         took = times[f"{kind}_COMPLETE"] - times[f"{kind}_IN_PROGRESS"]
         needed = self.updating + _SETTLING
         print(
-            f"      the custom resource took {took.total_seconds():.1f} s: UPDATING lasts"
-            f" {self.updating.total_seconds():.0f} s or more, the service asks for"
-            f" {_SETTLING.total_seconds():.0f} s more",
+            f"      the custom resource took {took.total_seconds():.1f} s; UPDATING and the"
+            f" {_SETTLING.total_seconds():.0f} s that the service asks for after it take"
+            f" {needed.total_seconds():.0f} s at least",
             flush=True,
         )
         if took < needed:

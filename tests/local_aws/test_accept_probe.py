@@ -1,26 +1,17 @@
-"""`make accept` against the local AWS, so that on AWS only AWS is new."""
+"""`make accept PROBE=1` against the local AWS, and how it cleans up."""
 
-import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from local_aws import LocalAws
+from tests.local_aws.accepting import accept, rows, run
 from tests.local_aws.observing import until
 
 PREFIX = "accept-test"
-AS_A_SHELL_STARTS_IT = """
-import runpy, signal
-# What a shell runs in the background is born ignoring it, and hands that on.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-runpy.run_module("acceptance", run_name="__main__")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -28,28 +19,6 @@ def aws() -> Iterator[LocalAws]:
     """One whose changes take less time: accept makes many."""
     with LocalAws(updating=timedelta(seconds=0.6)) as aws:
         yield aws
-
-
-def accept(aws: LocalAws, folder: Path, *options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", AS_A_SHELL_STARTS_IT, "--folder", str(folder), *options],
-        env=aws.process_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def run(aws: LocalAws, folder: Path, *options: str) -> tuple[int, str]:
-    process = accept(aws, folder, *options)
-    output, _ = process.communicate()
-    return process.returncode, output
-
-
-def rows(folder: Path) -> dict[str, dict[str, Any]]:
-    found = json.loads((folder / "report.json").read_text())["rows"]
-    return {row["row"]: row for row in found}
 
 
 def left(aws: LocalAws) -> tuple[list[str], list[str], list[str]]:
@@ -121,4 +90,13 @@ def test_what_a_killed_run_left_is_removed_by_its_prefix(aws: LocalAws, tmp_path
     cleaned, output = run(aws, tmp_path, "--clean", PREFIX, "--yes")
     assert cleaned == 0, output
     assert all(name in output for name in streams + keys)
+    assert left(aws) == ([], [], [])
+
+
+def test_the_story_needs_the_cdk_bootstrap_and_makes_none(aws: LocalAws, tmp_path: Path) -> None:
+    status, output = run(aws, tmp_path, "--yes", "--prefix", PREFIX)
+
+    assert status == 1
+    assert f"cdk bootstrap aws://{aws.account}/{aws.region}" in output
+    assert aws.client("cloudformation").list_stacks()["StackSummaries"] == []
     assert left(aws) == ([], [], [])
