@@ -80,14 +80,17 @@ class Aws:
             raise AcceptError(f"not bootstrapped for the CDK: cdk bootstrap {target}") from None
 
     def make_key(self) -> str:
-        """Make a key and return its ARN."""
-        made = self.client("kms").create_key(Description=self.description)
-        return str(made["KeyMetadata"]["Arn"])
+        """Make a key and return its ARN, once KMS knows it."""
+        kms = self.client("kms")
+        key = str(kms.create_key(Description=self.description)["KeyMetadata"]["Arn"])
+        until(lambda: asked(kms.describe_key, KeyId=key) == "accepted")
+        return key
 
     def make_stream(self, part: str) -> str:
         """Make a stream in plaintext, wait until it is ACTIVE and return its name."""
         kinesis, name = self.client("kinesis"), self.name(part)
         kinesis.create_stream(StreamName=name, ShardCount=1)
+        until(lambda: asked(kinesis.describe_stream_summary, StreamName=name) == "accepted")
         until(lambda: described(kinesis, name)["StreamStatus"] == "ACTIVE")
         return name
 

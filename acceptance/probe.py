@@ -5,6 +5,7 @@ disabled and scheduled for deletion on the way. `belongings` removes the rest af
 """
 
 import time
+from collections.abc import Callable
 from itertools import cycle
 from typing import Any, NamedTuple
 
@@ -30,14 +31,14 @@ def probe(aws: Aws, report: Report, *, quota: bool) -> None:
         report.answer(row, answer, holds=answer != "accepted" and answer.startswith(code))
         stream.key_when_active()
 
-    refused("stop-in-plaintext", stream.stop(first), "InvalidArgument")
+    refused("stop-in-plaintext", stream.insist(stream.stop, first), "InvalidArgument")
     refused("missing-stream", stream.start(first, of=aws.name("none")), "ResourceNotFound")
     refused("type-none", stream.start(first, kind="NONE"))
 
-    stream.change(first)
+    stream.insist(stream.start, first)
     _tell_of_first_change(stream.watch(), report)
-    same = f"{stream.change(first)}, then {stream.described()['StreamStatus']}"
-    report.answer("same-key", same, holds=same == "accepted, then UPDATING")
+    answer, status = stream.change(first), stream.described()["StreamStatus"]
+    report.answer("same-key", f"{answer}, then {status}", holds=status == "UPDATING")
     refused("start-while-updating", stream.start(first), "ResourceInUse")
 
     alias_arn = first.replace(f"key/{first_id}", alias)
@@ -64,6 +65,11 @@ class Look(NamedTuple):
     encryption: str
     record: str
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the first change is: before it shows, the stream is ACTIVE in plaintext."""
+        return (self.status, self.encryption) == ("ACTIVE", "KMS")
+
 
 class _Stream:
     """The probe's stream, with all that was answered to StartStreamEncryption."""
@@ -89,10 +95,19 @@ class _Stream:
         self.answers.append(asked(self.kinesis.start_stream_encryption, **call))
         return self.answers[-1]
 
-    def change(self, key: str) -> str:
-        """Start, and again where the stream was described as ACTIVE before it was."""
-        while (answer := self.start(key)).startswith("ResourceInUse"):
+    def insist(self, call: Callable[[str], str], key: str) -> str:
+        """Call again where the stream was described as ACTIVE before it was."""
+        while (answer := call(key)).startswith("ResourceInUse"):
+            time.sleep(_PACE)
             self.key_when_active()
+        return answer
+
+    def change(self, key: str) -> str:
+        """Start, and return once that shows, or has had the time to."""
+        answer, looks = self.insist(self.start, key), 8
+        while answer == "accepted" and looks and self.described()["StreamStatus"] == "ACTIVE":
+            time.sleep(_PACE)
+            looks -= 1
         return answer
 
     def key_when_active(self) -> str | None:
@@ -109,14 +124,14 @@ class _Stream:
             stored = self.kinesis.put_record(StreamName=self.name, Data=b"1", PartitionKey="1")
             status, record = found["StreamStatus"], stored.get("EncryptionType", "NONE")
             looks.append(Look(at - began, status, found["EncryptionType"], record))
-            active = active or (at if status == "ACTIVE" else 0.0)
+            active = active or (at if looks[-1].is_over else 0.0)
             time.sleep(_PACE)
         return looks
 
 
 def _tell_of_first_change(looks: list[Look], report: Report) -> None:
     changing = [look for look in looks if look.status == "UPDATING"]
-    active = next(look.seconds for look in looks if look.status == "ACTIVE")
+    active = next(look.seconds for look in looks if look.is_over)
     plain = max((look.seconds - active for look in looks if look.record == "NONE"), default=0.0)
     types, records = {look.encryption for look in changing}, {look.record for look in changing}
     first = f"{looks[0].status}, {looks[0].encryption}"

@@ -27,25 +27,26 @@ def ask_for_rights(aws: Aws, report: Report) -> None:
     stream = str(described(aws.client("kinesis"), name)["StreamARN"])
     turns, alias = cycle(keys), aws.alias("rights")
     aws.client("kms").create_alias(AliasName=alias, TargetKeyId=keys[0])
-    try:
-        role = _make_role(aws, _allow("kinesis:*", stream), _allow("kms:*", *keys))
-        # A session policy has to say something: who one is may be asked without any right.
-        kinesis = _assume(aws, role, _allow("sts:GetCallerIdentity", "*"))
-        nothing = asked(kinesis.describe_stream_summary, StreamName=name)
-    except (AcceptError, ClientError) as error:
-        nothing = f"no role can be assumed: {error}"
-    if not nothing.startswith("AccessDenied"):
-        for row in RIGHTS:
-            report.answer(row, f"a look without any right: {nothing}", shown=False)
-        return
 
     def start(*rights: dict[str, Any], key: str | None = None) -> str:
         until(lambda: described(aws.client("kinesis"), name)["StreamStatus"] == "ACTIVE")
         call = {"StreamName": name, "EncryptionType": "KMS", "KeyId": key or next(turns)}
         return asked(_assume(aws, role, *rights).start_stream_encryption, **call)
 
+    try:
+        role = _make_role(aws, _allow("kinesis:*", stream, *keys), _allow("kms:*", *keys))
+        until(lambda: start() == "accepted", seconds=_PROPAGATION, pace=5)
+        # A session policy has to say something: who one is may be asked without any right.
+        kinesis = _assume(aws, role, _allow("sts:GetCallerIdentity", "*"))
+        nothing = asked(kinesis.describe_stream_summary, StreamName=name)
+    except (AcceptError, ClientError) as error:
+        nothing = f"no role has got them: {error}"
+    if not nothing.startswith("AccessDenied"):
+        for row in RIGHTS:
+            report.answer(row, f"a look without any right: {nothing}", shown=False)
+        return
+
     look, on_both = _allow("kms:DescribeKey", *keys), _allow(_START, stream, *keys)
-    until(lambda: start(look, on_both) == "accepted", seconds=_PROPAGATION, pace=5)
     for row, rights, key in (
         ("rights-both", [look, on_both], None),
         ("rights-key", [look, _allow(_START, stream)], None),
@@ -54,7 +55,7 @@ def ask_for_rights(aws: Aws, report: Report) -> None:
         ("rights-alias", [look, on_both], alias),
     ):
         told, assumed = start(*rights, key=key), RIGHTS[row][1]
-        if told != "accepted" and (control := start(look, on_both)) != "accepted":
+        if told != "accepted" and (control := start()) != "accepted":
             report.answer(row, f"{told}; but with all rights: {control}", shown=False)
         else:
             report.answer(row, told, holds=told.startswith(assumed) if assumed else None)

@@ -12,6 +12,7 @@ from botocore.stub import Stubber
 
 from acceptance import belongings, recorder_function
 from acceptance.aws import Aws
+from acceptance.questions import Questions
 from acceptance.report import Report
 
 SIGNED = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIASECRET&X-Amz-Signature=abc123"
@@ -109,7 +110,9 @@ def test_the_recorder_keeps_nothing_that_could_answer_in_its_place(
 def test_a_row_that_the_aws_at_hand_cannot_show_is_never_as_assumed() -> None:
     lines: list[str] = []
     report = Report("about", "111122223333", {"seen": "it is an emulator"}, lines.append)
-    asked = dict.fromkeys(("seen", "denied", "held", "broken", "never"), ("question", "yes"))
+    asked: Questions = {}
+    for name in ("seen", "denied", "held", "broken", "never"):
+        asked[name] = ("question", "yes")
     report.expect(asked)
     report.answer("seen", "yes", holds=True)
     report.answer("denied", "no rights in 111122223333", holds=True, shown=False)
