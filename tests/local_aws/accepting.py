@@ -15,10 +15,16 @@ runpy.run_module("acceptance", run_name="__main__")
 """
 
 
-def accept(aws: LocalAws, folder: Path, *options: str) -> subprocess.Popen[str]:
+def accept(
+    aws: LocalAws, folder: Path, *options: str, believing: bool = False
+) -> subprocess.Popen[str]:
+    """Start it; `believing` what the emulators answer, as if they were AWS."""
+    environment = aws.process_environment()
+    if believing:
+        del environment["ACCEPT_NOT_SHOWN"]
     return subprocess.Popen(
         [sys.executable, "-c", AS_A_SHELL_STARTS_IT, "--folder", str(folder), *options],
-        env=aws.process_environment(),
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -26,8 +32,8 @@ def accept(aws: LocalAws, folder: Path, *options: str) -> subprocess.Popen[str]:
     )
 
 
-def run(aws: LocalAws, folder: Path, *options: str) -> tuple[int, str]:
-    process = accept(aws, folder, *options)
+def run(aws: LocalAws, folder: Path, *options: str, believing: bool = False) -> tuple[int, str]:
+    process = accept(aws, folder, *options, believing=believing)
     output, _ = process.communicate()
     return process.returncode, output
 

@@ -1,5 +1,6 @@
 """`make accept PROBE=1` against the local AWS, and how it cleans up."""
 
+import json
 import signal
 from collections.abc import Iterator
 from datetime import timedelta
@@ -34,15 +35,20 @@ def left(aws: LocalAws) -> tuple[list[str], list[str], list[str]]:
     )
 
 
-def test_probe(aws: LocalAws, tmp_path: Path) -> None:
-    status, output = run(aws, tmp_path, "--probe", "--quota", "--yes", "--prefix", PREFIX)
+def test_probe_tells_what_is_not_as_assumed(aws: LocalAws, tmp_path: Path) -> None:
+    options = ("--probe", "--quota", "--yes", "--prefix", PREFIX)
+    status, output = run(aws, tmp_path, *options, believing=True)
 
     answers = rows(tmp_path)
-    assert status == 0, output
-    assert {row["verdict"] for row in answers.values()} == {"as assumed", "not shown here"}
+    different = [name for name, row in answers.items() if row["verdict"] == "DIFFERENT"]
+    assert (status, bool(different)) == (1, True), output
+    assert f"not as assumed: {', '.join(different)}" in output
+    assert {*different} <= json.loads(
+        Path(aws.environment()["ACCEPT_NOT_SHOWN"]).read_text()
+    ).keys()
     assert answers["same-key"]["answered"] == "accepted, then UPDATING"
     assert answers["start-while-updating"]["answered"].startswith("ResourceInUseException")
-    assert "KMS" in answers["updating-type"]["answered"]
+    assert answers["updating-type"]["answered"] == "KMS"
     assert answers["quota-words"]["answered"] == "30 changes were accepted and none was refused"
     assert (tmp_path / "report.md").read_text().splitlines()[4:] == [
         line for line in output.splitlines() if line.startswith("|")
