@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
+
+from botocore.exceptions import BotoCoreError
 
 from stream_encryption.aws.arn import Place
 from stream_encryption.aws.cloudformation import superseded
@@ -15,7 +18,7 @@ from stream_encryption.encryption.progress import Progress
 from stream_encryption.log import Log
 from stream_encryption.protocol.custom_resource import CustomResource
 from stream_encryption.protocol.request import Request
-from stream_encryption.runtime import Runtime
+from stream_encryption.runtime import Runtime, aws_client
 from stream_encryption.waiting import Backoff, Wait
 
 
@@ -65,3 +68,8 @@ class Handler:
 
 
 on_event = Handler(Runtime())
+
+# Lambda gives a whole vCPU until the imports are done, and a seventh of one afterwards at 256 MB.
+# Where no client can be made, the first call tells why.
+with suppress(BotoCoreError):
+    aws_client("kinesis")
