@@ -71,15 +71,15 @@ class TestThrottling:
         world.succeeds(event())
         assert world.clock.elapsed == 0
 
-    def test_after_a_success_pauses_are_short_again(self, world: World) -> None:
+    def test_a_success_halves_what_failures_have_doubled(self, world: World) -> None:
         world.chance = 1
         times = looks(world)
         world.kinesis.fails("describe_stream_summary", *THROTTLED, times=5)
-        world.kinesis.shows("UPDATING")
+        world.kinesis.shows("UPDATING", times=2)
         world.kinesis.fails("describe_stream_summary", *THROTTLED)
         world.kinesis.shows("ACTIVE", KEY, times=2)
         world.succeeds(event())
-        assert gaps(times)[6] == 1
+        assert gaps(times)[:8] == [1, 2, 4, 8, 16, 8, 4, 8]
 
     def test_throttled_starts_come_ever_more_seldom(self, world: World) -> None:
         world.chance = 1
