@@ -18,11 +18,14 @@ EMULATOR_VENV := .local-aws/venv
 PY := $(VENV)/bin/python
 BENCH := .local-aws/bench
 BENCH_TOOLS := $(VENV)/.bench-installed $(BENCH)/.installed
-INSTALLED := $(VENV)/.installed $(EMULATOR_VENV)/.installed node_modules/.installed
+JSII := .local-aws/jsii
+INSTALLED := $(VENV)/.installed $(EMULATOR_VENV)/.installed node_modules/.installed $(JSII)/.installed
 SUITES := unit synth simulation local_aws package pages benchmarks
 
 # npm, jsii and the CDK CLI look for node on the PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Where jsii unpacks the CDK, for all that runs here: see its rule.
+export JSII_RUNTIME_PACKAGE_CACHE_ROOT := $(CURDIR)/$(JSII)
 # Another environment's packages must not stand in for ours.
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
@@ -73,6 +76,13 @@ $(EMULATOR_VENV)/.installed: requirements-local.txt
 node_modules/.installed: package.json package-lock.json | $(VENV)/.installed
 	$(call say,installing the CDK CLI$(comma) kinesis-mock and Graphviz into node_modules)
 	@$(VENV)/bin/npm ci --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+# Once, by one process: several that find it empty unpack it at the same time, and wait for each
+# other for minutes.
+$(JSII)/.installed: $(VENV)/.installed
+	$(call say,unpacking the CDK into $(JSII))
+	@$(PY) -c 'import aws_cdk'
 	@touch $@
 
 $(VENV)/.bench-installed: requirements-bench.txt $(VENV)/.installed

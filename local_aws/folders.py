@@ -20,6 +20,7 @@ NODE = _NODE_BIN / "node"
 
 _RUNS = PROJECT / "build" / "local-aws"
 _HOME = INSTALLED / "home"
+_JSII = INSTALLED / "jsii"
 
 
 def new_run() -> Path:
@@ -38,6 +39,7 @@ def base_environment(temporary: Path, *, path: Iterable[Path] = ()) -> dict[str,
     return {
         "PATH": os.pathsep.join([str(_NODE_BIN), *map(str, path), os.defpath]),
         "HOME": str(_HOME),
+        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(_JSII),
         "LANG": "C.UTF-8",
         "TMPDIR": str(temporary),
         "PYTHONNOUSERSITE": "1",
