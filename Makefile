@@ -119,10 +119,14 @@ local-down: install ## stop it
 
 # --- Checks ---------------------------------------------------------------------------------------
 
+# What is deployed waits most of the time: as many at once as keep two cores busy, each worker with
+# a local AWS of its own.
+WORKERS_local_aws := -n 4 --dist loadgroup
+
 .PHONY: test
 test: lint types ## lint, types and all tests
-	@$(PY) -m pytest -ra -n 2 -m 'not local_aws and not release' $(PYTEST)
-	@$(PY) -m pytest -ra -m 'local_aws and not release' $(PYTEST)
+	@$(PY) -m pytest -ra -n 2 -m 'not release' --ignore tests/local_aws tests $(PYTEST)
+	@$(PY) -m pytest -ra $(WORKERS_local_aws) -m 'not release' tests/local_aws $(PYTEST)
 
 .PHONY: lint
 lint: install ## ruff: rules and format; zizmor and schemas: the workflows
@@ -139,7 +143,7 @@ types: install ## mypy, strict
 
 .PHONY: $(SUITES)
 $(SUITES): install
-	@$(PY) -m pytest -ra -m 'not release' tests/$@ $(PYTEST)
+	@$(PY) -m pytest -ra $(WORKERS_$@) -m 'not release' tests/$@ $(PYTEST)
 
 .PHONY: simulate
 simulate: install ## a campaign of simulated lifecycles on new seeds: SEEDS=1000 FIRST=
@@ -173,7 +177,7 @@ dist: install ## sdist and wheel in dist/, built reproducibly and checked
 
 .PHONY: release-check
 release-check: dist ## what only a release needs: dist/ installed elsewhere, every Lambda runtime
-	@DIST=dist $(PY) -m pytest -ra -m release $(PYTEST)
+	@DIST=dist $(PY) -m pytest -ra -n 2 --dist loadgroup -m release $(PYTEST)
 
 # --- Cleaning up ----------------------------------------------------------------------------------
 

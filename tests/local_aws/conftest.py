@@ -1,4 +1,7 @@
-"""The local AWS for the tests of this folder: started and bootstrapped once for each kind."""
+"""The local AWS for the tests of this folder: started and bootstrapped once for each kind.
+
+Several run side by side, one for each of pytest's workers.
+"""
 
 from collections.abc import Generator, Iterator
 from datetime import timedelta
@@ -6,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from local_aws import Cdk, LocalAws
+from tests.local_aws.template import Written, write
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +26,12 @@ def local_aws_iam() -> Iterator[LocalAws]:
     with LocalAws(iam=True) as aws:
         Cdk(aws).bootstrap()
         yield aws
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """The function as a template, and its code."""
+    return write(tmp_path_factory.mktemp("template"))
 
 
 @pytest.hookimpl(wrapper=True)

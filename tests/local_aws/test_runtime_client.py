@@ -14,14 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aws_cdk import App, Stack
-from aws_cdk import aws_lambda as lambda_
 
-from kinesis_stream_encryption import KinesisStreamEncryptionProvider
 from local_aws import LocalAws, folders
 from local_aws.process import Service
 from tests.local_aws.deployment import encryption, make_key, make_stream
 from tests.local_aws.lambda_platform import SECRET, Code, Ended, Platform, platform, start
+from tests.local_aws.template import Written
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -38,8 +36,11 @@ IMAGES = {
 """By Lambda's image, what it brings."""
 
 ENVIRONMENTS = [
-    "emulator",
-    *(pytest.param(image, marks=pytest.mark.release) for image in IMAGES),
+    pytest.param("emulator", marks=pytest.mark.xdist_group("emulator")),
+    *(
+        pytest.param(image, marks=[pytest.mark.release, pytest.mark.xdist_group(image)])
+        for image in IMAGES
+    ),
 ]
 
 
@@ -57,15 +58,8 @@ def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def code(tmp_path_factory: pytest.TempPathFactory) -> Code:
-    """The function's code as the CDK makes it."""
-    app = App(outdir=str(tmp_path_factory.mktemp("assembly")))
-    provider = KinesisStreamEncryptionProvider(Stack(app, "Stack"), "Provider")
-    function = provider.function.node.default_child
-    assert isinstance(function, lambda_.CfnFunction)
-    assert function.handler
-    (asset,) = Path(app.synth().directory).glob("asset.*")
-    return Code(asset, function.handler)
+def code(written: Written, tmp_path_factory: pytest.TempPathFactory) -> Code:
+    return Code(written.unpack(tmp_path_factory.mktemp("code")), written.handler)
 
 
 @pytest.fixture

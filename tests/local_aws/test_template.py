@@ -8,33 +8,18 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-from aws_cdk import App, Stack
 from botocore.exceptions import WaiterError
-from cfnlint.decode import cfn_yaml
 
-from kinesis_stream_encryption import KinesisStreamEncryptionProvider
 from local_aws import LocalAws, folders
 from local_aws.process import run
-from template.__main__ import write
 from tests.local_aws.deployment import encryption, make_key
+from tests.local_aws.template import Written
 
 pytestmark = pytest.mark.timeout(300)
 
 BUCKETS = "deployments"
-
-
-class Written(NamedTuple):
-    folder: Path
-    key: str
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    folder = tmp_path_factory.mktemp("template")
-    return Written(folder, write(folder))
 
 
 @pytest.fixture(scope="module")
@@ -142,9 +127,8 @@ def account(local_aws_iam: LocalAws, shown: str) -> Iterator[Account]:
 def test_a_stack_of_any_origin_encrypts_its_stream(
     account: Account, written: Written, shown: str
 ) -> None:
-    account.upload(written.folder / "handler.zip", written.key)
-    template = (written.folder / "provider-by-region.yaml").read_text()
-    account.provide(template, CodeBucketPrefix=BUCKETS)
+    account.upload(written.archive, written.key)
+    account.provide(written.template, CodeBucketPrefix=BUCKETS)
 
     account.stacks.put("consumer", shown)
     assert account.encryption()[:2] == ("ACTIVE", "KMS")
@@ -160,9 +144,8 @@ def test_a_stack_of_any_origin_encrypts_its_stream(
 @pytest.mark.release
 def test_a_stream_that_is_not_allowed_is_left_alone(account: Account, written: Written) -> None:
     """A release's, as the handler takes a denial for a policy on its way for a minute."""
-    account.upload(written.folder / "handler.zip", written.key)
-    template = (written.folder / "provider-by-region.yaml").read_text()
-    account.provide(template, streams="stream/others*", CodeBucketPrefix=BUCKETS)
+    account.upload(written.archive, written.key)
+    account.provide(written.template, streams="stream/others*", CodeBucketPrefix=BUCKETS)
     with pytest.raises(WaiterError):
         account.stacks.put("consumer", account.consumer)
     reason = account.stacks.reason("consumer")
@@ -193,38 +176,3 @@ def test_aws_cli_packages_it(account: Account, written: Written, tmp_path: Path)
     account.provide(packaged.read_text())
     account.stacks.put("consumer", account.consumer)
     assert account.encryption() == ("ACTIVE", "KMS", account.key)
-
-
-def test_function_is_the_constructs(written: Written) -> None:
-    """What is chosen once for all is chosen alike."""
-    app = App()
-    KinesisStreamEncryptionProvider(Stack(app, "Stack"), "Provider")
-    synthesized = app.synth().get_stack_by_name("Stack").template
-    ours = cfn_yaml.load(str(written.folder / "provider.yaml"))
-    chosen = ("Architectures", "Handler", "MemorySize", "Runtime", "Timeout")
-    expected, found = function_of(synthesized), function_of(ours)
-    assert {name: found[name] for name in chosen} == {name: expected[name] for name in chosen}
-
-
-def function_of(template: dict[str, Any]) -> dict[str, Any]:
-    (properties,) = (
-        each["Properties"]
-        for each in template["Resources"].values()
-        if each["Type"] == "AWS::Lambda::Function"
-    )
-    return dict(properties)
-
-
-def test_code_is_the_same_bytes_each_time(written: Written, tmp_path: Path) -> None:
-    assert write(tmp_path) == written.key
-    for path in written.folder.iterdir():
-        assert path.read_bytes() == (tmp_path / path.name).read_bytes()
-
-
-def test_cfn_lint_finds_nothing(written: Written) -> None:
-    lint = Path(sys.executable).with_name("cfn-lint")
-    # W3002: that it is for `aws cloudformation package`
-    templates = map(str, written.folder.glob("*.yaml"))
-    command = [str(lint), "--ignore-checks", "W3002", "--", *templates]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
