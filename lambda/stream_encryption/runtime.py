@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import boto3
 from botocore.config import Config
@@ -18,16 +18,6 @@ from stream_encryption.waiting import Clock, SystemClock
 
 # The wait does its own retries: it has the deadline, and throttling has to slow it down.
 _CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
-
-
-class Timer(Protocol):
-    """Something that happens later unless it is cancelled."""
-
-    def start(self) -> None:
-        """Begin to count."""
-
-    def cancel(self) -> None:
-        """Let it not happen."""
 
 
 Put = Callable[[str, bytes, float], int]
@@ -64,7 +54,7 @@ class Runtime(NamedTuple):
     clock: Clock = SystemClock()
     client: Callable[[str], Any] = aws_client
     put: Put = put
-    timer: Callable[[float, Callable[[], None]], Timer] = threading.Timer
+    timer: Callable[[float, Callable[[], None]], Any] = threading.Timer
     lock: Callable[[], AbstractContextManager[object]] = threading.RLock
     uniform: Callable[[float, float], float] = random.uniform
     write: Callable[[str], object] = print

@@ -23,7 +23,7 @@ from stream_encryption.encryption.failure import Cause, Failure
 from stream_encryption.encryption.progress import Progress
 from stream_encryption.log import Log
 from stream_encryption.protocol.answer import compose, deliver
-from stream_encryption.protocol.hand_over import HandedOver, NotHandedOver, hand_over, read
+from stream_encryption.protocol.hand_over import HandedOver, hand_over, read
 from stream_encryption.protocol.request import (
     Request,
     check_envelope,
@@ -31,7 +31,7 @@ from stream_encryption.protocol.request import (
     parse,
     timeout_of,
 )
-from stream_encryption.runtime import Runtime, Timer
+from stream_encryption.runtime import Runtime
 from stream_encryption.waiting import Backoff, DeadlinePassed, Wait
 
 MOST_HAND_OVERS = 4
@@ -66,7 +66,7 @@ class CustomResource(CfnResource):
 
     # crhelper's own, absent from its type stubs.
     _context: Any
-    _timer: Timer | None
+    _timer: Any
 
     def __init__(self, runtime: Runtime, make_job: MakeJob) -> None:
         with _without_clients():
@@ -156,18 +156,17 @@ class CustomResource(CfnResource):
 
     def _go_on_later(self, event: dict[str, Any], told: HandedOver) -> None:
         runtime = self._runtime
-        try:
-            hand_over(
-                lambda: runtime.client("lambda"),
-                self._context.invoked_function_arn,
-                event,
-                told,
-                wait=Wait(runtime.clock, self._lambda_ends - ANSWER_RESERVE - LONGEST_CALL),
-                backoff=Backoff(runtime.uniform),
-                log=self._log,
-            )
-        except NotHandedOver as error:
-            raise _failure(event, Cause.HAND_OVER_FAILED, detail=str(error)) from error
+        trouble = hand_over(
+            lambda: runtime.client("lambda"),
+            self._context.invoked_function_arn,
+            event,
+            told,
+            wait=Wait(runtime.clock, self._lambda_ends - ANSWER_RESERVE - LONGEST_CALL),
+            backoff=Backoff(runtime.uniform),
+            log=self._log,
+        )
+        if trouble:
+            raise _failure(event, Cause.HAND_OVER_FAILED, detail=trouble)
         self._goes_on = True
 
     # What crhelper calls

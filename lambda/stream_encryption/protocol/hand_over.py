@@ -30,10 +30,6 @@ class HandedOver(NamedTuple):
     progress: Progress
 
 
-class NotHandedOver(Exception):
-    """No other invocation could be brought about; the text says why."""
-
-
 def read(event: Mapping[str, Any]) -> HandedOver | None:
     """Read what an earlier invocation has told; None when this is the first."""
     field = event.get(FIELD)
@@ -51,15 +47,10 @@ def hand_over(
     wait: Wait,
     backoff: Backoff,
     log: Log,
-) -> None:
-    """Let another invocation go on, trying for as long as the wait lasts.
+) -> str | None:
+    """Let another invocation go on, trying for as long as the wait lasts; say why none could.
 
     An invocation that is brought about twice does no harm.
-
-    Raises
-    ------
-    NotHandedOver
-        When no try succeeded.
     """
     field = {
         "Version": VERSION,
@@ -75,7 +66,7 @@ def hand_over(
             try:
                 wait.sleep(backoff.failed())
             except DeadlinePassed:
-                raise NotHandedOver(str(error)) from error
+                return str(error)
         else:
             log.info("the wait goes on in another invocation", hops=told.hops)
-            return
+            return None
