@@ -27,16 +27,6 @@ def handler_code() -> lambda_.AssetCode:
 
     The asset hash is taken over the names and the contents of the files alone, so that it is the
     same for every checkout, Python version, umask and file system.
-
-    Returns
-    -------
-    aws_cdk.aws_lambda.AssetCode
-        Code whose root holds the packages ``stream_encryption`` and ``crhelper``.
-
-    Raises
-    ------
-    RuntimeError
-        If the handler or crhelper is not where the installation should have put it.
     """
     sources = _sources(_handler_root(), _crhelper_root())
     # CDK asks for an image even where a local bundler always does the work; it is never pulled.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import jsii
 from aws_cdk import CfnDeletionPolicy, Stack
@@ -12,9 +12,9 @@ from constructs import Construct, IValidation
 
 from kinesis_stream_encryption._tokens import (
     describe,
-    is_unresolved,
+    known,
     referenced_element,
-    stack_environment,
+    stack_facts,
     text,
 )
 
@@ -30,20 +30,11 @@ _SYMMETRIC = "SYMMETRIC_DEFAULT"
 _ENCRYPT_DECRYPT = "ENCRYPT_DECRYPT"
 
 
-@dataclass(frozen=True)
-class StreamKey:
+class StreamKey(NamedTuple):
     """A key as the custom resource and the policies name it.
 
-    Exactly one of ``arn`` and ``alias`` is set.
-
-    Attributes
-    ----------
-    arn
-        ARN of the key, when it is known.
-    alias
-        ``alias/…``, when the key behind it is known only to KMS.
-    construct
-        The key in the app, when there is one; the AWS managed key by default has none.
+    It has an ARN, or an alias when the key behind that is known only to KMS; and a construct in the
+    app, unless it is the AWS managed key by default.
     """
 
     arn: str | None
@@ -74,21 +65,6 @@ class StreamKey:
 def stream_key(stack: Stack, key: kms.IKey | None) -> StreamKey:
     """Find out how to name a key, and refuse one that Kinesis cannot use.
 
-    Parameters
-    ----------
-    stack
-        Stack of the construct that uses the key.
-    key
-        Key or alias; ``None`` stands for ``alias/aws/kinesis``.
-
-    Raises
-    ------
-    ValueError
-        If the key is asymmetric, disabled, in another region, named by a malformed alias, or
-        belongs to another AWS service.
-
-    Notes
-    -----
     What a key must be: `StartStreamEncryption
     <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_StartStreamEncryption.html>`_
     and "How Do I Use Server-Side Encryption?" in the Kinesis Data Streams Developer Guide.
@@ -123,7 +99,7 @@ def _alias_target(key: kms.IKey) -> kms.IKey | None:
 
 
 def _check_alias(name: str) -> None:
-    if is_unresolved(name):
+    if not known(name):
         return
     if _ALIAS_NAME.fullmatch(name) is None:
         remedy = (
@@ -141,32 +117,25 @@ def _check_alias(name: str) -> None:
 
 def _key(stack: Stack, key: kms.IKey) -> StreamKey:
     arn = key.key_arn
-    _check_region(stack, arn, key.env.region)
-    if not is_unresolved(arn):
-        _check_arn(arn)
+    _check_arn(stack, arn, key.env.region)
     if isinstance(key, kms.Key):
         _check_owned(key)
     return StreamKey(arn=arn, alias=None, construct=key)
 
 
-def _check_arn(arn: str) -> None:
+def _check_arn(stack: Stack, arn: str, region: str) -> None:
     if alias := _ALIAS_ARN.fullmatch(arn):
         raise ValueError(
             f"{arn!r} is the ARN of an alias, not of a key: use "
             f"kms.Alias.from_alias_name(scope, id, {alias['name']!r})"
         )
-    if _KEY_ARN.fullmatch(arn) is None:
+    if known(arn) and _KEY_ARN.fullmatch(arn) is None:
         raise ValueError(
             f"{arn!r} is not the ARN of a KMS key: it should read "
             "'arn:<partition>:kms:<region>:<account>:key/<key id>'"
         )
-
-
-def _check_region(stack: Stack, arn: str, region: str) -> None:
-    own = stack_environment(stack).region
-    if own is None or is_unresolved(region):
-        return
-    if region != own:
+    own = stack_facts(stack).environment.region
+    if own is not None and known(region) and region != own:
         raise ValueError(
             f"the key {describe(arn)} is in region {region!r}, the stream in "
             f"{own!r}: Kinesis uses keys of the stream's own region only; pass a key "
@@ -181,12 +150,12 @@ def _check_owned(key: kms.IKey) -> None:
     spec = resource.key_spec or _SYMMETRIC
     usage = resource.key_usage or _ENCRYPT_DECRYPT
     path = key.node.path
-    if not is_unresolved(spec) and spec != _SYMMETRIC:
+    if known(spec) and spec != _SYMMETRIC:
         raise ValueError(
             f"the key {path!r} has key spec {spec!r}: Kinesis encrypts with symmetric keys only; "
             f"leave key_spec at its default, {_SYMMETRIC!r}"
         )
-    if not is_unresolved(usage) and usage != _ENCRYPT_DECRYPT:
+    if known(usage) and usage != _ENCRYPT_DECRYPT:
         raise ValueError(
             f"the key {path!r} has key usage {usage!r}: Kinesis needs {_ENCRYPT_DECRYPT!r}; "
             "leave key_usage at its default"
@@ -202,13 +171,6 @@ def require_lasting(scope: Construct, *keys: StreamKey) -> None:
     """Have synth fail if a key of the app would be deleted while a stream's records need it.
 
     Aspects may still change what becomes of a key, so this is looked at after them.
-
-    Parameters
-    ----------
-    scope
-        Construct that uses the keys.
-    *keys
-        Keys that it uses, of which those are looked at that the app owns.
     """
     found = [referenced_element(key.arn) for key in keys if key.arn is not None]
     owned = [each for each in found if isinstance(each, kms.CfnKey)]

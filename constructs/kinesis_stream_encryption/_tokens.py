@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from aws_cdk import CfnElement, Reference, Stack, Token, Tokenization
@@ -18,14 +18,12 @@ from constructs import IConstruct
 
 __all__ = [
     "Environment",
+    "StackFacts",
     "describe",
-    "is_unresolved",
-    "known_account",
+    "known",
     "read_out",
     "referenced_element",
-    "root_of",
-    "stack_environment",
-    "stack_partition",
+    "stack_facts",
     "text",
 ]
 
@@ -33,9 +31,9 @@ __all__ = [
 _BEGIN = "${"
 
 
-def is_unresolved(value: str) -> bool:
-    """Whether a string holds a token."""
-    return _BEGIN in value and _holds_token(value)
+def known(value: str | None) -> str | None:
+    """Return a string that holds no token, which only deployment could replace; None else."""
+    return None if value is None or (_BEGIN in value and _holds_token(value)) else value
 
 
 # A stack's region and account are the same strings for every stream in it.
@@ -44,76 +42,38 @@ def _holds_token(value: str) -> bool:
     return Token.is_unresolved(value)
 
 
-@dataclass(frozen=True)
-class Environment:
-    """Where something is deployed.
-
-    Attributes
-    ----------
-    region, account
-        None where only deployment will tell.
-    """
+class Environment(NamedTuple):
+    """Region and account; None where only deployment will tell."""
 
     region: str | None
     account: str | None
 
-    @classmethod
-    def of(cls, *, region: str, account: str) -> Environment:
-        """Take over what is known of a region and an account."""
-        return cls(
-            region=None if is_unresolved(region) else region,
-            account=None if is_unresolved(account) else account,
-        )
 
-    @property
-    def is_known(self) -> bool:
-        """Whether synth knows both."""
-        return self.region is not None and self.account is not None
+class StackFacts(NamedTuple):
+    """The app that a stack is part of, and where it goes."""
 
-
-@dataclass(frozen=True)
-class _Place:
     root: IConstruct
     environment: Environment
     partition: str | None
 
 
-_PLACES: WeakKeyDictionary[Stack, _Place] = WeakKeyDictionary()
+_FACTS: WeakKeyDictionary[Stack, StackFacts] = WeakKeyDictionary()
 
 
-def _place(stack: Stack) -> _Place:
-    place = _PLACES.get(stack)
-    if place is None:
-        environment = Environment.of(region=stack.region, account=stack.account)
+def stack_facts(stack: Stack) -> StackFacts:
+    """Look at a stack, unless that has been done before."""
+    facts = _FACTS.get(stack)
+    if facts is None:
+        environment = Environment(known(stack.region), known(stack.account))
         region = environment.region
         partition = RegionInfo.get(region).partition if region else None
-        place = _PLACES[stack] = _Place(stack.node.root, environment, partition)
-    return place
-
-
-def stack_environment(stack: Stack) -> Environment:
-    """Region and account of a stack."""
-    return _place(stack).environment
-
-
-def stack_partition(stack: Stack) -> str | None:
-    """Partition of a stack, if its region is known."""
-    return _place(stack).partition
-
-
-def root_of(stack: Stack) -> IConstruct:
-    """App that a stack is part of."""
-    return _place(stack).root
-
-
-def known_account(account: str | None) -> str | None:
-    """Return an account if synth knows it."""
-    return None if account is None or is_unresolved(account) else account
+        facts = _FACTS[stack] = StackFacts(stack.node.root, environment, partition)
+    return facts
 
 
 def referenced_element(value: str) -> CfnElement | None:
     """Find the resource of the app that a string refers to, if it is a reference and no more."""
-    if not (value.startswith(_BEGIN) and is_unresolved(value)):
+    if known(value) or not value.startswith(_BEGIN):
         return None
     token = Tokenization.reverse_string(value).first_token
     if token is None or not Reference.is_reference(token):
@@ -124,42 +84,28 @@ def referenced_element(value: str) -> CfnElement | None:
 
 def describe(value: str) -> str:
     """Name a value in a message: itself, or what it is when only deployment will tell."""
-    return "known only at deployment" if is_unresolved(value) else repr(value)
+    return repr(value) if known(value) else "known only at deployment"
 
 
 def text(stack: Stack, value: str) -> str:
-    """Render a value with every token in a readable, comparable form.
+    """Render a value with every token in a readable form; what renders alike is the same."""
 
-    Two values that render alike in one stack are the same after deployment.
-    """
-    return str(read_out(stack.resolve(value) if _BEGIN in value else value, _intrinsic))
+    def render(function: dict[str, object]) -> str:
+        return f"<{json.dumps(function, sort_keys=True)}>"
 
-
-def _intrinsic(name: str, value: object) -> str:
-    return f"<{name}>" if name.startswith("AWS::") else f"<{json.dumps(value, sort_keys=True)}>"
+    return value if known(value) else str(read_out(stack.resolve(value), render))
 
 
-def read_out(resolved: object, intrinsic: Callable[[str, object], str]) -> object:
-    """Write out the intrinsic functions in a resolved value.
-
-    Parameters
-    ----------
-    resolved
-        Text, list or mapping, as it stands in a template.
-    intrinsic
-        Makes the text of an intrinsic function, other than ``Fn::Join``: it gets the name of a
-        pseudo parameter, or the function's name, and the function whole.
-    """
+def read_out(resolved: Any, render: Callable[[dict[str, object]], str]) -> Any:
+    """Write out the intrinsic functions in a resolved value: joins, and others by ``render``."""
     match resolved:
         case {"Fn::Join": [str(separator), list(parts)]}:
-            return separator.join(str(read_out(part, intrinsic)) for part in parts)
-        case {"Ref": str(name)} if name.startswith("AWS::"):
-            return intrinsic(name, resolved)
-        case {**members} if len(members) == 1 and next(iter(members)).startswith(("Ref", "Fn::")):
-            return intrinsic(next(iter(members)), resolved)
-        case {**members}:
-            return {name: read_out(each, intrinsic) for name, each in members.items()}
+            return separator.join(str(read_out(part, render)) for part in parts)
+        case dict() if len(resolved) == 1 and str(*resolved).startswith(("Ref", "Fn::")):
+            return render(resolved)
+        case dict():
+            return {name: read_out(each, render) for name, each in resolved.items()}
         case [*items]:
-            return [read_out(each, intrinsic) for each in items]
+            return [read_out(each, render) for each in items]
         case _:
             return resolved

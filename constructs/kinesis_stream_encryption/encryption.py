@@ -109,9 +109,13 @@ class KinesisStreamEncryption(Construct):
         require_lasting(self, self._key, *self._previous_keys)
         claim_stream(self, target)
         self._provider = provider or KinesisStreamEncryptionProvider.get_or_create(stack)
-        rights = [self._provider.allow_encryption(stack, target.literal_arn, self._key)]
-        if seconds > _LONGEST_INVOCATION:
-            rights.append(self._provider.allow_long_waits())
+        rights = self._provider.allow(
+            stack,
+            stream=target.literal_arn,
+            key=self._key.arn,
+            alias=self._key.alias,
+            long_wait=seconds > _LONGEST_INVOCATION,
+        )
         properties = {"StreamArn": target.arn, "KeyId": self._key.key_id, "EncryptionType": "KMS"}
         if revision is not None:
             properties["Revision"] = revision
@@ -165,11 +169,6 @@ class KinesisStreamEncryption(Construct):
         ----------
         grantee
             Consumer, for example a role or a function.
-
-        Returns
-        -------
-        aws_cdk.aws_iam.Grant
-            All grants in one.
         """
         return self._grant(self._stream.grant_read(grantee), grantee, [CONSUME])
 
@@ -183,11 +182,6 @@ class KinesisStreamEncryption(Construct):
         ----------
         grantee
             Producer, for example a role or a function.
-
-        Returns
-        -------
-        aws_cdk.aws_iam.Grant
-            All grants in one.
         """
         return self._grant(self._stream.grant_write(grantee), grantee, [PRODUCE])
 
@@ -198,11 +192,6 @@ class KinesisStreamEncryption(Construct):
         ----------
         grantee
             Consumer and producer in one.
-
-        Returns
-        -------
-        aws_cdk.aws_iam.Grant
-            All grants in one.
         """
         return self._grant(self._stream.grant_read_write(grantee), grantee, [CONSUME, PRODUCE])
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
-from aws_cdk import Aws, CfnResource, Duration, RemovalPolicy, Stack, Token
+from aws_cdk import Aws, CfnResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -15,8 +15,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct, IConstruct, IDependable
 
 from kinesis_stream_encryption._asset import HANDLER, handler_code
-from kinesis_stream_encryption._keys import StreamKey
-from kinesis_stream_encryption._role import FunctionRole, set_context
+from kinesis_stream_encryption._rights import FunctionRights
 
 __all__ = ["KinesisStreamEncryptionProvider"]
 
@@ -25,9 +24,6 @@ _DESCRIPTION = "Encrypts Kinesis data streams for CloudFormation"
 # By name, as older releases of aws-cdk-lib do not list it.
 _RUNTIME = lambda_.Runtime("python3.14", lambda_.RuntimeFamily.PYTHON)
 _OLDEST_PYTHON = 11
-# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-_MEMORY = range(128, 10_241)
-_LOG_REMOVAL = (RemovalPolicy.DESTROY, RemovalPolicy.RETAIN)
 
 # The first provider of each stack, which serves whatever names none.
 _PROVIDERS: WeakKeyDictionary[Stack, KinesisStreamEncryptionProvider] = WeakKeyDictionary()
@@ -81,8 +77,8 @@ class KinesisStreamEncryptionProvider(Construct):
     Raises
     ------
     ValueError
-        If a value is out of bounds, or the role belongs to another account. Synthesis fails if the
-        streams are more than the role's policies have room for.
+        If the runtime cannot run the handler, or the role belongs to another account. Synthesis
+        fails if the streams are more than the role's policies have room for.
     """
 
     def __init__(
@@ -103,17 +99,10 @@ class KinesisStreamEncryptionProvider(Construct):
         architecture: lambda_.Architecture = lambda_.Architecture.ARM_64,
     ) -> None:
         super().__init__(scope, id)
-        _check_memory(memory_size)
         _check_runtime(runtime)
-        if log_removal_policy not in _LOG_REMOVAL:
-            raise ValueError(
-                f"log_removal_policy {log_removal_policy.name} is not supported: use "
-                "RemovalPolicy.DESTROY or RemovalPolicy.RETAIN"
-            )
-        if vpc is None and (vpc_subnets or security_groups):
-            raise ValueError("vpc_subnets and security_groups need a vpc: pass vpc as well")
-        set_context(self)
         self._stack = Stack.of(self)
+        # First, as context can be set only while nothing is in here.
+        self._rights = FunctionRights(self, role, _DESCRIPTION)
         self._log_group = logs.LogGroup(
             self,
             "LogGroup",
@@ -121,9 +110,7 @@ class KinesisStreamEncryptionProvider(Construct):
             removal_policy=log_removal_policy,
             encryption_key=log_encryption_key,
         )
-        self._role = FunctionRole(self, role, _DESCRIPTION)
-        for statement in _own_rights(self._log_group, in_a_vpc=vpc is not None, tracing=tracing):
-            self._role.add(statement)
+        self._add_own_rights(in_a_vpc=vpc is not None, tracing=tracing)
         self._function = lambda_.Function(
             self,
             "Function",
@@ -134,7 +121,7 @@ class KinesisStreamEncryptionProvider(Construct):
             code=handler_code(),
             timeout=Duration.minutes(15),
             memory_size=memory_size,
-            role=self._role.role,
+            role=self._rights.role,
             log_group=self._log_group,
             tracing=tracing,
             vpc=vpc,
@@ -142,18 +129,34 @@ class KinesisStreamEncryptionProvider(Construct):
             security_groups=security_groups,
         )
         self._function_arn = self._function.function_arn
-        self._any_key = self._stack.format_arn(service="kms", resource="key", resource_name="*")
-        self._aliases: set[str] = set()
         self._permission: lambda_.CfnPermission | None = None
         self._is_first = _PROVIDERS.setdefault(self._stack, self) is self
         if self._is_first:
-            self._fix_logical_ids(own_role=role is None)
+            self._fix_logical_ids(role)
 
-    def _fix_logical_ids(self, *, own_role: bool) -> None:
+    def _add_own_rights(self, *, in_a_vpc: bool, tracing: lambda_.Tracing) -> None:
+        add, log_group = self._rights.add, self._log_group.log_group_arn
+        add("logs:CreateLogStream", "logs:PutLogEvents", on=[log_group])
+        add("cloudformation:DescribeStackResource", on=[Aws.STACK_ID])
+        if in_a_vpc:
+            # Lambda makes the interfaces by the role, before the function exists and under ids not
+            # known yet; what describes has no resource at all ("Giving Lambda functions access to
+            # resources in an Amazon VPC", Lambda Developer Guide).
+            add(
+                *("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"),
+                *("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"),
+                *("ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
+                on=["*"],
+            )
+        if tracing is not lambda_.Tracing.DISABLED:
+            # CDK adds the same to a role that can be changed. X-Ray has no resources.
+            add("xray:PutTraceSegments", "xray:PutTelemetryRecords", on=["*"])
+
+    def _fix_logical_ids(self, given_role: iam.IRole | None) -> None:
         """Keep the parts what they are to CloudFormation, wherever the provider is in the app."""
         parts: dict[str, IConstruct] = {"Function": self._function, "LogGroup": self._log_group}
-        if own_role:
-            parts["Role"] = self._role.role
+        if given_role is None:
+            parts["Role"] = self._rights.role
         for name, part in parts.items():
             resource = part.node.default_child
             if isinstance(resource, CfnResource):
@@ -167,11 +170,6 @@ class KinesisStreamEncryptionProvider(Construct):
         ----------
         scope
             Any construct of the stack.
-
-        Returns
-        -------
-        KinesisStreamEncryptionProvider
-            The same one for every call in a stack.
 
         Raises
         ------
@@ -196,7 +194,7 @@ class KinesisStreamEncryptionProvider(Construct):
     @property
     def role(self) -> iam.IRole:
         """The function's execution role."""
-        return self._role.role
+        return self._rights.role
 
     @property
     def log_group(self) -> logs.LogGroup:
@@ -217,33 +215,31 @@ class KinesisStreamEncryptionProvider(Construct):
         """
         return "Resource" if self._is_first else f"Resource{self.node.addr[-8:]}"
 
-    def allow_encryption(self, stack: Stack, stream_arn: str, key: StreamKey) -> IDependable:
-        """Let the function encrypt a stream with a key; :class:`KinesisStreamEncryption` calls it.
+    def allow(
+        self, stack: Stack, *, stream: str, key: str | None, alias: str | None, long_wait: bool
+    ) -> list[IDependable]:
+        """Give the function the rights that a custom resource needs.
 
         Parameters
         ----------
         stack
-            Stack of the resource that asks for it.
-        stream_arn
-            ARN of the stream.
-        key
-            Key as it is known at synth.
+            Stack of the custom resource.
+        stream
+            ARN of its stream.
+        key, alias
+            ARN of its key, or the key's alias where only that is known.
+        long_wait
+            Whether it may wait longer than one invocation of the function lasts.
 
         Returns
         -------
-        constructs.IDependable
+        list of constructs.IDependable
             What must exist before the custom resource.
 
         Raises
         ------
         ValueError
             If the provider belongs to another stack.
-
-        Notes
-        -----
-        Rights: "Actions, resources, and condition keys for Amazon Kinesis Data Streams" in the
-        Service Authorization Reference names the stream and the key as required resources of
-        StartStreamEncryption, and no condition by which the key behind an alias could be told.
         """
         if stack is not self._stack:
             raise ValueError(
@@ -251,85 +247,17 @@ class KinesisStreamEncryptionProvider(Construct):
                 f"{stack.node.path!r}: leave provider out, so that the stack gets one of its own, "
                 "or make another one there"
             )
-        actions = ["kinesis:DescribeStreamSummary", "kinesis:StartStreamEncryption"]
-        if key.alias is None:
-            actions.append("kms:DescribeKey")
-        elif key.alias not in self._aliases:
-            # The function waits for all of the role's policies, whichever of them holds this.
-            self._aliases.add(key.alias)
-            self._role.add(_may_describe(self._any_key, key.alias))
-        return self._role.add(
-            iam.PolicyStatement(actions=actions, resources=[stream_arn, key.arn or self._any_key])
-        )
-
-    def allow_long_waits(self) -> IDependable:
-        """Let the function invoke itself; :class:`KinesisStreamEncryption` calls it.
-
-        Returns
-        -------
-        constructs.IDependable
-            The permission, which names the role: were the function named in the role's policy,
-            each of them would wait for the other.
-        """
-        if self._permission is None:
+        needed = [self._rights.add_encryption(stream, key, alias)]
+        if long_wait and self._permission is None:
+            # Were the function named in the role's policy, each would wait for the other.
             self._permission = lambda_.CfnPermission(
                 self,
                 "InvokeItself",
                 action="lambda:InvokeFunction",
                 function_name=self._function_arn,
-                principal=self._role.role.role_arn,
+                principal=self._rights.role.role_arn,
             )
-        return self._permission
-
-
-def _own_rights(
-    log_group: logs.ILogGroup, *, in_a_vpc: bool, tracing: lambda_.Tracing
-) -> list[iam.PolicyStatement]:
-    statements = [
-        iam.PolicyStatement(
-            actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-            resources=[log_group.log_group_arn],
-        ),
-        iam.PolicyStatement(
-            actions=["cloudformation:DescribeStackResource"], resources=[Aws.STACK_ID]
-        ),
-    ]
-    if in_a_vpc:
-        # Lambda makes the interfaces by the role, before the function exists and under ids not
-        # known yet; the actions that describe have no resource at all ("Giving Lambda functions
-        # access to resources in an Amazon VPC", Lambda Developer Guide).
-        actions = [
-            "ec2:AssignPrivateIpAddresses",
-            "ec2:CreateNetworkInterface",
-            "ec2:DeleteNetworkInterface",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeSubnets",
-            "ec2:UnassignPrivateIpAddresses",
-        ]
-        statements.append(iam.PolicyStatement(actions=actions, resources=["*"]))
-    if tracing is not lambda_.Tracing.DISABLED:
-        # CDK adds the same for a role that can be changed. X-Ray has no resources.
-        actions = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
-        statements.append(iam.PolicyStatement(actions=actions, resources=["*"]))
-    return statements
-
-
-def _may_describe(any_key: str, alias: str) -> iam.PolicyStatement:
-    # KMS authorizes by key and never by alias ARN ("Use aliases to control access to KMS keys",
-    # KMS Developer Guide), and which key the alias stands for is known only to KMS.
-    return iam.PolicyStatement(
-        actions=["kms:DescribeKey"],
-        resources=[any_key],
-        conditions={"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}},
-    )
-
-
-def _check_memory(memory_size: int) -> None:
-    if not Token.is_unresolved(memory_size) and memory_size not in _MEMORY:
-        raise ValueError(
-            f"memory_size {memory_size} is out of bounds: Lambda takes {_MEMORY.start} to "
-            f"{_MEMORY.stop - 1} MB"
-        )
+        return [*needed, self._permission] if long_wait and self._permission else needed
 
 
 def _check_runtime(runtime: lambda_.Runtime) -> None:

@@ -52,6 +52,11 @@ WILDCARDS = {
 """Why an action is allowed on more than one resource, by action and resource."""
 
 
+# The one attribute in a statement's place is the log group's ARN, which ends in a wildcard for the
+# group's own streams.
+LOG_STREAMS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:function:*"
+
+
 def aws_managed(stack: Stack) -> None:
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
 
@@ -178,32 +183,33 @@ def problems(statements: list[Any]) -> list[str]:
 def problems_of(statement: Any) -> Iterator[str]:
     assert statement["Effect"] == "Allow"
     assert not {"NotAction", "NotResource"} & statement.keys()
-    actions, named = as_list(statement["Action"]), as_list(statement["Resource"])
-    # The one attribute here is the log group's ARN, which ends in a wildcard for its streams.
-    log_streams = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:function:*"
-    named = [each if isinstance(each, str) else log_streams for each in named]
+    named = [
+        each if isinstance(each, str) else LOG_STREAMS for each in as_list(statement["Resource"])
+    ]
     conditions = [key for block in statement.get("Condition", {}).values() for key in block]
-    for action in actions:
+    types = {action: resource_types(action) for action in as_list(statement["Action"])}
+    for action, known in types.items():
         assert "*" not in action
-        types = resource_types(action)
-        for type_ in types:
-            if type_.required and not any(map(type_.covers, named)):
-                yield f"{action} lacks its required {type_.name}"
-        keys = {key for type_ in types for key in type_.condition_keys}
-        for key in conditions:
-            if not any(is_key(key, each) for each in keys):
-                yield f"{action} does not know {key}"
-        for resource in named:
-            if "*" not in resource or resource == log_streams:
-                continue
-            if any(type_.covers(resource) for type_ in types) and (
-                (action, resource) not in WILDCARDS
-            ):
-                yield f"{action} on {resource} has no written reason"
+        yield from problems_of_action(action, known, named, conditions)
     for resource in named:
-        known = [type_ for action in actions for type_ in resource_types(action)]
-        if not any(type_.covers(resource) for type_ in known):
-            yield f"none of {actions} knows {resource}"
+        if not any(each.covers(resource) for known in types.values() for each in known):
+            yield f"none of {list(types)} knows {resource}"
+
+
+def problems_of_action(
+    action: str, types: list[ResourceType], named: list[str], conditions: list[str]
+) -> Iterator[str]:
+    for type_ in types:
+        if type_.required and not any(map(type_.covers, named)):
+            yield f"{action} lacks its required {type_.name}"
+    keys = {key for type_ in types for key in type_.condition_keys}
+    for key in conditions:
+        if not any(is_key(key, each) for each in keys):
+            yield f"{action} does not know {key}"
+    for resource in named:
+        wild = "*" in resource and any(type_.covers(resource) for type_ in types)
+        if wild and resource != LOG_STREAMS and (action, resource) not in WILDCARDS:
+            yield f"{action} on {resource} has no written reason"
 
 
 def is_key(used: str, documented: str) -> bool:

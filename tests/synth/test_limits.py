@@ -110,8 +110,11 @@ def test_more_managed_policies_than_a_role_can_have_are_refused() -> None:
     app = many()
     encrypt(Stack(app, "Stack", env=HERE), names_of(420))
     said = refused(app)
-    assert "the role 'Stack/KinesisStreamEncryptionProvider/Role' would need 1" in said
-    assert "managed policies, and IAM lets a role have 10: give some streams a further" in said
+    assert re.search(
+        r"Provider/Role' would have 1\d managed policies, and "
+        "IAM takes 10: give some streams a further provider",
+        said,
+    )
 
 
 def test_a_second_provider_has_room_for_more() -> None:
@@ -132,7 +135,7 @@ def test_managed_policies_that_the_role_has_count() -> None:
         role.add_managed_policy(named)
     KinesisStreamEncryptionProvider(stack, "Provider", role=role)
     encrypt(stack, names_of(100))
-    assert "the role 'Stack/Role' would need 1" in refused(app)
+    assert re.search(r"the role 'Stack/Role' would have 1\d managed policies", refused(app))
 
 
 @pytest.mark.parametrize(("count", "fits"), [(20, True), (60, False)])
@@ -150,8 +153,8 @@ def test_an_imported_role_has_the_room_of_one_policy(
         return
     said = refused(app)
     assert re.search(
-        r"the policies of the role 'Stack/Role' would have \d{5} characters, and IAM takes 10240: "
-        "give some streams a further provider",
+        r"the role 'Stack/Role' would have \d{5} characters of inline policies, and IAM takes "
+        "10240: give some streams a further provider",
         said,
     )
 
@@ -161,8 +164,8 @@ def test_names_longer_than_cdk_takes_them_for_are_refused() -> None:
     app = many()
     encrypt(Stack(app, "Stack"), names_of(150))
     said = refused(app)
-    assert "a managed policy of the role" in said
-    assert "give the stack an env, so that the lengths of ARNs are known" in said
+    assert re.search(r"would have \d+ characters in one, and IAM takes 6144", said)
+    assert "setting the context '@aws-cdk/aws-iam.arnSizeEstimate' to the length" in said
 
 
 def test_an_estimate_of_the_users_own_is_kept() -> None:

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_cdk import App, CfnParameter, Duration, Environment, RemovalPolicy, Stack
+from aws_cdk import App, CfnParameter, Duration, Environment, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk.aws_ec2 import SubnetSelection
 from constructs import Construct
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
@@ -193,22 +192,6 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
         lambda stack: with_alias(stack, "alias/aws/s3"),
         "'alias/aws/s3' is the key of another AWS service, which Kinesis may not use: pass a key "
         "of your own, or leave encryption_key out for 'alias/aws/kinesis'",
-    ),
-    (
-        "memory",
-        lambda stack: with_provider(stack, memory_size=64),
-        "memory_size 64 is out of bounds: Lambda takes 128 to 10240 MB",
-    ),
-    (
-        "removal policy of the log",
-        lambda stack: with_provider(stack, log_removal_policy=RemovalPolicy.SNAPSHOT),
-        "log_removal_policy SNAPSHOT is not supported: use RemovalPolicy.DESTROY or "
-        "RemovalPolicy.RETAIN",
-    ),
-    (
-        "subnets without a VPC",
-        lambda stack: with_provider(stack, vpc_subnets=SubnetSelection(one_per_az=True)),
-        "vpc_subnets and security_groups need a vpc: pass vpc as well",
     ),
     (
         "runtime too old",

@@ -134,11 +134,9 @@ class TestConfiguredInPlace:
     @staticmethod
     def template(**options: Any) -> dict[str, Any]:
         stack = Stack(App(), "Stack", env=HERE)
-        scope = stack
         if options:
-            scope = Construct(stack, "Elsewhere")
             made = {name: make(stack) for name, make in options.items()}
-            KinesisStreamEncryptionProvider(scope, "Mine", **made)
+            KinesisStreamEncryptionProvider(Construct(stack, "Elsewhere"), "Mine", **made)
         KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
         return resources(stack)
 

@@ -133,10 +133,8 @@ def check_names_every_right(warning: str) -> None:
 @pytest.mark.parametrize("given", [False, True])
 def test_a_role_that_can_be_changed_is_not_warned_of(stack: Stack, given: bool) -> None:
     """Whatever else its owner has let it do."""
-    options = {}
-    if given:
-        options["role"] = role = role_in(stack)
-        role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=["*"]))
-    KinesisStreamEncryptionProvider(stack, "Provider", **options)
+    role = role_in(stack)
+    role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=["*"]))
+    KinesisStreamEncryptionProvider(stack, "Provider", role=role if given else None)
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
     assert warnings(stack) == []
