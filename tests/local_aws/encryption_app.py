@@ -3,12 +3,14 @@
 import json
 from typing import Any
 
-from aws_cdk import App, CfnOutput, CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import App, CfnOutput, CfnResource, Duration, Stack
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
+
+RESOURCE_TYPE = "Custom::KinesisStreamEncryption"
 
 app = App()
 spec: dict[str, Any] = json.loads(app.node.get_context("spec"))
@@ -24,16 +26,14 @@ for name, wanted in spec["resources"].items():
         name,
         stream=kinesis.Stream.from_stream_arn(stack, f"{name}Stream", wanted["stream"]),
         encryption_key=kms.Key.from_key_arn(stack, f"{name}Key", wanted["key"]),
-        removal_policy=RemovalPolicy[wanted.get("removal_policy", "RETAIN")],
         timeout=Duration.minutes(wanted.get("timeout", 2)),
+        revision=wanted.get("revision"),
         provider=provider,
     )
     if "service_timeout" in wanted:
-        resource = encryption.node.find_child("Resource")
-        assert isinstance(resource, CustomResource)
-        default = resource.node.default_child
-        default.add_property_override("ServiceTimeout", wanted["service_timeout"])  # type: ignore[union-attr]
+        for part in encryption.node.find_all():
+            if isinstance(part, CfnResource) and part.cfn_resource_type == RESOURCE_TYPE:
+                part.add_property_override("ServiceTimeout", wanted["service_timeout"])
     CfnOutput(stack, f"{name}KeyArn", value=encryption.key_arn)
-    CfnOutput(stack, f"{name}Changed", value=encryption.changed)
 CfnOutput(stack, "Function", value=provider.function.function_name)
 app.synth()

@@ -10,6 +10,7 @@ import pytest
 
 from local_aws import Cdk, LocalAws
 from tests.local_aws.deployment import (
+    RESOURCE_TYPE,
     Deployment,
     encryption,
     kill_functions,
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.timeout(300)
 
 SETTLING = timedelta(seconds=5)
 SLACK = timedelta(seconds=1)
+ACCEPTED = "the change was accepted"
 
 
 @pytest.fixture
@@ -36,24 +38,22 @@ def deployment(local_aws: LocalAws) -> Iterator[Deployment]:
 def test_life_of_a_resource(local_aws: LocalAws, deployment: Deployment) -> None:
     stream, other_stream = make_stream(local_aws), make_stream(local_aws)
     key, other_key = make_key(local_aws), make_key(local_aws)
-    wanted = {"stream": stream, "key": key, "removal_policy": "DESTROY"}
+    wanted = {"stream": stream, "key": key}
 
     outputs = deployment.deploy(Encryption=wanted)
     assert encryption(local_aws, stream) == ("ACTIVE", "KMS", key)
     assert outputs["EncryptionKeyArn"] == key
-    assert outputs["EncryptionChanged"] == "true"
     assert deployment.took() >= local_aws.updating + SETTLING
 
-    outputs = deployment.deploy(Encryption={**wanted, "timeout": 3})
-    assert outputs["EncryptionChanged"] == "false"
+    deployment.deploy(Encryption={**wanted, "revision": "2"})
+    assert len(deployment.logged(ACCEPTED)) == 1, "nothing was to be changed"
     assert deployment.took() < timedelta(seconds=3)
 
     kinesis = local_aws.client("kinesis")
     kinesis.start_stream_encryption(StreamARN=stream, EncryptionType="KMS", KeyId=other_key)
     until(lambda: summary(local_aws, stream)["StreamStatus"] == "ACTIVE")
-    outputs = deployment.deploy(Encryption={**wanted, "timeout": 4})
-    assert outputs["EncryptionChanged"] == "true"
-    assert encryption(local_aws, stream) == ("ACTIVE", "KMS", key)
+    deployment.deploy(Encryption={**wanted, "revision": "3"})
+    assert encryption(local_aws, stream) == ("ACTIVE", "KMS", key), "another revision puts it back"
 
     deployment.deploy(Encryption={**wanted, "key": other_key})
     assert encryption(local_aws, stream) == ("ACTIVE", "KMS", other_key)
@@ -64,10 +64,22 @@ def test_life_of_a_resource(local_aws: LocalAws, deployment: Deployment) -> None
 
     deployment.deploy(Encryption={**wanted, "key": other_key, "stream": other_stream})
     assert encryption(local_aws, other_stream) == ("ACTIVE", "KMS", other_key)
-    assert encryption(local_aws, stream) == ("ACTIVE", "NONE", None), "the replaced one is undone"
+    assert encryption(local_aws, stream) == ("ACTIVE", "KMS", other_key), "replaced, not undone"
 
     deployment.destroy()
-    assert encryption(local_aws, other_stream) == ("ACTIVE", "NONE", None)
+    assert encryption(local_aws, other_stream) == ("ACTIVE", "KMS", other_key)
+
+
+def test_renamed_construct_leaves_the_stream_encrypted(
+    local_aws: LocalAws, deployment: Deployment
+) -> None:
+    """CloudFormation creates the new resource first and deletes the old one after it."""
+    wanted = {"stream": make_stream(local_aws), "key": make_key(local_aws)}
+    deployment.deploy(Encryption=wanted)
+    deployment.deploy(Renamed=wanted)
+    assert encryption(local_aws, wanted["stream"]) == ("ACTIVE", "KMS", wanted["key"])
+    answered = [line["type"] for line in deployment.logged("answering")]
+    assert answered == ["Create", "Create", "Delete"]
 
 
 def test_failed_update_is_rolled_back(local_aws: LocalAws, deployment: Deployment) -> None:
@@ -81,48 +93,41 @@ def test_failed_update_is_rolled_back(local_aws: LocalAws, deployment: Deploymen
     assert reason.startswith(f"KMS key {unfit} is no symmetric encryption key")
     assert deployment.describe()["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     assert summary(local_aws, stream) == created
-    started = deployment.logged("started encryption")
-    assert len(started) == 1, "the rollback cost no key change"
+    assert len(deployment.logged(ACCEPTED)) == 1, "the rollback cost no key change"
 
-    failed = {"stream": make_stream(local_aws), "key": unfit, "removal_policy": "DESTROY"}
+    failed = {"stream": make_stream(local_aws), "key": unfit}
     reason = deployment.fails(Encryption=wanted, Second=failed)
     assert unfit in reason
     assert encryption(local_aws, failed["stream"]) == ("ACTIVE", "NONE", None)
-    # AWS sends a Delete for a failed Create, the emulator does not.
-    assert_deleted_in_peace(local_aws, deployment, failed)
-    assert encryption(local_aws, failed["stream"]) == ("ACTIVE", "NONE", None)
 
     local_aws.client("kms").disable_key(KeyId=key)
-    deployment.deploy(Encryption={**wanted, "timeout": 3})
+    deployment.deploy(Encryption={**wanted, "revision": "2"})
     assert summary(local_aws, stream) == created
 
 
-def assert_deleted_in_peace(
-    aws: LocalAws, deployment: Deployment, resource: dict[str, str]
-) -> None:
-    function = next(
-        output["OutputValue"]
-        for output in deployment.describe()["Outputs"]
-        if output["OutputKey"] == "Function"
-    )
-    event = {
-        "RequestType": "Delete",
-        "ResponseURL": f"{aws.endpoint_url}/_ministack/cfn-response/{uuid.uuid4()}",
-        "StackId": deployment.describe()["StackId"],
-        "RequestId": str(uuid.uuid4()),
-        "ResourceType": "Custom::KinesisStreamEncryption",
-        "LogicalResourceId": "Second",
-        "PhysicalResourceId": resource["stream"],
-        "ResourceProperties": {
-            "StreamArn": resource["stream"],
-            "KeyId": resource["key"],
-            "OnDelete": "Restore",
-        },
-    }
-    answer = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
-    assert "FunctionError" not in answer
-    answered = [line for line in deployment.log() if line.get("request") == event["RequestId"]]
-    assert "SUCCESS" in [line.get("status") for line in answered]
+def test_delete_of_a_failed_create_is_answered(local_aws: LocalAws, deployment: Deployment) -> None:
+    """AWS sends it, with the answered id or with an invented one; the emulator sends none."""
+    stream, key = make_stream(local_aws), make_key(local_aws)
+    outputs = deployment.deploy(Encryption={"stream": stream, "key": key})
+    encrypted = summary(local_aws, stream)
+    for physical_id in (stream, f"{deployment.stack}-Encryption-1A2B3C4D5E6F"):
+        event = {
+            "RequestType": "Delete",
+            "ResponseURL": f"{local_aws.endpoint_url}/_ministack/cfn-response/{uuid.uuid4()}",
+            "StackId": deployment.describe()["StackId"],
+            "RequestId": str(uuid.uuid4()),
+            "ResourceType": RESOURCE_TYPE,
+            "LogicalResourceId": "Encryption",
+            "PhysicalResourceId": physical_id,
+            "ResourceProperties": {"StreamArn": stream, "KeyId": key},
+        }
+        answer = local_aws.client("lambda").invoke(
+            FunctionName=outputs["Function"], Payload=json.dumps(event)
+        )
+        assert "FunctionError" not in answer
+        answered = [line for line in deployment.log() if line.get("request") == event["RequestId"]]
+        assert "SUCCESS" in [line.get("status") for line in answered]
+    assert summary(local_aws, stream) == encrypted
 
 
 def test_failed_create_leaves_stream_and_account_as_they_were(
@@ -134,13 +139,6 @@ def test_failed_create_leaves_stream_and_account_as_they_were(
     assert "PendingDeletion" in reason
     assert deployment.describe()["StackStatus"] == "ROLLBACK_COMPLETE"
     assert encryption(local_aws, stream) == ("ACTIVE", "NONE", None)
-
-
-def test_retain_leaves_the_stream_encrypted(local_aws: LocalAws, deployment: Deployment) -> None:
-    stream, key = make_stream(local_aws), make_key(local_aws)
-    deployment.deploy(Encryption={"stream": stream, "key": key})
-    deployment.destroy()
-    assert encryption(local_aws, stream) == ("ACTIVE", "KMS", key)
 
 
 def test_stream_deleted_during_the_wait(local_aws: LocalAws, deployment: Deployment) -> None:
@@ -177,18 +175,21 @@ def test_stack_ends_although_the_function_is_killed(
     assert deployment.describe()["StackStatus"] == "ROLLBACK_COMPLETE"
 
 
-@pytest.mark.timeout(400)
 def test_wait_that_outlasts_its_invocation_goes_on_in_others() -> None:
     with LocalAws(updating=timedelta(seconds=45)) as aws:
-        deployment = Deployment(aws, function_timeout=30)
+        deployment = Deployment(aws, function_timeout=60)
         stream, key = make_stream(aws), make_key(aws)
         Cdk(aws).bootstrap()
-        outputs = deployment.deploy(
-            Encryption={"stream": stream, "key": key, "timeout": 20, "removal_policy": "DESTROY"}
-        )
-        assert outputs["EncryptionChanged"] == "true"
+        outputs = deployment.deploy(Encryption={"stream": stream, "key": key, "timeout": 20})
+        assert outputs["EncryptionKeyArn"] == key
         assert encryption(aws, stream) == ("ACTIVE", "KMS", key)
-        assert deployment.took() > timedelta(seconds=45)
-        assert aws.client("events").list_rules()["Rules"] == []
-        goes_on = deployment.logged("looked at the stream")
-        assert goes_on[-1]["elapsed"] < goes_on[0]["elapsed"] + 45, "another invocation looked"
+        assert deployment.took() >= aws.updating + SETTLING
+        hops = [
+            line["hops"] for line in deployment.logged("the wait goes on in another invocation")
+        ]
+        assert hops == list(range(1, len(hops) + 1))
+        assert len(deployment.logged(ACCEPTED)) == 1
+        answers = deployment.logged("answering")
+        assert len(answers) == 1
+        assert answers[0]["elapsed"] < 60, "another invocation has answered"
+        assert hops
