@@ -1,4 +1,4 @@
-"""`make bench`: measure, judge, draw and tell."""
+"""`make bench`: measure, judge and tell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import cold_start, fleet, local, plots, report, synth, targets, waits
+from benchmarks import cold_start, fleet, local, report, synth, targets, waits
 from benchmarks.figures import save, say
 from benchmarks.settings import FIGURES, FULL, QUICK, Settings
 from local_aws.process import exit_on_signals
@@ -32,7 +32,7 @@ def main() -> int:
     failed = [] if only_tell else _measure(arguments.sections, arguments.settings)
     judgements = targets.judge()
     if not arguments.check:
-        report.write(judgements, plots.draw())
+        report.write(judgements)
     print(targets.table(judgements))
     if failed:
         say(f"did not run: {', '.join(failed)}")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -14,7 +12,7 @@ from botocore.exceptions import ClientError
 from benchmarks.figures import say, summary
 from benchmarks.settings import Settings
 from benchmarks.simulation.peers import PEERS, Peer
-from benchmarks.simulation.service import LOOK, START, Answer, Call, Kinesis, Quota, stream_arn
+from benchmarks.simulation.service import LOOK, START, Answer, Kinesis, Quota, stream_arn
 from benchmarks.waits import settling
 from tests.simulation.scheduler import Scheduler
 
@@ -22,16 +20,18 @@ LOOKS_A_SECOND = 20.0
 STARTS_A_SECOND = 5.0
 """Assumed: the service's documentation gives no figure that was found."""
 
-_UPDATING = (2.0, 6.0)
+UPDATING = (2.0, 6.0)
+TIMEOUT = 660
+"""ServiceTimeout in seconds that the construct gives by default."""
+
 _ARRIVAL = (0.0, 0.9)
-_WINDOW = 10.0
 _BYSTANDER = stream_arn("somebody-elses")
 _BYSTANDER_INTERVAL = 1.0
 _BEGIN = 1_800_000_000.0
 _LONGEST = 8000.0
 
 _FIRST_SEED = 1000
-"""The constants of the pace were chosen on other seeds."""
+"""The rule of the backoff was chosen on other seeds."""
 
 _LOOKS_NEEDED = {"ours": 3, "AwsCustomResource": 0}
 """Looks that a peer cannot do without: ours before the change, at ACTIVE, and once settled."""
@@ -58,43 +58,33 @@ def bound(peer: str, size: int) -> float:
         (looks - LOOKS_A_SECOND) / LOOKS_A_SECOND,
         0.0,
     )
-    waits = 0.0 if peer == "AwsCustomResource" else sum(_UPDATING) / 2
+    waits = 0.0 if peer == "AwsCustomResource" else sum(UPDATING) / 2
     return queue + waits + settling(peer)
 
 
 def _row(name: str, peer: Peer, size: int, runs: int) -> dict[str, Any]:
     least = bound(name, size)
-    finished, asked, asked_in_all, looks, throttled, starts = [], [], [], [], [], []
-    bystander = []
-    failures = Counter[str]()
+    finished, looks, throttled, bystander = [], [], [], []
+    failed = 0
     for run in range(runs):
         answers, kinesis = _run(peer, size, seed=_FIRST_SEED + run)
         finished.append(max(answer.at for answer in answers) - _BEGIN)
-        failures.update(_kind(answer) for answer in answers if not answer.succeeded)
+        failed += sum(not answer.succeeded for answer in answers)
+        ours = [call for call in kinesis.calls if call.stream != _BYSTANDER]
+        looks.append(sum(call.operation == LOOK for call in ours) / size)
+        throttled.append(sum(call.throttled for call in ours))
         theirs = [call.throttled for call in kinesis.calls if call.stream == _BYSTANDER]
-        bystander.append(sum(theirs) / len(theirs))
-        kinesis.calls = [call for call in kinesis.calls if call.stream != _BYSTANDER]
-        made = [call for call in kinesis.calls if call.operation == LOOK]
-        asked.append(_worst_window(made, since=_all_known(made)))
-        asked_in_all.append(_worst_window(made, since=0.0))
-        looks.append(len(made) / size)
-        throttled.append(sum(call.throttled for call in kinesis.calls))
-        starts.append(sum(call.operation == START for call in kinesis.calls) / size)
+        bystander.append(sum(theirs) / len(theirs) if theirs else 0.0)
     return {
         "peer": name,
         "streams": size,
-        "bound": least,
         "finish": summary(finished),
         "of the bound": summary([each / least for each in finished]) if least else None,
-        "asked a second": summary(asked),
-        "asked a second, first looks too": summary(asked_in_all),
         "looks a stream": summary(looks),
-        "starts a stream": summary(starts),
         "throttled": summary(throttled),
         "bystander throttled": summary(bystander),
-        "failed": sum(failures.values()),
+        "failed": failed,
         "of": size * runs,
-        "failures": dict(failures),
     }
 
 
@@ -108,12 +98,7 @@ def _run(peer: Peer, size: int, seed: int) -> tuple[list[Answer], Kinesis]:
     answers: list[Answer] = []
 
     def arrival(arn: str) -> Callable[[], object]:
-        return lambda: scheduler.spawn(lambda: answers.append(peer(kinesis, arn)))
-
-    for number in range(size):
-        arn = stream_arn(f"orders-{number}")
-        kinesis.create(arn, updating_for=rng.uniform(*_UPDATING))
-        scheduler.after(rng.uniform(*_ARRIVAL), arrival(arn))
+        return lambda: scheduler.spawn(lambda: answers.append(peer(kinesis, arn, TIMEOUT)))
 
     def bystander() -> None:
         while True:
@@ -121,28 +106,13 @@ def _run(peer: Peer, size: int, seed: int) -> tuple[list[Answer], Kinesis]:
                 kinesis.look(_BYSTANDER)
             scheduler.sleep(_BYSTANDER_INTERVAL)
 
+    for number in range(size):
+        arn = stream_arn(f"orders-{number}")
+        kinesis.create(arn, updating_for=rng.uniform(*UPDATING))
+        scheduler.after(rng.uniform(*_ARRIVAL), arrival(arn))
     kinesis.create(_BYSTANDER, updating_for=0.0)
     scheduler.after(rng.uniform(0.0, _BYSTANDER_INTERVAL), lambda: scheduler.spawn(bystander))
     scheduler.run(_BEGIN + _LONGEST, stop=lambda: len(answers) == size)
     # One that never answered has waited in vain until the end.
     answers += [Answer(_BEGIN + _LONGEST, False, "no answer")] * (size - len(answers))
     return answers, kinesis
-
-
-def _all_known(looks: Sequence[Call]) -> float:
-    """When each stream has been looked at: before that no function can know of all others."""
-    first: dict[str, float] = {}
-    for call in looks:
-        first.setdefault(call.stream, call.at)
-    return max(first.values(), default=0.0)
-
-
-def _worst_window(looks: Sequence[Call], *, since: float) -> float:
-    """Looks asked for, throttled ones included, a second in the worst ten seconds."""
-    times = [call.at for call in looks if call.at > since]
-    counts = [bisect_left(times, at + _WINDOW) - begin for begin, at in enumerate(times)]
-    return max(counts, default=0) / _WINDOW
-
-
-def _kind(answer: Answer) -> str:
-    return "throttled" if "Rate exceeded" in answer.reason else answer.reason[:80]

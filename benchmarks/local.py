@@ -89,7 +89,7 @@ class _Bench:
                 self._point(peer, updating)
         return errors
 
-    def run(self, sample: _Sample) -> dict[str, float]:
+    def run(self, sample: _Sample) -> float:
         """Encrypt a new stream, and say how long after its ACTIVE the answer came."""
         kinesis = self._client(sample.updating)
         name = f"bench-{uuid.uuid4().hex[:12]}"
@@ -103,7 +103,7 @@ class _Bench:
             # And as few in all.
             kinesis.delete_stream(StreamName=name)
 
-    def _encrypt(self, sample: _Sample, kinesis: Any, name: str) -> dict[str, float]:
+    def _encrypt(self, sample: _Sample, kinesis: Any, name: str) -> float:
         patience = sample.updating + (_POLL_PATIENCE if sample.peer == _POLL else _PATIENCE)
         with ThreadPoolExecutor(1) as pool:
             sent = time.monotonic()
@@ -117,7 +117,7 @@ class _Bench:
             if answer["Status"] != "SUCCESS":
                 raise RuntimeError(answer["Reason"])
             active = watching.result()
-        return {"after active": answered - active, "in all": answered - sent}
+        return answered - active
 
     def _client(self, updating: float) -> Any:
         return boto3.client(
@@ -179,14 +179,10 @@ class _Bench:
 
 
 def measure(settings: Settings) -> list[dict[str, Any]]:
-    """Measure all peers at all UPDATING times, and ours with several streams at once."""
+    """Measure all peers at all UPDATING times."""
     with _bench(settings.local_updating) as bench:
         say(f"local AWS: deploying {len(STACKS)} peers")
-        errors = bench.deploy()
-        rows = _lags(bench, settings, errors)
-        if "ours" not in errors:
-            rows += [_fleet(bench, size) for size in settings.local_fleets]
-    return rows
+        return _lags(bench, settings, bench.deploy())
 
 
 def _lags(bench: _Bench, settings: Settings, errors: dict[str, str]) -> list[dict[str, Any]]:
@@ -202,59 +198,39 @@ def _lags(bench: _Bench, settings: Settings, errors: dict[str, str]) -> list[dic
     Random(0).shuffle(samples)
     samples.sort(key=lambda sample: sample.peer != _POLL)
     say(f"local AWS: {len(samples)} samples")
-    found = _all(bench, samples, _STAGGER)
+    found = _all(bench, samples)
     order, rows = list(STACKS), []
     for peer, updating in dict.fromkeys((each.peer, each.updating) for each in samples):
         results = [r for each, r in found if (each.peer, each.updating) == (peer, updating)]
         rows.append(_row(peer, updating, results))
     rows += [
-        {"kind": "lag", "peer": peer, "updating": updating, "errors": [error]}
+        {"peer": peer, "updating": updating, "lag": None, "errors": [error]}
         for peer, error in errors.items()
         for updating in settings.local_updating
     ]
     return sorted(rows, key=lambda row: (row["updating"], order.index(row["peer"])))
 
 
-def _row(peer: str, updating: float, results: list[dict[str, float] | Exception]) -> dict[str, Any]:
-    done = [result for result in results if isinstance(result, dict)]
-    row: dict[str, Any] = {
-        "kind": "lag",
+def _row(peer: str, updating: float, results: list[float | Exception]) -> dict[str, Any]:
+    done = [result for result in results if not isinstance(result, Exception)]
+    return {
         "peer": peer,
         "updating": updating,
-        "settling": settling(peer),
+        "lag": summary([result - settling(peer) for result in done]) if done else None,
         "errors": [str(result)[:300] for result in results if isinstance(result, Exception)],
     }
-    if done:
-        row["lag"] = summary([result["after active"] - settling(peer) for result in done])
-        row["in all"] = summary([result["in all"] for result in done])
-    return row
 
 
-def _fleet(bench: _Bench, size: int) -> dict[str, Any]:
-    say(f"local AWS: {size} streams at once")
-    began = time.monotonic()
-    found = _all(bench, [_Sample("ours", 3.0)] * size, 0.0)
-    return {
-        "kind": "fleet",
-        "streams": size,
-        "seconds": time.monotonic() - began,
-        "errors": [str(result)[:300] for _, result in found if isinstance(result, Exception)],
-        "in all": summary([r["in all"] for _, r in found if isinstance(r, dict)] or [0.0]),
-    }
-
-
-def _all(
-    bench: _Bench, samples: list[_Sample], stagger: float
-) -> list[tuple[_Sample, dict[str, float] | Exception]]:
-    def one(number: int, sample: _Sample) -> dict[str, float] | Exception:
-        time.sleep(number * stagger)
+def _all(bench: _Bench, samples: list[_Sample]) -> list[tuple[_Sample, float | Exception]]:
+    def one(number: int, sample: _Sample) -> float | Exception:
+        time.sleep(number * _STAGGER)
         try:
             return bench.run(sample)
         except Exception as error:  # noqa: BLE001  a sample that fails is reported as such
             return error
 
     with ThreadPoolExecutor(max(len(samples), 1)) as pool:
-        futures: list[Future[dict[str, float] | Exception]] = [
+        futures: list[Future[float | Exception]] = [
             pool.submit(one, number, sample) for number, sample in enumerate(samples)
         ]
         return [(sample, future.result()) for sample, future in zip(samples, futures, strict=True)]

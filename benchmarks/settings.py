@@ -8,7 +8,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 FIGURES = PROJECT / "build" / "bench"
 REPORT = PROJECT / "docs" / "performance.md"
-PLOTS = PROJECT / "docs" / "performance"
+PLOT = PROJECT / "docs" / "performance" / "waiting.svg"
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,6 @@ class Settings:
     local_repeats, local_poll_repeats
         Streams for each peer and UPDATING time on the local AWS; the second for crhelper's
         polling, which takes more than a minute each.
-    local_fleets
-        Streams at once on the local AWS.
     synths
         Synths for each peer and size.
     synth_sizes
@@ -50,7 +48,6 @@ class Settings:
     local_updating: tuple[float, ...]
     local_repeats: int
     local_poll_repeats: int
-    local_fleets: tuple[int, ...]
     synths: int
     synth_sizes: tuple[int, ...]
     synth_peers: tuple[str, ...]
@@ -60,12 +57,11 @@ FULL = Settings(
     quick=False,
     waits=500,
     fleets=10,
-    fleet_sizes=(1, 10, 50, 100, 250, 500),
+    fleet_sizes=(1, 10, 50, 100, 500),
     cold_starts=100,
     local_updating=(0.5, 3.0, 10.0, 30.0),
     local_repeats=10,
     local_poll_repeats=2,
-    local_fleets=(1, 10, 25, 50),
     synths=7,
     synth_sizes=(1, 100, 480),
     synth_peers=(
@@ -80,12 +76,11 @@ QUICK = Settings(
     quick=True,
     waits=60,
     fleets=2,
-    fleet_sizes=(1, 10, 50, 500),
+    fleet_sizes=(1, 50, 500),
     cold_starts=12,
     local_updating=(0.5, 3.0, 10.0),
     local_repeats=1,
     local_poll_repeats=1,
-    local_fleets=(10,),
     synths=1,
     synth_sizes=(1, 100),
     synth_peers=("ours", "crhelper, looks by hand"),

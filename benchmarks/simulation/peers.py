@@ -23,20 +23,20 @@ _JAVASCRIPT_ATTEMPTS = 3
 _GO_ATTEMPTS = 25
 """Terraform's AWS provider, `max_retries`."""
 
-_LONGEST_INVOCATION = 899.0
+_LONGEST_INVOCATION = 899
 _T = TypeVar("_T")
 
 
 class Peer(Protocol):
     """Creates one resource and returns when CloudFormation has the answer."""
 
-    def __call__(self, kinesis: Kinesis, arn: str, /) -> Answer:
-        """Encrypt the stream."""
+    def __call__(self, kinesis: Kinesis, arn: str, timeout: int, /) -> Answer:
+        """Encrypt the stream, for which CloudFormation allows ``timeout`` seconds."""
 
 
-def ours(kinesis: Kinesis, arn: str) -> Answer:
+def ours(kinesis: Kinesis, arn: str, timeout: int) -> Answer:
     """Run the real handler."""
-    return Ours(kinesis, arn, timeout=3600).create()
+    return Ours(kinesis, arn, timeout=timeout).create()
 
 
 def provider(interval: float) -> Peer:
@@ -46,7 +46,7 @@ def provider(interval: float) -> Peer:
     handler fails the resource.
     """
 
-    def create(kinesis: Kinesis, arn: str) -> Answer:
+    def create(kinesis: Kinesis, arn: str, timeout: int) -> Answer:
         def work() -> None:
             kinesis.pass_time("Invoke")
             _retried(kinesis, _BOTO3_ATTEMPTS, lambda: kinesis.start(arn))
@@ -57,12 +57,12 @@ def provider(interval: float) -> Peer:
                     return
                 kinesis.scheduler.sleep(interval)
 
-        return _answered(kinesis, work, limit=3600.0)
+        return _answered(kinesis, work, limit=timeout)
 
     return create
 
 
-def crhelper_poll(kinesis: Kinesis, arn: str) -> Answer:
+def crhelper_poll(kinesis: Kinesis, arn: str, timeout: int) -> Answer:
     """Use crhelper's create and poll_create with its shortest polling_interval, a minute."""
 
     def work() -> None:
@@ -72,10 +72,10 @@ def crhelper_poll(kinesis: Kinesis, arn: str) -> Answer:
             if _active(kinesis, arn, _BOTO3_ATTEMPTS):
                 return
 
-    return _answered(kinesis, work, limit=3600.0)
+    return _answered(kinesis, work, limit=timeout)
 
 
-def by_hand(kinesis: Kinesis, arn: str) -> Answer:
+def by_hand(kinesis: Kinesis, arn: str, timeout: int) -> Answer:
     """Wait inside a crhelper handler that looks each second, until Lambda ends it."""
 
     def work() -> None:
@@ -83,10 +83,10 @@ def by_hand(kinesis: Kinesis, arn: str) -> Answer:
         while not _active(kinesis, arn, _BOTO3_ATTEMPTS):
             kinesis.scheduler.sleep(1.0)
 
-    return _answered(kinesis, work, limit=_LONGEST_INVOCATION)
+    return _answered(kinesis, work, limit=min(timeout, _LONGEST_INVOCATION))
 
 
-def aws_custom_resource(kinesis: Kinesis, arn: str) -> Answer:
+def aws_custom_resource(kinesis: Kinesis, arn: str, _timeout: int) -> Answer:
     """CDK's AwsCustomResource: one call, no wait."""
     return _answered(
         kinesis,
@@ -95,7 +95,7 @@ def aws_custom_resource(kinesis: Kinesis, arn: str) -> Answer:
     )
 
 
-def terraform(kinesis: Kinesis, arn: str) -> Answer:
+def terraform(kinesis: Kinesis, arn: str, timeout: int) -> Answer:
     """Terraform's StateChangeConf with a delay of 10 s and a minimum of 3 s.
 
     Intervals double from there to 10 s. Without CloudFormation there is no answer to deliver.
@@ -109,7 +109,7 @@ def terraform(kinesis: Kinesis, arn: str) -> Answer:
             kinesis.scheduler.sleep(interval)
             interval = min(interval * 2, 10.0)
 
-    return _answered(kinesis, work, limit=3600.0, put=False)
+    return _answered(kinesis, work, limit=timeout, put=False)
 
 
 PEERS: dict[str, Peer] = {

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from benchmarks.cold_start import seconds
 from benchmarks.figures import interval, summary
 from benchmarks.fleet import bound
 from benchmarks.simulation.service import Quota
-from benchmarks.targets import Verdict, _lag_targets, tolerated_lag
+from benchmarks.targets import Verdict, _below, _lag_targets, _shorter_targets, tolerated_lag
+
+
+def lag(peer: str, updating: float, median: float, n: int = 100) -> dict[str, Any]:
+    return {"peer": peer, "updating": updating, "lag": {"n": n, "median": median, "p99": median}}
 
 
 def test_percentile_of_few_values_is_the_largest() -> None:
@@ -37,10 +44,33 @@ def test_bound_is_set_by_the_scarcer_quota() -> None:
     assert bound("ours", 1) == pytest.approx(4 + 5)
 
 
+def test_imports_run_at_a_full_vcpu_and_the_client_at_the_share_of_the_size() -> None:
+    row = {"imports": {"median": 0.2}, "client": {"median": 0.1}}
+    assert seconds(row, 1769) == pytest.approx(0.3)
+    assert seconds(row, 128) == pytest.approx(0.2 + 0.1 * 1769 / 128)
+
+
 def test_few_samples_decide_nothing_even_when_they_look_good() -> None:
-    good = {"peer": "ours", "updating": 3.0, "lag": {"n": 1, "median": 0.1, "p99": 0.1}}
-    assert {each.verdict for each in _lag_targets([good], "here")} == {Verdict.UNDECIDED}
+    found = [*_lag_targets([lag("ours", 3.0, 0.1, n=1)], "here")]
+    found += _shorter_targets([lag("ours", 3.0, 0.1, n=1), lag("Terraform", 3.0, 9.0)], "here")
+    assert {each.verdict for each in found} == {Verdict.UNDECIDED}
 
 
-def test_tolerated_lag_has_a_floor() -> None:
-    assert (tolerated_lag(1.0), tolerated_lag(30.0)) == (0.5, 3.0)
+def test_one_time_at_which_a_peer_is_quicker_misses_the_target() -> None:
+    rows = [lag(peer, at, 1.0) for peer in ("ours", "Terraform") for at in (3.0, 10.0)]
+    rows[2]["lag"]["median"] = 5.0
+    (found,) = _shorter_targets(rows, "here")
+    assert found.verdict is Verdict.MISSED
+
+
+def test_interval_that_holds_the_limit_decides_nothing() -> None:
+    assert _below([0.9, 1.1], 1.0) is Verdict.UNDECIDED
+    assert _below([0.9, 1.0], 1.0) is Verdict.MET
+    assert _below([1.1, 1.2], 1.0) is Verdict.MISSED
+
+
+@pytest.mark.parametrize(
+    ("updating", "allowed"), [(1.0, 0.5), (10.0, 1.0), (30.0, 1.5), (3000.0, 1.5)]
+)
+def test_tolerated_lag_grows_with_short_waits_only(updating: float, allowed: float) -> None:
+    assert tolerated_lag(updating) == allowed
