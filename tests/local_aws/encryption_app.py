@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from aws_cdk import App, CfnOutput, CfnResource, Duration, Stack
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -11,6 +12,18 @@ from aws_cdk import aws_lambda as lambda_
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
 
 RESOURCE_TYPE = "Custom::KinesisStreamEncryption"
+
+
+def let_write(stack: Stack, encryption: KinesisStreamEncryption) -> None:
+    """Grant to a role of the test's own."""
+    writer = iam.Role(stack, "Writer", assumed_by=iam.AccountRootPrincipal())
+    encryption.grant_write(writer)
+    for each in encryption.node.find_all():
+        if isinstance(each, iam.CfnPolicy):
+            # The emulator knows no kms:EncryptionContext, so nothing would meet the condition.
+            each.add_property_deletion_override("PolicyDocument.Statement.0.Condition")
+    CfnOutput(stack, "WriterArn", value=writer.role_arn)
+
 
 app = App()
 spec: dict[str, Any] = json.loads(app.node.get_context("spec"))
@@ -20,20 +33,24 @@ function = provider.function.node.default_child
 assert isinstance(function, lambda_.CfnFunction)
 if "function_timeout" in spec:
     function.timeout = spec["function_timeout"]
+made: dict[str, KinesisStreamEncryption] = {}
 for name, wanted in spec["resources"].items():
-    encryption = KinesisStreamEncryption(
+    encryption = made[name] = KinesisStreamEncryption(
         stack,
         name,
         stream=kinesis.Stream.from_stream_arn(stack, f"{name}Stream", wanted["stream"]),
         encryption_key=kms.Key.from_key_arn(stack, f"{name}Key", wanted["key"]),
         timeout=Duration.minutes(wanted.get("timeout", 2)),
         revision=wanted.get("revision"),
-        provider=provider,
     )
     if "service_timeout" in wanted:
         for part in encryption.node.find_all():
             if isinstance(part, CfnResource) and part.cfn_resource_type == RESOURCE_TYPE:
                 part.add_property_override("ServiceTimeout", wanted["service_timeout"])
+    if "after" in wanted:
+        encryption.node.add_dependency(made[wanted["after"]])
+    if wanted.get("writer"):
+        let_write(stack, encryption)
     CfnOutput(stack, f"{name}KeyArn", value=encryption.key_arn)
 CfnOutput(stack, "Function", value=provider.function.function_name)
 app.synth()
