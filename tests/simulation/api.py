@@ -131,6 +131,16 @@ class Call:
         return f"https://{self.endpoint}.amazonaws.com"
 
     @property
+    def unanswered(self) -> bool:
+        """Whether it may have had its effect although nothing was shown of it."""
+        return self.lost or self.error in {code for code, _ in SERVER_ERRORS[self.service]}
+
+    @property
+    def throttled(self) -> bool:
+        """Whether it was refused because there were too many calls."""
+        return self.error in {code for code, _ in THROTTLING[self.service]}
+
+    @property
     def shown(self) -> dict[str, Any] | None:
         """What the handler was shown; None when it was shown nothing."""
         return None if self.error or self.lost or self.ended is None else self.result

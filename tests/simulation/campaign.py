@@ -100,6 +100,8 @@ def new_base() -> int:
 def _add(summary: Summary, outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         summary.add(outcome)
+        for violation in outcome.violations:
+            sys.stderr.write(f"\rseed {outcome.seed}: {violation}\n")
 
 
 def _batch(batch: tuple[int, int]) -> list[Outcome]:

@@ -24,30 +24,30 @@ from tests.simulation.schedule import is_malformed, stream_arn
 from tests.simulation.world import World
 
 SETTLING = 5.0
+"""Seconds after ACTIVE in which records may still be written in plaintext."""
 RETRIED = 45.0
 """Age on arrival, in seconds, from which an earlier delivery of a request is presumed."""
-KEY_CHECK_VALIDITY = 35.0
-STACK_LOOK_VALIDITY = 8.0
-"""Seconds from a look at the stack to the end of a change that still relies on it."""
+LOOK_VALIDITY = 8.0
+"""Seconds from a look at key or stack to the end of a change that may still rely on it."""
 CLOCKS = 5.0
+"""Seconds by which the time of a resource's last change may differ from its request's."""
 YOUNG = 3.0
 """Age in seconds below which the stack may not show yet that a request was sent."""
 LAST_SECONDS = 10.0
+"""Seconds before the end of a request in which a delivery may come too late."""
 LONGEST_PAUSE = 30.0
+"""Seconds between two attempts to answer, at most."""
 PROTECTION = 15.0
 """Seconds that looks which only protect may cost an invocation in vain."""
 QUOTA_PATIENCE, QUOTA_TRIES = 300.0, 12
 """Seconds and times that a quota is tried at most, pauses for other reasons included."""
 SHORTEST_GAP, LONGEST_GAP = 0.5, 2.3
 """Bounds of the seconds between two looks at a stream that changes, jitter included."""
-BACKED_OFF = 6
-"""Calls for which a failure may still make the pauses longer."""
+SLOWED = 120.0
+"""Seconds for which throttling may make the pauses longer."""
 HOPS = 4
-_REFUSED = CHANGES_EXCEEDED.partition("{")[0]
 OK = 200
 RESTED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
-
-
 UNDATED = "a, b, e: a URL without a date does not tell how old a request is"
 
 
@@ -476,8 +476,8 @@ def a_spent_quota_is_not_tried_for_ever(case: Case) -> Iterator[str]:
     for invocation in case.world.lambda_service.invocations:
         starts = [one for one in invocation.calls if one.operation == "StartStreamEncryption"]
         # One that gets no answer may have been accepted: what is refused after it begins anew.
-        for unanswered, series in groupby(starts, lambda one: one.lost):
-            refused = [one.began for one in series if one.message.startswith(_REFUSED)]
+        for unanswered, series in groupby(starts, lambda one: one.unanswered):
+            refused = [one.began for one in series if _names_quota(one)]
             if unanswered or not refused:
                 continue
             if refused[-1] - refused[0] > QUOTA_PATIENCE:
@@ -506,14 +506,13 @@ def looks_that_protect_cost_little(case: Case) -> Iterator[str]:
 def looks_keep_their_pace(case: Case) -> Iterator[str]:
     """While a stream changes and nothing goes wrong: not too often, and often enough."""
     for invocation in case.world.lambda_service.invocations:
-        calls = invocation.calls
+        slowed = [one.ended or 0.0 for one in invocation.calls if _slows(one)]
         gaps = [
             after.began - (before.ended or after.began)
-            for number, (before, after) in enumerate(pairwise(calls))
+            for before, after in pairwise(invocation.calls)
             if _shows_change(before)
             and after.operation == before.operation
-            # What went wrong makes the pauses longer for a while.
-            and all(one.shown is not None for one in calls[max(number - BACKED_OFF, 0) : number])
+            and not any(before.began - SLOWED < one <= after.began for one in slowed)
         ]
         # One may be short: the last look falls on the deadline.
         short = [gap for gap in gaps if gap < SHORTEST_GAP][1:]
@@ -599,11 +598,16 @@ def _handed_over(invocation: Invocation) -> bool:
 
 
 def _tells_no_time(case: Case, request: Request) -> bool:
-    """Whether the function could not know that a delivery was late."""
-    return case.world.schedule.signature == "opaque" and all(
-        one.began > request.issued + 2 or one.how == "killed"
-        for one in case.invocations[request.id]
-        if not one.hops
+    """Whether the function could not know when a request had been sent."""
+    undated = case.world.schedule.signature == "opaque"
+    forgotten = case.world.faults.counts["lambda: other code behind a hand-over"] > 0
+    return undated and (
+        forgotten
+        or all(
+            one.began > request.issued + 2 or one.how == "killed"
+            for one in case.invocations[request.id]
+            if not one.hops
+        )
     )
 
 
@@ -618,6 +622,16 @@ def _is_parallel(change: Change, invocation: Invocation) -> bool:
         and change.by is not invocation
         and change.by.hops >= invocation.hops
     )
+
+
+def _slows(call: Call) -> bool:
+    """Whether a call failed so that the ones that follow should come later."""
+    return call.operation == "DescribeStreamSummary" and (call.unanswered or call.throttled)
+
+
+def _names_quota(call: Call) -> bool:
+    """Whether a call was refused in the words of a spent quota."""
+    return call.message.startswith(CHANGES_EXCEEDED.partition("{")[0])
 
 
 def _shows_change(call: Call) -> bool:
@@ -654,7 +668,7 @@ def _excuses(case: Case, request: Request, change: Change, invocation: Invocatio
     opaque = case.world.schedule.signature == "opaque"
     if not (last.shown or last.error == "ValidationError"):
         yield "the function could not look at the stack"
-    if change.when - last.began >= STACK_LOOK_VALIDITY:
+    if change.when - last.began >= LOOK_VALIDITY:
         return
     if last.served is not None and last.served <= closed:
         yield "the stack did not show the request's end when it was looked at"
@@ -683,5 +697,5 @@ def _alias_unreadable(invocation: Invocation, before: float) -> bool:
 def _key_was_bad(case: Case, spelling: str, call: Call) -> bool:
     """Whether a key was unfit all the time in which a look at it could count."""
     kms = case.world.kms
-    times = [call.began - KEY_CHECK_VALIDITY, call.began - KEY_CHECK_VALIDITY / 2, call.began]
+    times = [call.began - LOOK_VALIDITY, call.began - LOOK_VALIDITY / 2, call.began]
     return not any((key := kms.resolve(spelling, when)) and key.is_fit for when in times)

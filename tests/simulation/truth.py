@@ -132,9 +132,18 @@ def _key_refused(told: Told) -> str:
 
 
 def _limit(told: Told) -> str:
-    start = told.last("StartStreamEncryption")
-    same = start is not None and start.error == "LimitExceededException"
-    return _unless(same, "Kinesis did not say so")
+    """The stream's quota was named, in this invocation or one that handed over to it."""
+    starts = [
+        one
+        for invocation in told.case.invocations[told.request.id]
+        for one in invocation.calls
+        if one.operation == "StartStreamEncryption" and one.began <= told.when
+    ]
+    named = any(told.fields["detail"] == one.message for one in starts)
+    handed_over = told.invocation.hops > 0 and any("stream" in one.message for one in starts)
+    last = told.last("StartStreamEncryption")
+    taken = last is not None and (last.unanswered or not last.error)
+    return _unless((named or handed_over) and not taken, "Kinesis did not say so")
 
 
 def _denied(told: Told) -> str:
