@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 
+from stream_encryption.encryption.failure import Cause
 from tests.simulation import truth
 from tests.simulation.api import Call
 from tests.simulation.cloudformation import Request
@@ -353,7 +354,7 @@ def reasons_are_complete(case: Case) -> Iterator[str]:
         elif stream and not is_malformed(request.properties):
             if stream.name not in reason:
                 yield f"{request}: the stream is not named: {reason!r}"
-            keyless = told[0].name in ("STREAM_NOT_FOUND", "STREAM_DELETING")
+            keyless = told[0] in (Cause.STREAM_NOT_FOUND, Cause.STREAM_DELETING)
             if request.properties["KeyId"] not in reason and not keyless:
                 yield f"{request}: the key is not named: {reason!r}"
 

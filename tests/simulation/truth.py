@@ -22,14 +22,14 @@ ANSWER_RESERVE = 20.0
 """Seconds before the end of request or invocation at which waiting may end."""
 
 MALFORMED = {
-    "INVALID_EVENT",
-    "UNKNOWN_PROPERTY",
-    "MISSING_PROPERTY",
-    "INVALID_PROPERTY",
-    "STREAM_AMBIGUOUS",
-    "STREAM_ELSEWHERE",
-    "KEY_ELSEWHERE",
-    "ENCRYPTION_NONE",
+    Cause.INVALID_EVENT,
+    Cause.UNKNOWN_PROPERTY,
+    Cause.MISSING_PROPERTY,
+    Cause.INVALID_PROPERTY,
+    Cause.STREAM_AMBIGUOUS,
+    Cause.STREAM_ELSEWHERE,
+    Cause.KEY_ELSEWHERE,
+    Cause.ENCRYPTION_NONE,
 }
 
 
@@ -79,12 +79,10 @@ class Told:
 def lie(case: Case, request: Request, cause: Cause, fields: Fields) -> str:
     """Say what is not true of a reason; empty when it is true."""
     told = Told(case, request, fields)
-    if cause.name in MALFORMED or is_malformed(request.properties):
+    if cause in MALFORMED or is_malformed(request.properties):
         sound = not is_malformed(request.properties)
-        blamed = cause.name in MALFORMED
-        return "the properties are sound" if sound else "" if blamed else "malformed"
-    judgement = _JUDGEMENTS.get(cause.name)
-    return judgement(told) if judgement else "no such cause is known"
+        return "the properties are sound" if sound else "" if cause in MALFORMED else "malformed"
+    return _JUDGEMENTS[cause](told)
 
 
 def _unless(condition: bool, otherwise: str) -> str:
@@ -237,21 +235,21 @@ def _unexpected(told: Told) -> str:
     return _unless(hung, "something was not expected")
 
 
-_JUDGEMENTS: dict[str, Callable[[Told], str]] = {
-    "STREAM_NOT_FOUND": _not_found,
-    "STREAM_GONE": _not_found,
-    "STREAM_DELETING": _deleting,
-    "KEY_NOT_FOUND": _key_not_found,
-    "KEY_UNUSABLE": _key_unusable,
-    "KEY_UNSUITABLE": _key_unsuitable,
-    "KEY_REFUSED": _key_refused,
-    "LIMIT_EXCEEDED": _limit,
-    "ACCESS_DENIED": _denied,
-    "CHANGED_BY_OTHERS": _changed_by_others,
-    "TIMED_OUT": _timed_out,
-    "EXPIRED": _expired,
-    "SUPERSEDED": _superseded,
-    "SERVICE_ERROR": _service_error,
-    "HAND_OVER_FAILED": _not_handed_over,
-    "UNEXPECTED": _unexpected,
+_JUDGEMENTS: dict[Cause, Callable[[Told], str]] = {
+    Cause.STREAM_NOT_FOUND: _not_found,
+    Cause.STREAM_GONE: _not_found,
+    Cause.STREAM_DELETING: _deleting,
+    Cause.KEY_NOT_FOUND: _key_not_found,
+    Cause.KEY_UNUSABLE: _key_unusable,
+    Cause.KEY_UNSUITABLE: _key_unsuitable,
+    Cause.KEY_REFUSED: _key_refused,
+    Cause.LIMIT_EXCEEDED: _limit,
+    Cause.ACCESS_DENIED: _denied,
+    Cause.CHANGED_BY_OTHERS: _changed_by_others,
+    Cause.TIMED_OUT: _timed_out,
+    Cause.EXPIRED: _expired,
+    Cause.SUPERSEDED: _superseded,
+    Cause.SERVICE_ERROR: _service_error,
+    Cause.HAND_OVER_FAILED: _not_handed_over,
+    Cause.UNEXPECTED: _unexpected,
 }
