@@ -123,7 +123,7 @@ class Demo:
             self._refused(disabled)
             self._look("bad key refused", encryption="KMS", key=second)
 
-            self._say("destroy the stack: the stream stays as it is (RemovalPolicy.RETAIN)")
+            self._say("destroy the stack: the stream stays as it is")
             self.cdk.destroy(context=self._context(second))
             self._look("destroyed", encryption="KMS", key=second)
         self._check_producer()
