@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from stream_encryption.encryption.failure import MAX_REASON
-from stream_encryption.protocol.answer import MAX_BODY, Undelivered, compose
+from stream_encryption.protocol.answer import Undelivered, compose
 from tests.unit.world import KEY, STACK, STREAM, World, event, url
 
 
@@ -29,22 +28,6 @@ def test_failure_carries_no_attributes(world: World) -> None:
     assert world.puts[-1]["Data"] == {}
 
 
-@pytest.mark.parametrize("reason", ["cause: " + "x" * 5000, "cause: " + '"' * 5000, "é" * 9000])
-def test_long_reason_keeps_its_beginning(reason: str) -> None:
-    body = compose(
-        {"StackId": "s" * 200, "RequestId": "r" * 36, "LogicalResourceId": "l" * 255},
-        status="FAILED",
-        reason=reason,
-        physical_id="p" * 1024,
-        data={"KeyArn": "k" * 1000},
-    )
-    assert len(body) <= MAX_BODY
-    told = json.loads(body)["Reason"]
-    assert told[:7] == reason.encode("ascii", "replace").decode()[:7]
-    assert told.endswith(" ...")
-    assert len(told) <= MAX_REASON
-
-
 @pytest.mark.parametrize(("excess", "told"), [(0, 1000), (1, 999), (900, 100), (990, 10)])
 def test_reason_gives_way_to_what_else_has_to_fit(excess: int, told: int) -> None:
     def composed(padding: int) -> bytes:
@@ -59,18 +42,6 @@ def test_reason_gives_way_to_what_else_has_to_fit(excess: int, told: int) -> Non
     body = composed(padding=4096 - len(composed(padding=0)) + excess)
     assert len(body) == 4096
     assert len(json.loads(body)["Reason"]) == told
-
-
-@pytest.mark.parametrize(("length", "told"), [(1024, 1024), (1025, 1024)])
-def test_physical_id_is_cut_to_what_cloudformation_takes(length: int, told: int) -> None:
-    body = compose(
-        {"StackId": "s", "RequestId": "r", "LogicalResourceId": "l"},
-        status="FAILED",
-        reason="reason",
-        physical_id="p" * length,
-        data={},
-    )
-    assert json.loads(body)["PhysicalResourceId"] == "p" * told
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 408])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import given, settings
@@ -13,33 +11,13 @@ from hypothesis import strategies as st
 
 from stream_encryption.aws.arn import Place
 from stream_encryption.encryption.failure import Cause, Failure
-from stream_encryption.handler import Handler
 from stream_encryption.protocol.request import Request, check_envelope, issue_time, parse
-from stream_encryption.runtime import Runtime
+from tests.unit.world import ACCOUNT, BEGIN, KEY_ID, REGION, World, event
 
-REGION, ACCOUNT = "eu-central-1", "111122223333"
 HERE = Place("aws", REGION, ACCOUNT)
-NOW = 1_800_000_000.0
-STREAM = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/orders"
-KEY_ID = "12345678-1234-1234-1234-123456789012"
-PROPERTIES: dict[str, Any] = {
-    "ServiceToken": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:encryption",
-    "StreamArn": STREAM,
-    "KeyId": "alias/orders",
-    "EncryptionType": "KMS",
-    "Revision": "1",
-    "ServiceTimeout": "660",
-}
-EVENT: dict[str, Any] = {
-    "RequestType": "Create",
-    "ServiceToken": PROPERTIES["ServiceToken"],
-    "ResponseURL": "https://s3.example/answer?X-Amz-Date=20270115T080000Z&X-Amz-Signature=5ec2e7",
-    "StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/app/1",
-    "RequestId": "5f0f0c2e-5b7a-4a0e-8d53-1c6ad1c4fd3b",
-    "LogicalResourceId": "Encryption",
-    "ResourceType": "Custom::KinesisStreamEncryption",
-    "ResourceProperties": PROPERTIES,
-}
+NOW = BEGIN.timestamp()
+EVENT = event("Update", KeyId="alias/orders", Revision="1")
+PROPERTIES = EVENT["ResourceProperties"]
 
 # The same examples each time, however busy the machine is.
 STEADY = settings(derandomize=True, deadline=None, max_examples=2 * settings().max_examples)
@@ -62,63 +40,20 @@ key_ids = st.one_of(
 stream_names = st.from_regex(r"[a-zA-Z0-9_.-]{1,128}", fullmatch=True)
 
 
-class Clock:
-    """A clock that stands still, and is never waited on."""
-
-    def now(self) -> float:
-        return NOW
-
-    def sleep(self, seconds: float) -> None:
-        raise AssertionError("something was waited for")
-
-
-class Alarm:
-    """A timer that never goes off."""
-
-    def __init__(self, seconds: float, action: object) -> None: ...
-
-    def start(self) -> None: ...
-
-    def cancel(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Context:
-    """What Lambda gives besides the event."""
-
-    invoked_function_arn: str = PROPERTIES["ServiceToken"]
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 900_000
-
-
 class Called(BaseException):
     """The handler wanted to call AWS: the event was good enough to be carried out."""
 
 
 def outcome_of(event: Any) -> list[dict[str, Any]]:
     """Let the handler handle an event without AWS; give the answers it has sent."""
-    answers: list[dict[str, Any]] = []
-
-    def put(url: str, body: bytes, timeout: float) -> int:
-        answers.append(json.loads(body))
-        return 200
 
     def client(service: str) -> Any:
         raise Called(service)
 
-    handler = Handler(
-        Runtime(
-            clock=Clock(),
-            client=client,
-            put=put,
-            timer=Alarm,
-            uniform=lambda low, high: low,
-            write=lambda line: None,
-        )
-    )
-    handler(deepcopy(event), Context())
-    return answers
+    world = World(client)
+    world.invoke(deepcopy(event))
+    assert world.clock.elapsed == 0
+    return world.puts
 
 
 def parsed(properties: object, **fields: object) -> Request | Failure:

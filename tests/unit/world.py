@@ -280,7 +280,7 @@ class CloudFormation(Service):
 class World:
     """AWS as one invocation sees it, and what it answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, client: Callable[[str], Any] | None = None) -> None:
         self.clock = VirtualClock()
         self.kinesis, self.kms = Kinesis(), Kms()
         self.cloudformation = CloudFormation()
@@ -298,7 +298,7 @@ class World:
         self.handler = Handler(
             Runtime(
                 clock=self.clock,
-                client=self._client,
+                client=client or self._client,
                 put=self._put,
                 timer=lambda seconds, callback: VirtualTimer(self.clock, seconds, callback),
                 uniform=lambda low, high: low + self.chance * (high - low),
