@@ -12,7 +12,7 @@ SHARE = 0.15
 SHORTEST, LONGEST = 0.6, 2.0
 """Bounds of the interval between looks, in seconds."""
 
-BACKOFF_BASE, BACKOFF_CAP = 1.0, 60.0
+BACKOFF_BASE, BACKOFF_CAP = 1.0, 45.0
 """Upper bounds of a backoff's first pause and of its longest, in seconds."""
 
 
@@ -100,7 +100,7 @@ class Backoff:
     uniform
         Gives a number between its two arguments.
     cap
-        Upper bound of the longest pause, in seconds. Default: one minute.
+        Upper bound of the longest pause, in seconds. Default: 45.
     """
 
     def __init__(self, uniform: Callable[[float, float], float], cap: float = BACKOFF_CAP) -> None:

@@ -57,12 +57,12 @@ def test_intervals_after_a_hand_over_are_those_before(world: World) -> None:
 class TestThrottling:
     """Exponential backoff with full jitter: the uniform chance is up to the bound."""
 
-    def test_pauses_double_up_to_a_minute(self, world: World) -> None:
+    def test_pauses_double_up_to_three_quarters_of_a_minute(self, world: World) -> None:
         world.chance = 1
         times = looks(world)
         world.kinesis.keeps_failing("describe_stream_summary", *THROTTLED)
         world.fails(event(ServiceTimeout="660"))
-        assert gaps(times)[:-1] == [1, 2, 4, 8, 16, 32, *[60] * 8]
+        assert gaps(times)[:-1] == [1, 2, 4, 8, 16, 32, *[45] * 11]
 
     def test_pause_may_be_none_at_all(self, world: World) -> None:
         world.chance = 0
