@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import WaiterError
+from policy_sentry.querying.actions import get_action_data
 
 from local_aws import LocalAws
 from tests.local_aws.deployment import RESOURCE_TYPE
@@ -46,7 +47,7 @@ class Right:
 
 
 def split(template: Template) -> Template:
-    """Give each action on each resource a statement of its own, which changes no right."""
+    """Give each action on each resource that it knows a statement, which changes no right."""
     parted = copy.deepcopy(template)
     for document in _policy_documents(parted):
         document["Statement"] = [
@@ -54,8 +55,18 @@ def split(template: Template) -> Template:
             for statement in document["Statement"]
             for action in _listed(statement, "Action")
             for resource in _listed(statement, "Resource")
+            if _knows(action, resource)
         ]
     return parted
+
+
+def _knows(action: str, resource: Any) -> bool:
+    """Whether AWS documents that an action is about resources of this one's service."""
+    if not isinstance(resource, str):
+        return True
+    service, name = action.split(":")
+    known = [each["resource_arn_format"] for each in get_action_data(service, name)[service]]
+    return any(resource.split(":")[2:3] == each.split(":")[2:3] for each in known)
 
 
 def rights(template: Template) -> list[Right]:
@@ -67,16 +78,24 @@ def rights(template: Template) -> list[Right]:
     ]
 
 
-def without(template: Template, *lacking: Right) -> Template:
-    """The same template without some rights."""
+def without(template: Template, lacking: Right) -> Template:
+    """The same template without a right."""
     less = copy.deepcopy(template)
-    positions = {(right.document, right.statement) for right in lacking}
-    for number, document in enumerate(_policy_documents(less)):
-        document["Statement"] = [
-            statement
-            for position, statement in enumerate(document["Statement"])
-            if (number, position) not in positions
-        ]
+    del _policy_documents(less)[lacking.document]["Statement"][lacking.statement]
+    return less
+
+
+def without_permission(template: Template) -> Template:
+    """The same template without what the function's own policy allows."""
+    less = copy.deepcopy(template)
+    (permission,) = (
+        id_ for id_, each in less["Resources"].items() if each["Type"] == "AWS::Lambda::Permission"
+    )
+    del less["Resources"][permission]
+    for resource in less["Resources"].values():
+        needed = resource.get("DependsOn", [])
+        if permission in needed:
+            needed.remove(permission)
     return less
 
 
@@ -102,16 +121,10 @@ def _listed(statement: Statement, name: str) -> list[Any]:
 def _spelt_for_the_emulator(statement: Statement) -> Any:
     """The statement's resource under the name by which the emulator checks it.
 
-    AWS names a rule of the default bus without the bus, and a log group's streams by an ending
-    ``:*`` (Service Authorization Reference, "Actions, resources, and condition keys for Amazon
-    EventBridge" and "... CloudWatch Logs"). The emulator takes the bus into the rule's name, does
-    not see which rule a target is about, and leaves the ending out.
+    AWS names a log group's streams by an ending ``:*`` (Service Authorization Reference, "Actions,
+    resources, and condition keys for Amazon CloudWatch Logs"), which the emulator leaves out.
     """
     action, resource = statement["Action"], statement["Resource"]
-    if action in ("events:PutTargets", "events:RemoveTargets"):
-        return "*"
-    if action.startswith("events:"):
-        return json.loads(json.dumps(resource).replace(":rule/", ":rule/default/"))
     if action.startswith("logs:"):
         return {"Fn::Select": [0, {"Fn::Split": [":*", resource]}]}
     return resource
@@ -308,42 +321,19 @@ class Clone:
         messages = [event["message"] for page in pages for event in page["events"]]
         return [json.loads(each) for each in messages if each.startswith("{")]
 
-    def target(self) -> dict[str, str] | None:
-        """Target of the rule by which the function lets itself be woken up, if there is one."""
-        events = self.client("events")
-        for rule in self._rules():
-            for target in events.list_targets_by_rule(Rule=rule)["Targets"]:
-                return {"Arn": target["Arn"], "Input": target["Input"]}
-        return None
-
-    def remove_rules(self) -> list[str]:
-        """Remove the rules that the function has left, and return their names."""
-        left = self._rules()
-        for rule in left:
-            self.client("events").delete_rule(Name=rule)
-        return left
-
-    def _rules(self) -> list[str]:
-        configuration = self.client("lambda").get_function_configuration(FunctionName=self.function)
-        prefix = configuration["Environment"]["Variables"]["POLLING_RULE_PREFIX"]
-        rules = self.client("events").list_rules(NamePrefix=prefix)["Rules"]
-        return [rule["Name"] for rule in rules]
-
     # The role
 
     @contextmanager
-    def shared_policies_detached(self) -> Iterator[None]:
-        """Let the role be without its managed policies for a while."""
+    def policy_withheld(self) -> Iterator[None]:
+        """Let the role be without its policy for a while."""
         iam, role = self.client("iam"), self.physical_id("AWS::IAM::Role")
-        attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
-        assert attached
-        for policy in attached:
-            iam.detach_role_policy(RoleName=role, PolicyArn=policy["PolicyArn"])
+        (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        iam.delete_role_policy(RoleName=role, PolicyName=name)
         try:
             yield
         finally:
-            for policy in attached:
-                iam.attach_role_policy(RoleName=role, PolicyArn=policy["PolicyArn"])
+            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy))
 
     def client_of_the_role(self, service: str) -> Any:
         """A client with the rights of the function's role and no others."""

@@ -9,12 +9,9 @@ What the emulator does not do as AWS does:
 
 - Its Lambda writes the function's log and asks no role: the test plays Lambda's part and writes to
   the log with the role's credentials.
-- It shows no stack resource in progress as such, so the handler takes for overtaken what asks for a
-  change three seconds late. The copies of the stack do without that look; that it works with the
-  right to it is seen on the deployed stack.
+- Its Kinesis asks for the right to StartStreamEncryption on the stream alone, AWS on the key too.
+  That right is in the role; that nothing goes without it cannot be seen here.
 - It spells some resources differently: see `_spelt_for_the_emulator`.
-- Its EventBridge wakes the function up whatever the function's own policy says. That statement is
-  no right of the role; tests/synth looks at it.
 - Its KMS takes a request by alias as one about the alias's ARN and knows no
   ``kms:ResourceAliases``, so the keys here are given by ARN.
 - Rights to network interfaces and X-Ray, which a provider with ``vpc`` or ``tracing`` has, are used
@@ -33,23 +30,33 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws import LocalAws
-from tests.local_aws.clone import Clone, Failed, Right, Template, rights, split, without
+from tests.local_aws.clone import (
+    Clone,
+    Failed,
+    Right,
+    Template,
+    rights,
+    split,
+    without,
+    without_permission,
+)
 from tests.local_aws.deployment import Deployment, encryption, make_key, make_stream
 from tests.local_aws.observing import until
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(500)
 
-FULL_TIMEOUT, SHORT_TIMEOUT = 900, 20
+FULL_TIMEOUT, SHORT_TIMEOUT = 900, 40
+HANDED_OVER = "the wait goes on in another invocation"
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """The stack as the CDK CLI deploys it: one stream of each removal policy, and long waits."""
+    """The stack as the CDK CLI deploys it: two streams with a key each, and long waits."""
 
     deployment: Deployment
     outputs: dict[str, str]
-    retained: dict[str, Any]
-    restored: dict[str, Any]
+    first: dict[str, Any]
+    second: dict[str, Any]
     template: Template
 
 
@@ -57,18 +64,12 @@ class Deployed:
 def deployed(local_aws_iam: LocalAws) -> Iterator[Deployed]:
     aws = local_aws_iam
     deployment = Deployment(aws)
-    retained, restored = (
-        {
-            "stream": make_stream(aws),
-            "key": make_key(aws),
-            "removal_policy": removal_policy,
-            "timeout": 20,
-        }
-        for removal_policy in ("RETAIN", "DESTROY")
+    first, second = (
+        {"stream": make_stream(aws), "key": make_key(aws), "timeout": 20} for _ in range(2)
     )
-    outputs = deployment.deploy(Retained=retained, Restored=restored)
+    outputs = deployment.deploy(First=first, Second=second)
     template = aws.client("cloudformation").get_template(StackName=deployment.stack)
-    yield Deployed(deployment, outputs, retained, restored, split(dict(template["TemplateBody"])))
+    yield Deployed(deployment, outputs, first, second, split(dict(template["TemplateBody"])))
     if deployment.exists:
         deployment.destroy()
 
@@ -77,8 +78,8 @@ def test_the_role_suffices_for_the_life_of_a_stack(
     local_aws_iam: LocalAws, deployed: Deployed
 ) -> None:
     aws, deployment, outputs = local_aws_iam, deployed.deployment, deployed.outputs
-    retained, restored = deployed.retained, deployed.restored
-    for wanted in (retained, restored):
+    first, second = deployed.first, deployed.second
+    for wanted in (first, second):
         assert encryption(aws, wanted["stream"]) == ("ACTIVE", "KMS", wanted["key"])
 
     send_overtaken_request(
@@ -86,25 +87,23 @@ def test_the_role_suffices_for_the_life_of_a_stack(
         function=outputs["Function"],
         stack_id=deployment.describe()["StackId"],
         logical_id=deployment.events()[0]["LogicalResourceId"],
-        stream=retained["stream"],
-        key=restored["key"],
+        stream=first["stream"],
+        key=second["key"],
     )
-    assert encryption(aws, retained["stream"]) == ("ACTIVE", "KMS", retained["key"])
+    assert encryption(aws, first["stream"]) == ("ACTIVE", "KMS", first["key"])
     (trouble,) = troubles(deployment.log())
     assert "is no longer the resource's current one" in trouble["reason"]
 
-    switched = {**retained, "key": make_key(aws)}
-    moved = {**restored, "stream": make_stream(aws), "key": make_key(aws)}
-    deployment.deploy(Retained=switched, Restored=moved)
+    switched = {**first, "key": make_key(aws)}
+    moved = {**second, "stream": make_stream(aws), "key": make_key(aws)}
+    deployment.deploy(First=switched, Second=moved)
     for wanted in (switched, moved):
         assert encryption(aws, wanted["stream"]) == ("ACTIVE", "KMS", wanted["key"])
-    # The old stream's policy has outlived the Delete that follows a replacement.
-    assert encryption(aws, restored["stream"]) == ("ACTIVE", "NONE", None)
     assert troubles(deployment.log()) == [trouble]
 
     deployment.destroy()
-    assert encryption(aws, switched["stream"]) == ("ACTIVE", "KMS", switched["key"])
-    assert encryption(aws, moved["stream"]) == ("ACTIVE", "NONE", None)
+    for wanted in (switched, moved, second):
+        assert encryption(aws, wanted["stream"]) == ("ACTIVE", "KMS", wanted["key"])
 
 
 def send_overtaken_request(
@@ -189,23 +188,23 @@ def write_the_log(clone: Clone) -> None:
 
 
 def refuse_an_overtaken_request(clone: Clone) -> None:
-    before = clone.encryption("Retained")
+    before = clone.encryption("First")
     send_overtaken_request(
         clone.aws,
         function=clone.function,
         stack_id=clone.stack_id,
-        logical_id=clone.logical_id("Retained"),
-        stream=clone.stream("Retained"),
-        key=clone.key("Restored"),
+        logical_id=clone.logical_id("First"),
+        stream=clone.stream("First"),
+        key=clone.key("Second"),
     )
-    if clone.encryption("Retained") != before:
+    if clone.encryption("First") != before:
         raise Lost("an overtaken request has changed the stream's key")
 
 
 def switch_keys(clone: Clone) -> None:
-    retained, restored = clone.key("Retained"), clone.key("Restored")
-    clone.use_key("Retained", restored)
-    clone.use_key("Restored", retained)
+    first, second = clone.key("First"), clone.key("Second")
+    clone.use_key("First", second)
+    clone.use_key("Second", first)
     clone.update()
     check_encryption(clone)
 
@@ -215,8 +214,8 @@ def refuse_disabled_keys(clone: Clone) -> None:
     applied = [
         key
         for name, key in (
-            ("Retained", clone.key("Restored")),
-            ("Restored", clone.key("Retained")),
+            ("First", clone.key("Second")),
+            ("Second", clone.key("First")),
         )
         if not refuses_disabled(clone, name, key)
     ]
@@ -247,43 +246,28 @@ def wait_longer_than_an_invocation(clone: Clone) -> None:
     """A wait that another invocation goes on with.
 
     Streams here are never UPDATING. What is waited for instead is a policy, which the handler takes
-    for one that has not propagated yet. The test wakes the function up, as EventBridge does after
-    a minute: test_lifecycle shows that it does.
+    for one that has not propagated yet.
     """
     clone.set_timeout(SHORT_TIMEOUT)
-    clone.use_key("Retained", clone.key("Restored"))
-    with clone.shared_policies_detached():
+    clone.use_key("First", clone.key("Second"))
+    with clone.policy_withheld():
         clone.begin_update()
-        until(lambda: clone.target() or not clone.in_progress)
-    if target := clone.target():
-        request = json.loads(target["Input"])["RequestId"]
-        until(lambda: woken_up(clone, request))
+        until(lambda: handed_over(clone) or not clone.in_progress)
     clone.wait("stack_update_complete")
-    assert target, "one invocation was enough"
+    assert handed_over(clone), "one invocation was enough"
     check_encryption(clone)
     clone.set_timeout(FULL_TIMEOUT)
-    errors = [
-        line["error"] for line in clone.log() if "rule" in line and line["level"] == "WARNING"
-    ]
-    left = clone.remove_rules()
-    if errors or left:
-        raise Lost(f"rules left: {left}; {errors}")
 
 
-def woken_up(clone: Clone, request: str) -> list[dict[str, Any]]:
-    """Wake the function up, and return its answer to the request, if it has given one."""
-    target = clone.target()
-    assert target
-    clone.client("lambda").invoke(FunctionName=target["Arn"], Payload=target["Input"])
-    return answers_to(clone, request)
+def handed_over(clone: Clone) -> bool:
+    return any(line["message"] == HANDED_OVER for line in clone.log())
 
 
 def delete(clone: Clone) -> None:
-    before = clone.encryption("Retained")
+    before = [clone.encryption(name) for name in ("First", "Second")]
     clone.delete()
-    assert before
-    assert clone.encryption("Retained") == before
-    assert clone.encryption("Restored") is None
+    assert all(before)
+    assert [clone.encryption(name) for name in ("First", "Second")] == before
 
 
 OPERATIONS: list[Operation] = [
@@ -298,36 +282,25 @@ OPERATIONS: list[Operation] = [
 
 
 def check_encryption(clone: Clone) -> None:
-    for name in ("Retained", "Restored"):
+    for name in ("First", "Second"):
         assert clone.encryption(name) == clone.key(name)
-
-
-def answers_to(clone: Clone, request: str) -> list[dict[str, Any]]:
-    return [
-        line
-        for line in clone.log()
-        if line["request"] == request and line.get("status") in ("SUCCESS", "FAILED")
-    ]
 
 
 # --- With one right less --------------------------------------------------------------------------
 
-LOOK_AT_STACK = "cloudformation:DescribeStackResource"
-
 WITHOUT = {
-    LOOK_AT_STACK: "an overtaken request has changed the stream's key",
-    "events:DeleteRule": r"rules left: \['.+'\]; .*not authorized to perform: {action} ",
-    "events:PutRule": "The wait for stream .+ could not go on .*to perform: {action} ",
-    "events:PutTargets": "The wait for stream .+ could not go on .*to perform: {action} ",
-    "events:RemoveTargets": r"rules left: \['.+'\]; .*not authorized to perform: {action} ",
+    "cloudformation:DescribeStackResource": "an overtaken request has changed the stream's key",
     "kinesis:DescribeStreamSummary": "Access denied to {action} for stream {resource},",
     "kinesis:StartStreamEncryption": "Access denied to {action} for stream {resource},",
-    "kinesis:StopStreamEncryption": "Access denied to {action} for stream {resource},",
     "kms:DescribeKey": "a stream was given the disabled key {resource}$",
     "logs:CreateLogStream": ".*not authorized to perform: {action} ",
     "logs:PutLogEvents": ".*not authorized to perform: {action} ",
 }
 """By action, how the only loss without that right begins."""
+
+
+def can_be_seen(right: Right) -> bool:
+    return not (right.action == "kinesis:StartStreamEncryption" and ":kms:" in right.resource)
 
 
 @dataclass(frozen=True)
@@ -340,40 +313,36 @@ class Life:
 class Lives:
     """Lives led at the same time, as the handler bears a denial for a minute.
 
-    None of them has the right to look at the stack. By that look the handler takes what comes later
-    than three seconds for overtaken here, since the emulator shows no resource in progress; AWS
-    does. That all else goes well without the right is what its own life shows.
-
     Attributes
     ----------
     lacking
-        By the right that is missing too.
+        By the right that is missing.
+    alone
+        Where the function may not invoke itself.
     trespassing
         With a stream that the rights do not name.
     """
 
     lacking: dict[Right, Life]
+    alone: Life
     trespassing: Life
 
 
 @pytest.fixture(scope="module")
 def lives(local_aws_iam: LocalAws, deployed: Deployed) -> Lives:
-    given = rights(deployed.template)
-    (look,) = (right for right in given if right.action == LOOK_AT_STACK)
-    clones = [
-        Clone(local_aws_iam, without(deployed.template, right, look)) for right in (*given, look)
-    ]
-    clones[-1].trespass("Retained")
-    others = [each for each in OPERATIONS if each is not refuse_an_overtaken_request]
-    operations = [OPERATIONS if right is look else others for right in given] + [others]
-    with ThreadPoolExecutor(len(clones)) as pool:
-        *lacking, trespassing = pool.map(lead, clones, operations)
-    return Lives(dict(zip(given, lacking, strict=True)), trespassing)
+    given = [right for right in rights(deployed.template) if can_be_seen(right)]
+    clones = [Clone(local_aws_iam, without(deployed.template, right)) for right in given]
+    alone = Clone(local_aws_iam, without_permission(deployed.template))
+    trespassing = Clone(local_aws_iam, deployed.template)
+    trespassing.trespass("First")
+    with ThreadPoolExecutor(len(clones) + 2) as pool:
+        *lacking, without_itself, elsewhere = pool.map(lead, [*clones, alone, trespassing])
+    return Lives(dict(zip(given, lacking, strict=True)), without_itself, elsewhere)
 
 
-def lead(clone: Clone, operations: list[Operation]) -> Life:
+def lead(clone: Clone) -> Life:
     try:
-        return Life(clone, live(clone, operations))
+        return Life(clone, live(clone, OPERATIONS))
     finally:
         clone.discard()
 
@@ -392,10 +361,19 @@ def test_each_right_is_needed_and_the_others_suffice_for_the_rest(
             assert re.match(expected, loss.reason), loss
 
 
+def test_a_long_wait_needs_the_permission(lives: Lives) -> None:
+    (loss,) = lives.alone.losses
+    assert loss.operation == "wait_longer_than_an_invocation"
+    assert re.match(
+        "The wait for stream .+ could not go on in another invocation .*lambda:InvokeFunction",
+        loss.reason,
+    )
+
+
 def test_the_role_reaches_no_other_stream(lives: Lives) -> None:
     assert len(lives.trespassing.losses) == 1, lives.trespassing.losses
     (loss,) = lives.trespassing.losses
-    stream = lives.trespassing.clone.stream("Retained")
+    stream = lives.trespassing.clone.stream("First")
     assert loss.operation == "create"
     assert loss.reason.startswith(
         f"Access denied to kinesis:DescribeStreamSummary for stream {stream},"
