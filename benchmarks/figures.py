@@ -9,7 +9,7 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from random import Random
@@ -22,32 +22,25 @@ _RESAMPLES = 2000
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:
-    """Describe a series: how many, median, quartiles, 99th percentile and extremes.
+    """Describe a series: how many, median, 99th percentile and extremes.
 
     The percentile is by nearest rank: of fewer than 100 values it is the largest one.
     """
     ordered = sorted(values)
-
-    def rank(part: float) -> float:
-        return ordered[max(math.ceil(part * len(ordered)) - 1, 0)]
-
     return {
         "n": len(ordered),
         "median": statistics.median(ordered),
-        "q1": rank(0.25),
-        "q3": rank(0.75),
-        "p99": rank(0.99),
+        "p99": ordered[max(math.ceil(0.99 * len(ordered)) - 1, 0)],
         "min": ordered[0],
         "max": ordered[-1],
     }
 
 
-def interval(
-    values: Sequence[float], statistic: Callable[[Sequence[float]], float] = statistics.median
-) -> tuple[float, float]:
-    """Bounds of the statistic at 95 % confidence, by bootstrap; same input, same bounds."""
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Bounds of the median at 95 % confidence, by bootstrap; same input, same bounds."""
     rng = Random(0)
-    found = sorted(statistic(rng.choices(values, k=len(values))) for _ in range(_RESAMPLES))
+    medians = (statistics.median(rng.choices(values, k=len(values))) for _ in range(_RESAMPLES))
+    found = sorted(medians)
     return found[int(0.025 * _RESAMPLES)], found[int(0.975 * _RESAMPLES) - 1]
 
 

@@ -40,9 +40,12 @@ class Mailbox:
         self._thread.join()
 
     def url(self, name: str) -> str:
-        """URL to which the answer of that name is to be put."""
-        issued = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        return f"{self._aws.endpoint_url}/{_BUCKET}/{name}?X-Amz-Date={issued}"
+        """URL to which the answer of that name is to be put.
+
+        It has no date: ours would ask about an older request at the emulated CloudFormation, which
+        knows nothing of it.
+        """
+        return f"{self._aws.endpoint_url}/{_BUCKET}/{name}"
 
     def answer(self, name: str, *, seconds: float) -> tuple[float, dict[str, Any]]:
         """Wait for an answer, and return when it came (`time.monotonic`) and what it says.

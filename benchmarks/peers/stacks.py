@@ -70,38 +70,33 @@ def crhelper_poll(stack: Stack, names: Sequence[str]) -> str:
     return _add_resources(stack, function.function_arn, names)
 
 
-def provider(interval: Duration | None) -> Add:
+def provider(stack: Stack, names: Sequence[str]) -> str:
     """Add CDK's Provider with an is_complete_handler, and a custom resource for each stream."""
-
-    def add(stack: Stack, names: Sequence[str]) -> str:
-        code = lambda_.Code.from_asset(str(_FOLDER / "provider"))
-        functions = [
-            lambda_.Function(
-                stack,
-                name,
-                runtime=_RUNTIME,
-                handler=f"handler.{handler}",
-                code=code,
-                initial_policy=[_may_encrypt(stack)],
-            )
-            for name, handler in (("OnEvent", "on_event"), ("IsComplete", "is_complete"))
-        ]
-        made = custom_resources.Provider(
+    code = lambda_.Code.from_asset(str(_FOLDER / "provider"))
+    functions = [
+        lambda_.Function(
             stack,
-            "Provider",
-            on_event_handler=functions[0],
-            is_complete_handler=functions[1],
-            query_interval=interval,
-            total_timeout=_HOUR,
+            name,
+            runtime=_RUNTIME,
+            handler=f"handler.{handler}",
+            code=code,
+            initial_policy=[_may_encrypt(stack)],
         )
-        return _add_resources(stack, made.service_token, names)
-
-    return add
+        for name, handler in (("OnEvent", "on_event"), ("IsComplete", "is_complete"))
+    ]
+    made = custom_resources.Provider(
+        stack,
+        "Provider",
+        on_event_handler=functions[0],
+        is_complete_handler=functions[1],
+        total_timeout=_HOUR,
+    )
+    return _add_resources(stack, made.service_token, names)
 
 
 def aws_custom_resource(stack: Stack, names: Sequence[str]) -> str:
-    """Add an AwsCustomResource for each stream; without any, one that calls nothing at once."""
-    for number, name in enumerate(names or ["none"]):
+    """Add an AwsCustomResource for each stream."""
+    for number, name in enumerate(names):
         call = custom_resources.AwsSdkCall(
             service="Kinesis",
             action="startStreamEncryption",
@@ -112,8 +107,7 @@ def aws_custom_resource(stack: Stack, names: Sequence[str]) -> str:
             stack,
             f"Encryption{number}",
             install_latest_aws_sdk=False,
-            on_update=call if names else None,
-            on_delete=None if names else call,
+            on_update=call,
             policy=custom_resources.AwsCustomResourcePolicy.from_sdk_calls(
                 resources=[_arn(stack, name)]
             ),
@@ -124,8 +118,7 @@ def aws_custom_resource(stack: Stack, names: Sequence[str]) -> str:
 
 STACKS: dict[str, Add] = {
     "ours": ours,
-    "Provider, 5 s (default)": provider(None),
-    "Provider, 1 s": provider(Duration.seconds(1)),
+    "Provider, 5 s (default)": provider,
     "crhelper poll_create": crhelper_poll,
     "crhelper, looks by hand": by_hand,
     "AwsCustomResource": aws_custom_resource,

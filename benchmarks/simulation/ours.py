@@ -27,17 +27,6 @@ FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:encryption"
 STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/app/3b1f2c10-0000-1111-2222-333344445555"
 
 
-class _Clock:
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-
-    def now(self) -> float:
-        return self._scheduler.now
-
-    def sleep(self, seconds: float) -> None:
-        self._scheduler.sleep(seconds)
-
-
 class _Timer:
     def __init__(self, scheduler: Scheduler, seconds: float, action: Callable[[], None]) -> None:
         self._scheduler, self._seconds, self._action = scheduler, seconds, action
@@ -87,7 +76,7 @@ class Ours:
         }
         self._handler = Handler(
             Runtime(
-                clock=_Clock(self._scheduler),
+                clock=self,
                 client=clients.__getitem__,
                 put=self._put,
                 timer=lambda seconds, action: _Timer(self._scheduler, seconds, action),
@@ -96,6 +85,14 @@ class Ours:
                 lock=lambda: Lock(self._scheduler),
             )
         )
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._scheduler.now
+
+    def sleep(self, seconds: float) -> None:
+        """Return after that many seconds."""
+        self._scheduler.sleep(seconds)
 
     def create(self) -> Answer:
         """Let CloudFormation create it, and return when it has the answer."""
