@@ -1,0 +1,69 @@
+"""What is known of a stream, and what of it is still to be told."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from stream_encryption.guard.finding import DRIFT, Finding, State, utc
+from stream_encryption.guard.messages import Cause
+
+
+class Item(NamedTuple):
+    """What is known of a stream; times are texts, as in the table.
+
+    It was found so ``since`` then, and ``seen`` last. ``caller``, ``call`` and ``called`` are who
+    changed it, as far as an event said. ``told`` is the finding that people know of; ``telling``
+    is when telling it began, and empty once that is done. ``version`` counts the writes.
+    """
+
+    arn: str
+    finding: Finding
+    since: str = ""
+    seen: str = ""
+    caller: str = ""
+    call: str = ""
+    called: str = ""
+    told: str = ""
+    telling: str = ""
+    version: int = 0
+
+    def observed(self, finding: Finding, now: float, cause: Cause | None) -> Item:
+        """Take in what is found now; what is no news counts as told."""
+        item = self._replace(finding=finding, seen=utc(now))
+        if finding != self.finding or not self.since:
+            # Of a notification that was begun and not ended, people may know.
+            item = item._replace(since=item.seen, caller="", call="", called="", telling="")
+        if cause and cause.leads_to(finding):
+            item = item._replace(caller=cause.caller, call=cause.call, called=utc(cause.time))
+        return item if _is_news(self.told, finding.state) else item._replace(told=str(finding))
+
+    def claimed(self, now: float) -> Item:
+        """Begin to tell."""
+        return self._replace(told=str(self.finding), telling=utc(now))
+
+    @property
+    def untold(self) -> bool:
+        """Whether people have still to be told."""
+        return self.told != str(self.finding) or self.telling != ""
+
+    def age(self, now: float) -> float:
+        """Seconds for which the stream has been found to be so."""
+        return now - datetime.fromisoformat(self.since).timestamp()
+
+    def is_being_told(self, now: float, lease: float) -> bool:
+        """Tell whether another invocation may be telling just now."""
+        if not self.telling:
+            return False
+        return now < datetime.fromisoformat(self.telling).timestamp() + lease
+
+
+def _is_news(told: str, state: State) -> bool:
+    """Tell whether a state is news to who knows of another.
+
+    Drift is, when it begins and when it ends; and that a stream which was guarded is exempt.
+    """
+    before = State(told.split(",", maxsplit=1)[0]) if told else None
+    if before in DRIFT or state in DRIFT:
+        return True
+    return state is State.EXEMPT and before not in {None, State.EXEMPT}

@@ -1,0 +1,134 @@
+"""One look at one stream: look, compare, tell."""
+
+from __future__ import annotations
+
+from stream_encryption.aws.errors import AwsError, Kind
+from stream_encryption.aws.kinesis import Stream, StreamDescription
+from stream_encryption.aws.kms import Kms
+from stream_encryption.encryption.encrypt import GRACE as SHOWN_LATE
+from stream_encryption.guard.finding import DRIFT, Finding, State, judge
+from stream_encryption.guard.item import Item
+from stream_encryption.guard.messages import CREATE, STOP, Cause, Look
+from stream_encryption.guard.notification import notification
+from stream_encryption.guard.settings import Surroundings
+from stream_encryption.guard.table import Conflict, Table
+
+GRACE = 600.0
+"""Seconds for which drift lasts before it is told, unless StopStreamEncryption was called.
+
+CloudFormation and Terraform create a stream in plaintext first and encrypt it then.
+"""
+
+LEASE = 100.0
+"""Seconds after which an invocation that began to tell has ended: more than its timeout."""
+
+
+class NotYet(Exception):
+    """The message has to come back, after so many seconds or as its age has it."""
+
+    def __init__(self, reason: str, seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+class Looker:
+    """Looks at streams, and tells."""
+
+    def __init__(self, world: Surroundings) -> None:
+        self._settings, self._place, self._clock, self._client = world
+        self._table = Table(world.client("dynamodb"), world.settings.table)
+
+    def look(self, message: Look) -> Item | None:
+        """Look at a stream; None when it is none of the guarded.
+
+        What it is described to be decides: the event only says who it was, and how long to wait.
+
+        Raises
+        ------
+        NotYet
+            When there is nothing to be seen yet, or to be told.
+        AwsError, botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError
+            When a call fails.
+        """
+        now = self._clock.now()
+        arn = self._place.arn("kinesis", f"stream/{message.name}")
+        known = self._table.get(arn)
+        if known and known.is_being_told(now, LEASE):
+            raise NotYet("another invocation tells of the stream")
+        # Described after the item was read: nobody who wrote it has seen a later state.
+        description = Stream(self._client("kinesis"), arn).describe()
+        if description and description.status in {"CREATING", "UPDATING"}:
+            raise NotYet(f"the stream is {description.status}")
+        cause = _cause(message.cause, description)
+        finding = self._finding(message, known, description)
+        may_be_late = cause and not (finding and cause.leads_to(finding))
+        if cause and may_be_late and now < cause.time + SHOWN_LATE:
+            raise NotYet("the stream may still be shown as it was", SHOWN_LATE)
+        if finding is None:
+            return None
+        item = self._put((known or Item(arn, finding)).observed(finding, now, cause))
+        if item.untold:
+            self._tell(item, cause)
+        return item
+
+    def _finding(
+        self, message: Look, known: Item | None, description: StreamDescription | None
+    ) -> Finding | None:
+        if description is None or description.status == "DELETING":
+            return Finding(State.GONE, "", known.finding.created) if known else None
+
+        def judged(exempt: bool) -> Finding:
+            key, place = self._settings.key, self._place
+            return judge(description, key, place, self._resolve, exempt=exempt)
+
+        if message.exempt is not None:
+            finding = judged(message.exempt)
+            if known and finding == known.finding:
+                return finding
+        # What a sweep found of tags may be over: nothing new is believed because of it.
+        exempt = self._is_exempt(message.name)
+        return None if exempt and self._settings.tag and not known else judged(exempt)
+
+    def _is_exempt(self, name: str) -> bool:
+        if not (self._settings.tag or self._settings.exempt_tag):
+            return False
+        tags = self._client("kinesis").list_tags_for_stream(StreamName=name, Limit=50)["Tags"]
+        return self._settings.exempt({tag["Key"]: tag.get("Value", "") for tag in tags})
+
+    def _resolve(self, alias_arn: str) -> str | None:
+        try:
+            return Kms(lambda: self._client("kms")).describe(alias_arn).arn
+        except AwsError as error:
+            if error.kind in {Kind.THROTTLED, Kind.UNANSWERED}:
+                raise
+            return None
+
+    def _tell(self, item: Item, cause: Cause | None) -> None:
+        """Tell once: the item says so before and after; after a crash in between, tell again."""
+        state, before = item.finding.state, item.told
+        stopped = cause is not None and cause.call == STOP and state is State.PLAINTEXT
+        left = GRACE - item.age(self._clock.now())
+        if state in DRIFT and not stopped and left > 0:
+            raise NotYet("it may be the first half of a deployment", left)
+        stacks = self._client("cloudformation").describe_stacks(StackName=self._settings.stack)
+        status = stacks["Stacks"][0]["StackStatus"]
+        if not status.endswith("_COMPLETE"):
+            raise NotYet(f"the guard's own stack is {status}")
+        item = self._put(item.claimed(self._clock.now()))
+        if self._settings.topic:
+            text = notification(item, before, self._settings.key)
+            self._client("sns").publish(TopicArn=self._settings.topic, **text)
+        self._put(item._replace(telling=""))
+
+    def _put(self, item: Item) -> Item:
+        try:
+            return self._table.put(item, self._clock.now())
+        except Conflict:
+            raise NotYet("another invocation has looked at the stream") from None
+
+
+def _cause(cause: Cause | None, description: StreamDescription | None) -> Cause | None:
+    """Leave out a call that was about an earlier stream of that name."""
+    if cause and description and cause.call != CREATE and cause.time + 1 < description.created:
+        return None
+    return cause
