@@ -8,13 +8,16 @@ from typing import NamedTuple
 from stream_encryption.guard.finding import DRIFT, Finding, State, utc
 from stream_encryption.guard.messages import Cause
 
+_NOTHING, _OR = "nothing", " or "
+
 
 class Item(NamedTuple):
     """What is known of a stream; times are texts, as in the table.
 
     It was found so ``since`` then, and ``seen`` last. ``caller``, ``call`` and ``called`` are who
-    changed it, as far as an event said. ``told`` is the finding that people know of; ``telling``
-    is when telling it began, and empty once that is done. ``version`` counts the writes.
+    changed it, as far as an event said. ``told`` is the finding that people know of, or one of
+    several where a crash left that open; ``telling`` is when telling it began, and empty once that
+    is done. ``version`` counts the writes.
     """
 
     arn: str
@@ -24,7 +27,7 @@ class Item(NamedTuple):
     caller: str = ""
     call: str = ""
     called: str = ""
-    told: str = ""
+    told: str = _NOTHING
     telling: str = ""
     version: int = 0
 
@@ -32,20 +35,25 @@ class Item(NamedTuple):
         """Take in what is found now; what is no news counts as told."""
         item = self._replace(finding=finding, seen=utc(now))
         if finding != self.finding or not self.since:
-            # Of a notification that was begun and not ended, people may know.
             item = item._replace(since=item.seen, caller="", call="", called="", telling="")
         if cause and cause.leads_to(finding):
             item = item._replace(caller=cause.caller, call=cause.call, called=utc(cause.time))
-        return item if _is_news(self.told, finding.state) else item._replace(told=str(finding))
+        is_news = any(_is_news(each, finding.state) for each in self.told.split(_OR))
+        return item if is_news else item._replace(told=str(finding))
 
-    def claimed(self, now: float) -> Item:
+    def being_told(self, now: float) -> Item:
         """Begin to tell."""
-        return self._replace(told=str(self.finding), telling=utc(now))
+        believed = dict.fromkeys([*self.told.split(_OR), str(self.finding)])
+        return self._replace(told=_OR.join(believed), telling=utc(now))
+
+    def as_told(self) -> Item:
+        """Have told."""
+        return self._replace(told=str(self.finding), telling="")
 
     @property
     def untold(self) -> bool:
         """Whether people have still to be told."""
-        return self.told != str(self.finding) or self.telling != ""
+        return self.told != str(self.finding)
 
     def age(self, now: float) -> float:
         """Seconds for which the stream has been found to be so."""
@@ -63,7 +71,7 @@ def _is_news(told: str, state: State) -> bool:
 
     Drift is, when it begins and when it ends; and that a stream which was guarded is exempt.
     """
-    before = State(told.split(",", maxsplit=1)[0]) if told else None
+    before = State(told.split(",", maxsplit=1)[0]) if told != _NOTHING else None
     if before in DRIFT or state in DRIFT:
         return True
     return state is State.EXEMPT and before not in {None, State.EXEMPT}

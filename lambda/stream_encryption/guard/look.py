@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from botocore.exceptions import ClientError
+
 from stream_encryption.aws.errors import AwsError, Kind
 from stream_encryption.aws.kinesis import Stream, StreamDescription
 from stream_encryption.aws.kms import Kms
@@ -105,20 +107,24 @@ class Looker:
 
     def _tell(self, item: Item, cause: Cause | None) -> None:
         """Tell once: the item says so before and after; after a crash in between, tell again."""
-        state, before = item.finding.state, item.told
-        stopped = cause is not None and cause.call == STOP and state is State.PLAINTEXT
-        left = GRACE - item.age(self._clock.now())
-        if state in DRIFT and not stopped and left > 0:
-            raise NotYet("it may be the first half of a deployment", left)
         stacks = self._client("cloudformation").describe_stacks(StackName=self._settings.stack)
         status = stacks["Stacks"][0]["StackStatus"]
         if not status.endswith("_COMPLETE"):
             raise NotYet(f"the guard's own stack is {status}")
-        item = self._put(item.claimed(self._clock.now()))
+        state = item.finding.state
+        stopped = cause is not None and cause.call == STOP and state is State.PLAINTEXT
+        left = GRACE - item.age(self._clock.now())
+        if state in DRIFT and not stopped and left > 0:
+            raise NotYet("it may be the first half of a deployment", left)
+        telling = self._put(item.being_told(self._clock.now()))
         if self._settings.topic:
-            text = notification(item, before, self._settings.key)
-            self._client("sns").publish(TopicArn=self._settings.topic, **text)
-        self._put(item._replace(telling=""))
+            text = notification(item, self._settings.key)
+            try:
+                self._client("sns").publish(TopicArn=self._settings.topic, **text)
+            except ClientError:
+                self._put(telling._replace(told=item.told, telling=""))
+                raise
+        self._put(telling.as_told())
 
     def _put(self, item: Item) -> Item:
         try:

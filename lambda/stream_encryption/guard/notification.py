@@ -22,16 +22,17 @@ _HEADLINES = {
 }
 
 
-def notification(item: Item, before: str, wanted: str | None) -> dict[str, Any]:
-    """Write a notification, as parameters of SNS's Publish; ``before`` is what was told last."""
+def notification(item: Item, wanted: str | None) -> dict[str, Any]:
+    """Write a notification, as parameters of SNS's Publish."""
     name, finding = item.arn.split("/", 1)[1], item.finding
     lines = {
         "Stream": item.arn,
+        "Created": finding.created,
         "State": finding.state,
         "Key found": finding.key or "none",
         "Key wanted": wanted or "any KMS key",
         "Since": item.since,
-        "Told before": before or "nothing",
+        "Told before": item.told,
         "Changed by": item.caller or "not known: no event told it",
         "Call": f"{item.call} at {item.called}" if item.call else "not known",
         "What to do": _remedy(name, finding.state, wanted),

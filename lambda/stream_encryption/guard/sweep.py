@@ -91,7 +91,8 @@ class Sweeper:
                 self._table.forget(item.arn)
                 continue
             counts[state] += 1
-            if state is not State.GONE and item.seen < utc(message.began or 0):
+            is_open = state is not State.GONE or item.untold
+            if is_open and item.seen < utc(message.began or 0):
                 looks.append({"look": name, "exempt": None})
         self._enqueue(looks[: PAGES * PAGE])
         return counts

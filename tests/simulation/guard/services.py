@@ -36,9 +36,10 @@ Serve = Callable[[str, OperationModel, Params], dict[str, Any]]
 class Client:
     """A client of boto3, as far as the guard can tell: what it is given is what AWS takes."""
 
-    def __init__(self, service: str, serve: Serve) -> None:
+    def __init__(self, service: str, serve: Serve, *, validate: bool = True) -> None:
         self._service = service
         self._serve = serve
+        self._validate = validate
 
     def __getattr__(self, method: str) -> Callable[..., dict[str, Any]]:
         model = operation_model(self._service, method)
@@ -51,8 +52,9 @@ class Client:
         return Paginator(lambda **params: self._call(model, params), config, model)
 
     def _call(self, model: OperationModel, params: Params) -> dict[str, Any]:
-        report = ParamValidator().validate(params, model.input_shape)
-        assert not report.has_errors(), report.generate_report()
+        if self._validate:
+            report = ParamValidator().validate(params, model.input_shape)
+            assert not report.has_errors(), report.generate_report()
         return self._serve(self._service, model, params)
 
 

@@ -1,0 +1,180 @@
+"""Guards that are broken on purpose: each breaks one invariant, and has to be caught.
+
+What is broken is what others get wrong in the wild. It is broken from outside, by what the guard
+is shown and what becomes of what it does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from stream_encryption.guard.handler import Guard
+from stream_encryption.guard.settings import Settings
+from stream_encryption.runtime import Runtime
+from tests.simulation.guard.world import Make
+
+Call = Callable[..., dict[str, Any]]
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class BrokenGuard:
+    """A guard with one fault, and the invariant that it breaks."""
+
+    invariant: str
+    name: str
+    make: Make
+
+    def __str__(self) -> str:
+        return f"{self.invariant}-{self.name}".replace(" ", "-")
+
+
+class _Instead:
+    """A client that carries one operation out in another way."""
+
+    def __init__(self, client: Any, method: str, call: Callable[[Call], Call]) -> None:
+        self._client = client
+        setattr(self, method, call(getattr(client, method)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+def _with(runtime: Runtime, service: str, method: str, call: Callable[[Call], Call]) -> Runtime:
+    def client(name: str) -> Any:
+        real = runtime.client(name)
+        return _Instead(real, method, call) if name == service else real
+
+    return runtime._replace(client=client)
+
+
+def _described(change: Callable[[dict[str, Any], dict[str, Any]], None]) -> Make:
+    """Make a guard that is shown streams differently; ``change`` gets the message, too."""
+
+    def make(runtime: Runtime, settings: Settings) -> Handler:
+        def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+            message = json.loads(event["Records"][0]["body"])
+
+            def instead(look: Call) -> Call:
+                def changed(**params: Any) -> dict[str, Any]:
+                    summary = dict(look(**params)["StreamDescriptionSummary"])
+                    change(message, summary)
+                    return {"StreamDescriptionSummary": summary}
+
+                return changed
+
+            shown = _with(runtime, "kinesis", "describe_stream_summary", instead)
+            return Guard(shown, settings)(event, context)
+
+        return handle
+
+    return make
+
+
+def _believe(message: dict[str, Any], summary: dict[str, Any]) -> None:
+    """After StopStreamEncryption a stream is in plaintext."""
+    if message.get("detail", {}).get("eventName") == "StopStreamEncryption":
+        summary["StreamStatus"], summary["EncryptionType"] = "ACTIVE", "NONE"
+        summary.pop("KeyId", None)
+
+
+def _see_status_only(message: dict[str, Any], summary: dict[str, Any]) -> None:
+    """CREATING or UPDATING are taken for ACTIVE."""
+    summary["StreamStatus"] = "ACTIVE"
+
+
+def _forget(runtime: Runtime, settings: Settings) -> Handler:
+    """What was told is not remembered."""
+
+    def instead(put: Call) -> Call:
+        def changed(**params: Any) -> dict[str, Any]:
+            item = params["Item"] | {"told": {"S": "nothing"}, "telling": {"S": ""}}
+            return put(**{**params, "Item": item})
+
+        return changed
+
+    return Guard(_with(runtime, "dynamodb", "put_item", instead), settings)
+
+
+def _ignore_the_stack(runtime: Runtime, settings: Settings) -> Handler:
+    """The own stack is taken to be at rest."""
+    stack = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
+    shown = _with(runtime, "cloudformation", "describe_stacks", lambda _: lambda **_: stack)
+    return Guard(shown, settings)
+
+
+def _skip_what_is_not_ready(runtime: Runtime, settings: Settings) -> Handler:
+    """As Cloud Custodian does: what is CREATING or UPDATING is left out for good."""
+    statuses: list[str] = []
+
+    def instead(look: Call) -> Call:
+        def changed(**params: Any) -> dict[str, Any]:
+            answer = look(**params)
+            statuses.append(answer["StreamDescriptionSummary"]["StreamStatus"])
+            return answer
+
+        return changed
+
+    guard = Guard(_with(runtime, "kinesis", "describe_stream_summary", instead), settings)
+
+    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        answer = guard(event, context)
+        ready = not statuses or statuses[-1] not in {"CREATING", "UPDATING"}
+        return answer if ready else {"batchItemFailures": []}
+
+    return handle
+
+
+def _has_no_patience(runtime: Runtime, settings: Settings) -> Handler:
+    """A drift is told as soon as it is seen, whoever is just about to encrypt the stream."""
+
+    def instead(get: Call) -> Call:
+        def changed(**params: Any) -> dict[str, Any]:
+            answer = get(**params)
+            if "Item" in answer:
+                answer["Item"]["since"] = {"S": "2020-01-01T00:00:00.000+00:00"}
+            return answer
+
+        return changed
+
+    return Guard(_with(runtime, "dynamodb", "get_item", instead), settings)
+
+
+def _loses_what_fails(runtime: Runtime, settings: Settings) -> Handler:
+    """A message is done with, whatever came of it."""
+    guard = Guard(runtime, settings)
+
+    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        guard(event, context)
+        return {"batchItemFailures": []}
+
+    return handle
+
+
+def _sweeps_without_end(runtime: Runtime, settings: Settings) -> Handler:
+    """Each look enqueues another one."""
+    guard = Guard(runtime, settings)
+
+    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        answer = guard(event, context)
+        body = event["Records"][0]["body"]
+        if '"look"' in body:
+            runtime.client("sqs").send_message(QueueUrl=settings.queue, MessageBody=body)
+        return answer
+
+    return handle
+
+
+BROKEN_GUARDS = (
+    BrokenGuard("a", "believes the event", _described(_believe)),
+    BrokenGuard("a", "takes the status for ACTIVE", _described(_see_status_only)),
+    BrokenGuard("a", "ignores the stack", _ignore_the_stack),
+    BrokenGuard("a", "has no patience", _has_no_patience),
+    BrokenGuard("b", "forgets what it told", _forget),
+    BrokenGuard("c", "skips what is not ready", _skip_what_is_not_ready),
+    BrokenGuard("c", "loses what fails", _loses_what_fails),
+    BrokenGuard("e", "sweeps without end", _sweeps_without_end),
+)

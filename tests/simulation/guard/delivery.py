@@ -1,0 +1,332 @@
+"""CloudTrail and EventBridge, which bring events; and Lambda, which has the guard handle them."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+from botocore.model import OperationModel
+
+from stream_encryption.guard.handler import Guard
+from stream_encryption.guard.settings import Settings
+from stream_encryption.runtime import Runtime
+from tests.simulation.guard.schedule import LATEST_EVENT, Window
+from tests.simulation.guard.services import QUEUE, Client, Message, Sqs, client_error
+from tests.simulation.scheduler import Killed, Task
+from tests.simulation.service import ACCOUNT, REGION, Params, ServiceError, arn
+from tests.simulation.stage import Stage
+
+TIMEOUT, VISIBILITY, CONCURRENCY, MOST_RECEIVES = 90.0, 120.0, 2, 100
+MOST_HOPS = 16
+"""Invocations in a chain of messages, after which Lambda drops it."""
+
+ATTEMPTS = 4
+"""Of botocore's standard retries, as the guard sets them."""
+
+VALIDATED = 40
+"""Invocations of a schedule whose calls are held against the services' models: that takes time."""
+
+READS = {
+    "DescribeStreamSummary",
+    "ListStreams",
+    "ListTagsForStream",
+    "GetResources",
+    "DescribeKey",
+    "DescribeStacks",
+}
+OF_ITS_OWN = {
+    "GetItem",
+    "PutItem",
+    "DeleteItem",
+    "Scan",
+    "SendMessage",
+    "SendMessageBatch",
+    "ChangeMessageVisibility",
+    "Publish",
+}
+_THROTTLING = {
+    "kinesis": "LimitExceededException",
+    "dynamodb": "ProvisionedThroughputExceededException",
+    "sns": "Throttled",
+}
+_RETRIED = {
+    "InternalFailure",
+    "LimitExceededException",
+    "ProvisionedThroughputExceededException",
+    "Throttling",
+    "ThrottlingException",
+}
+
+
+@dataclass
+class Event:
+    """An event of CloudTrail: of which call, and when it came to the queue, if it did."""
+
+    call: str
+    stream: str
+    caller: str
+    time: float
+    named: bool = True
+    delivered: list[float] = field(default_factory=list)
+
+
+class Trail:
+    """CloudTrail's events on their way to the queue: best effort."""
+
+    def __init__(self, stage: Stage, sqs: Sqs, rng: Random) -> None:
+        self._stage = stage
+        self._sqs = sqs
+        self._rng = rng
+        self.events: list[Event] = []
+
+    def tell(self, call: str, stream: str, caller: str, **parameters: str) -> None:
+        """Tell of a call that was made, some time later, in one of the forms that occur."""
+        rng, hit, now = self._rng, self._stage.faults.hit, self._stage.scheduler.now
+        event = Event(call, stream, caller, now)
+        self.events.append(event)
+        if hit("trail: lost"):
+            return
+        lag = rng.uniform(0.5, 20)
+        if hit("trail: hours late"):
+            lag = rng.uniform(600, LATEST_EVENT)
+        elif hit("trail: minutes late"):
+            lag = rng.uniform(60, 900)
+        by_arn = call in {"TagResource", "UntagResource"} or rng.random() < 0.3
+        name = "resourceARN" if call in {"TagResource", "UntagResource"} else "streamARN"
+        named = {name: arn("kinesis", f"stream/{stream}")} if by_arn else {"streamName": stream}
+        event.named = not hit("trail: without parameters")
+        when = datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        detail = {
+            "eventSource": "kinesis.amazonaws.com",
+            "eventName": call,
+            "eventTime": when,
+            "userIdentity": {"type": "AssumedRole", "arn": f"arn:aws:sts::1:{caller}"},
+            "requestParameters": parameters | named if event.named else None,
+        }
+        body = json.dumps({"source": "aws.kinesis", "detail": detail})
+        for _ in range(2 if hit("trail: twice") else 1):
+            self._stage.scheduler.after(lag, partial(self._deliver, event, body))
+            lag += rng.uniform(0, 60)
+
+    def _deliver(self, event: Event, body: str) -> None:
+        event.delivered.append(self._stage.scheduler.now)
+        self._sqs.send(QUEUE, body)
+
+
+@dataclass
+class Call:
+    """A call of the guard, and what came of it."""
+
+    operation: str
+    when: float
+    error: str = ""
+    served: bool = False
+
+
+@dataclass
+class Invocation:
+    """One run of the guard's function, on one message."""
+
+    number: int
+    began: float
+    message: Message
+    settings: Settings
+    calls: list[Call] = field(default_factory=list)
+    task: Task | None = None
+    ended: float | None = None
+    crashed: bool = False
+
+
+class Function:
+    """Lambda, the queue's event source and the guard's function.
+
+    ``settings`` gives what the function is told when it begins; ``serve`` is all services.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        sqs: Sqs,
+        *,
+        settings: Callable[[], Settings],
+        serve: Callable[[str, str, Params, Invocation], dict[str, Any]],
+        make: Callable[
+            [Runtime, Settings], Callable[[dict[str, Any], Any], dict[str, Any]]
+        ] = Guard,
+        windows: list[Window],
+        latency: float,
+        rng: Random,
+    ) -> None:
+        self._stage, self._sqs, self._settings = stage, sqs, settings
+        self._serve, self._make, self._windows = serve, make, windows
+        self._latency, self._rng = latency, rng
+        self._running = 0
+        self._waiting: deque[Message] = deque()
+        self.invocations: list[Invocation] = []
+        self.dropped: list[Message] = []
+        self.exhausted: list[Message] = []
+        self.log: list[str] = []
+        sqs.on_change = self._watch
+
+    # The event source
+
+    def _watch(self, message: Message) -> None:
+        when = message.visible
+        self._stage.scheduler.at(when, partial(self._due, message, when))
+
+    def _due(self, message: Message, when: float) -> None:
+        if message.visible == when and message.id in self._sqs.queues[QUEUE]:
+            self._waiting.append(message)
+            self._poll()
+
+    def _poll(self) -> None:
+        while self._waiting and self._running < CONCURRENCY:
+            message = self._waiting.popleft()
+            if message.id not in self._sqs.queues[QUEUE]:
+                continue
+            if message.hops >= MOST_HOPS or message.receives >= MOST_RECEIVES:
+                kept = self.dropped if message.hops >= MOST_HOPS else self.exhausted
+                kept.append(message)
+                self._sqs.delete(message)
+                continue
+            self._begin(message)
+            if self._stage.faults.hit("sqs: delivered twice"):
+                soon = self._rng.uniform(0, 2)
+                self._stage.scheduler.after(soon, partial(self._begin, message))
+
+    def _begin(self, message: Message) -> None:
+        scheduler = self._stage.scheduler
+        record = self._sqs.receive(message, VISIBILITY)
+        self._watch(message)
+        invocation = Invocation(len(self.invocations), scheduler.now, message, self._settings())
+        self.invocations.append(invocation)
+        self._running += 1
+        invocation.task = scheduler.spawn(partial(self._run, invocation, record))
+        scheduler.after(TIMEOUT, partial(self._time_out, invocation))
+
+    def _time_out(self, invocation: Invocation) -> None:
+        if invocation.ended is None and invocation.task:
+            self._stage.faults.count("lambda: timed out")
+            invocation.task.kill()
+
+    def _run(self, invocation: Invocation, record: dict[str, Any]) -> None:
+        message = invocation.message
+        try:
+            runtime = Runtime(
+                clock=_Clock(self._stage),
+                client=lambda service: Client(
+                    service, partial(self._call, invocation), validate=invocation.number < VALIDATED
+                ),
+                uniform=self._rng.uniform,
+                write=self.log.append,
+            )
+            context = SimpleNamespace(
+                invoked_function_arn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:guard",
+                function_name="guard",
+            )
+            answer = self._make(runtime, invocation.settings)({"Records": [record]}, context)
+            if answer["batchItemFailures"]:
+                return
+            if not self._stage.faults.hit("sqs: not deleted"):
+                self._sqs.delete(message)
+        except Killed:
+            invocation.crashed = True
+            raise
+        finally:
+            invocation.ended = self._stage.scheduler.now
+            self._running -= 1
+            self._stage.scheduler.after(0, self._poll)
+
+    # The calls
+
+    def _call(
+        self, invocation: Invocation, service: str, model: OperationModel, params: Params
+    ) -> dict[str, Any]:
+        """Make a call, with botocore's retries."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._try(invocation, service, model.name, params)
+            except (ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError):
+                if attempt == ATTEMPTS or not _is_retried(invocation.calls[-1]):
+                    raise
+                self._stage.scheduler.sleep(self._rng.uniform(0, 2.0**attempt))
+        raise AssertionError
+
+    def _try(
+        self, invocation: Invocation, service: str, operation: str, params: Params
+    ) -> dict[str, Any]:
+        hit, rng, scheduler = self._stage.faults.hit, self._rng, self._stage.scheduler
+        call = Call(operation, scheduler.now)
+        invocation.calls.append(call)
+        if hit("lambda: killed before a call"):
+            raise Killed
+        if hit("lambda: hangs"):
+            scheduler.sleep(2 * TIMEOUT)
+        if hit("api: connection failed"):
+            call.error = "connection"
+            raise EndpointConnectionError(endpoint_url=service)
+        scheduler.sleep(
+            rng.uniform(0.5, 2.2) if hit("api: slow") else rng.uniform(0, self._latency)
+        )
+        try:
+            self._refuse(service, operation)
+            answer = self._serve(service, operation, params, invocation)
+            call.served = True
+        except ServiceError as error:
+            call.error = error.code
+            self._note(invocation, call)
+            raise client_error(error, operation) from None
+        self._note(invocation, call)
+        if hit("lambda: killed after a call"):
+            raise Killed
+        if hit("api: answer lost"):
+            call.error = "lost"
+            if rng.random() < 0.5:
+                raise ConnectionClosedError(endpoint_url=service)
+            scheduler.sleep(5)
+            raise ReadTimeoutError(endpoint_url=service, error="read timeout")
+        return answer
+
+    def _note(self, invocation: Invocation, call: Call) -> None:
+        self._stage.journal.note(
+            f"#{invocation.number} {invocation.message.id}", call.operation, call.error
+        )
+
+    def _refuse(self, service: str, operation: str) -> None:
+        now, faults = self._stage.scheduler.now, self._stage.faults
+        for window in self._windows:
+            if window.service == service and window.begins <= now < window.ends:
+                faults.count(f"{service}: refuses")
+                raise ServiceError("AuthorizationError", "refused for a time", 403)
+        if faults.hit("api: throttled"):
+            raise ServiceError(_THROTTLING.get(service, "ThrottlingException"), "Rate exceeded")
+        if faults.hit("api: server error"):
+            raise ServiceError("InternalFailure", "We encountered an internal error.", 500)
+
+
+class _Clock:
+    def __init__(self, stage: Stage) -> None:
+        self._scheduler = stage.scheduler
+
+    def now(self) -> float:
+        return self._scheduler.now
+
+    def sleep(self, seconds: float) -> None:
+        self._scheduler.sleep(seconds)
+
+
+def _is_retried(call: Call) -> bool:
+    return call.error in {"connection", "lost", *_RETRIED}

@@ -1,0 +1,278 @@
+"""What has to hold in every schedule.
+
+a. Nothing is told that was not so, nor that is declared: a drift that is told was there while the
+   own stack was at rest, and ten minutes before, unless StopStreamEncryption was called.
+b. One notification a state: the same is told again only where an invocation ended, or an answer
+   was lost, between the notification and the note that it is told.
+c. Each drift is told within two minutes of its event, or of the end of its ten minutes, or by the
+   sweep after it; and its end likewise.
+d. The table is true once events have ceased, and nothing in it is untold.
+e. The queue is empty then; no message is received so often that SQS gives it up, no chain of
+   messages is so long that Lambda stops it, and what is given up has a reason.
+f. Only reads are called, and what is the guard's own.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+from tests.simulation.guard.delivery import OF_ITS_OWN, READS, VISIBILITY, Event, Invocation
+from tests.simulation.guard.services import DEAD_LETTERS, QUEUE, Publication
+from tests.simulation.guard.truth import DRIFT, Fact, Span, Truth, quiet
+from tests.simulation.guard.world import World
+
+GRACE = 600.0
+PROMPT = 120.0
+"""Seconds within which a drift is told once it may be."""
+
+PER_FAULT = VISIBILITY + 130.0
+"""Seconds that one fault may cost: the message comes back, and waits for a lease to end."""
+
+PATIENCE = 3000.0
+"""Seconds after which a message may have been given up, so that a sweep has to see to it."""
+
+SETTLED = 75.0
+"""Seconds after a change in which lists, tags and descriptions may still be those before."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """An invariant that did not hold."""
+
+    check: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Told:
+    """A notification, and the invocation that it came from."""
+
+    publication: Publication
+    invocation: Invocation
+
+    @property
+    def when(self) -> float:
+        """When it came out."""
+        return self.publication.when
+
+    @property
+    def fact(self) -> tuple[str, str, str]:
+        """State, key and creation time that it tells."""
+        lines = self.publication.lines
+        key = lines["Key found"]
+        return lines["State"], "" if key == "none" else key, lines["Created"]
+
+    @property
+    def is_drift(self) -> bool:
+        """Whether it tells that a drift has begun, and not that one has ended."""
+        return self.fact[0] in DRIFT
+
+
+class Judge:
+    """Judges a schedule that has happened."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.violations: list[Violation] = []
+        self.truths = {name: Truth(world, name) for name in world.schedule.streams}
+        self.told: dict[str, list[Told]] = {name: [] for name in self.truths}
+        for publication, invocation in world.published:
+            self.told[publication.stream].append(Told(publication, invocation))
+        self.staleness = world.schedule.kinesis.staleness
+        names = set(world.schedule.settings.get("names") or self.truths)
+        prefix = world.schedule.settings.get("prefix", "")
+        self.guarded = {name for name in names if name.startswith(prefix)}
+
+    def judge(self) -> list[Violation]:
+        """Check all invariants."""
+        for name, told in self.told.items():
+            if name not in self.guarded and told:
+                self._violated("a", f"{name} is not guarded")
+        for name in sorted(self.guarded):
+            truth, told = self.truths[name], self.told[name]
+            for one in told:
+                self._check_true(truth, one)
+            for before, one in itertools.pairwise(told):
+                if one.fact == before.fact and not self._was_cut_short(name, before, one):
+                    self._violated("b", f"{name} {one.fact} twice, at {self._at(one.when)}")
+            for span in truth.spans:
+                self._check_told(truth, span, told)
+            self._check_row(truth)
+        self._check_queues()
+        self._check_calls()
+        return self.violations
+
+    def _violated(self, check: str, what: str) -> None:
+        self.violations.append(Violation(check, what))
+
+    def _at(self, when: float) -> str:
+        return f"{when - self.world.ticks[0] + 60:.1f}"
+
+    # a
+
+    def _check_true(self, truth: Truth, one: Told) -> None:
+        began = one.invocation.began - self.staleness
+        parts = quiet(self.world, began, one.when)
+        spans = [span for begin, end in parts for span in truth.between(begin, end)]
+        if not any(_is(span.fact, one.fact) for span in spans):
+            self._violated("a", f"{truth.name} {one.fact} was not so, at {self._at(one.when)}")
+        if not one.is_drift or self._was_stopped(truth, one):
+            return
+        lasted = one.when - GRACE + self.staleness + 1
+        past = [span for span in truth.spans if span.begins <= lasted]
+        if not any(_is(span.fact, one.fact) for span in past):
+            self._violated("a", f"{truth.name} {one.fact} is too early, at {self._at(one.when)}")
+        if not self._has_gaps and not self._lasted(truth, one, lasted):
+            self._violated("a", f"{truth.name} {one.fact} did not last, at {self._at(one.when)}")
+
+    def _lasted(self, truth: Truth, one: Told, since: float) -> bool:
+        spans = truth.between(since, one.invocation.began - self.staleness)
+        return all(_is(span.fact, one.fact) for span in spans)
+
+    def _was_stopped(self, truth: Truth, one: Told) -> bool:
+        stops = [event for event in self._events(truth) if event.call == "StopStreamEncryption"]
+        created = datetime.fromisoformat(one.fact[2]).timestamp()
+        return one.fact[0] == "plaintext" and any(
+            created - 1 <= event.time <= one.when for event in stops
+        )
+
+    @property
+    def _has_gaps(self) -> bool:
+        """Whether a change may come and go between two looks."""
+        return bool(self.world.schedule.rates or self.world.schedule.windows)
+
+    # b
+
+    def _was_cut_short(self, name: str, one: Told, other: Told) -> bool:
+        """Tell whether an invocation ended, or lost an answer, between two notifications."""
+        return any(
+            each.crashed or any(call.error in {"lost", "connection"} for call in each.calls)
+            for each in self.world.function.invocations
+            if one.invocation.began <= each.began <= other.when and name in each.message.body
+        )
+
+    # c
+
+    def _check_told(self, truth: Truth, span: Span, told: list[Told]) -> None:
+        """Check that the beginning of a drift is told, or the end of one that was told."""
+        if not span.fact.state:
+            return
+        before = [one for one in told if one.when < span.begins]
+        last = before[-1] if before else None
+        if span.fact.is_drift:
+            if last and _is(span.fact, last.fact):
+                return
+            deadline = self._deadline(truth, span, GRACE)
+        else:
+            if last is None or not last.is_drift:
+                return
+            deadline = self._deadline(truth, span, 0.0)
+        if span.ends <= deadline:
+            return
+        begin = span.begins - 1
+        if not any(begin <= one.when <= deadline and _is(span.fact, one.fact) for one in told):
+            when = f"since {self._at(span.begins)}, until {self._at(deadline)}"
+            self._violated("c", f"{truth.name} {span.fact} is not told, {when}")
+
+    def _deadline(self, truth: Truth, span: Span, grace: float) -> float:
+        """When the beginning of a span has to be told."""
+        due = [self._by_sweep(span.begins) + grace + PROMPT]
+        ready = [each.ends for each in truth.spans if each.fact.state and each.ends <= span.begins]
+        for event, when in self._deliveries(truth):
+            if not max(ready, default=0) - 0.5 <= event.time <= span.begins or not event.named:
+                continue
+            stopped = event.call == "StopStreamEncryption" and span.fact.state == "plaintext"
+            due.append(max(when, span.begins) + (0 if stopped else grace) + PROMPT)
+        return self._disturbed(span.begins, min(due), grace)
+
+    def _by_sweep(self, when: float) -> float:
+        return min(
+            (tick for tick in self.world.ticks if tick >= when + SETTLED),
+            default=float("inf"),
+        )
+
+    def _disturbed(self, begin: float, deadline: float, grace: float) -> float:
+        """Put a deadline off for what kept the guard from telling."""
+        schedule, first = self.world.schedule, deadline
+        while True:
+            off = self.world.faults_between(begin - PROMPT, deadline) * PER_FAULT
+            rest = sum(end - start for start, end in quiet(self.world, begin, deadline))
+            busy = deadline - begin - rest
+            off += busy + 70 * (busy > 0)
+            for window in schedule.windows:
+                overlap = min(window.ends, deadline) - max(window.begins, begin)
+                off += max(overlap, 0) + 130 * (overlap > 0)
+            if off > PATIENCE - grace:
+                # Given up, so that the sweep after the last trouble sees to it.
+                last = max(
+                    [window.ends for window in schedule.windows]
+                    + list(self.world.status._times)
+                    + [self.world.last_fault, begin]
+                )
+                return self._by_sweep(last + 60) + grace + PROMPT + 600
+            if first + off <= deadline:
+                return deadline
+            deadline = first + off
+
+    def _events(self, truth: Truth) -> list[Event]:
+        return [event for event in self.world.trail.events if event.stream == truth.name]
+
+    def _deliveries(self, truth: Truth) -> list[tuple[Event, float]]:
+        return [(event, when) for event in self._events(truth) for when in event.delivered]
+
+    # d
+
+    def _check_row(self, truth: Truth) -> None:
+        row, fact = self.world.table.row(truth.name), truth.spans[-1].fact
+        if not row and fact.state in {"gone", "exempt"}:
+            return
+        found = (row.get("state", ""), row.get("key", ""))
+        if found != (fact.state, fact.key):
+            self._violated("d", f"{truth.name} is {fact}, and the table has {found}")
+        elif row["telling"] or not row["told"].startswith(fact.state):
+            self._violated("d", f"{truth.name} is left untold: {row}")
+
+    # e, f
+
+    def _check_queues(self) -> None:
+        world = self.world
+        horizon = world.schedule.ends - world.schedule.check_every / 2
+        left = [each for each in world.sqs.queues[QUEUE].values() if each.sent < horizon - 3700]
+        if left:
+            self._violated("e", f"{len(left)} messages are left, such as {left[0]}")
+        dead = list(world.sqs.queues[DEAD_LETTERS].values())
+        if any(not message.reason for message in dead):
+            self._violated("e", "a message is given up without a reason")
+        if dead and world.schedule.profile in {"quiet", "events"}:
+            self._violated("e", f"given up without a reason: {dead[0]}")
+        if world.function.dropped:
+            self._violated("e", f"a chain was too long: {world.function.dropped[0]}")
+        if world.function.exhausted:
+            self._violated("e", f"received too often: {world.function.exhausted[0]}")
+
+    def _check_calls(self) -> None:
+        called = Counter(
+            call.operation for each in self.world.function.invocations for call in each.calls
+        )
+        if others := called.keys() - READS - OF_ITS_OWN:
+            self._violated("f", f"called {sorted(others)}")
+
+
+def _is(fact: Fact, told: tuple[str, str, str]) -> bool:
+    """Tell whether a notification says what is so."""
+    state, key, created = told
+    if fact.state == state == "gone":
+        return True
+    same = abs(datetime.fromisoformat(created).timestamp() - fact.created) < 0.01
+    return (fact.state, fact.key) == (state, key) and same
+
+
+def judge(world: World) -> list[Violation]:
+    """Judge a schedule that has happened."""
+    return Judge(world).judge()

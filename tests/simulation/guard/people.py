@@ -1,0 +1,157 @@
+"""Those who change streams: by hand, by another program, or by a deployment of the own stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+
+from tests.simulation.guard.delivery import Trail
+from tests.simulation.guard.schedule import Deed, Deployment
+from tests.simulation.kinesis import NOTHING, Kinesis, Stream
+from tests.simulation.kms import History, Kms
+from tests.simulation.service import Actor, ServiceError, arn
+from tests.simulation.stage import Stage
+
+Tags = dict[str, str]
+
+
+class People:
+    """Carries deeds and deployments out, and has the trail tell of them.
+
+    ``tags`` and ``wanted`` are the histories of each stream's tags and of the guard's key;
+    ``status`` is that of the own stack.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        kinesis: Kinesis,
+        kms: Kms,
+        trail: Trail,
+        *,
+        tags: dict[str, History[Tags]],
+        wanted: History[str | None],
+        status: History[str],
+        set_status: Callable[[str], None],
+        rng: Random,
+    ) -> None:
+        self._stage, self._kinesis, self._kms, self._trail = stage, kinesis, kms, trail
+        self._tags, self._wanted, self._status = tags, wanted, status
+        self._set_status, self._rng = set_status, rng
+
+    def plan(self, deeds: list[Deed], deployments: list[Deployment]) -> None:
+        """Let all of it happen in its time."""
+        for deed in deeds:
+            self._stage.scheduler.at(deed.when, partial(self._carry_out, deed))
+        if deployments:
+            self._stage.scheduler.spawn(partial(self._deploy_all, deployments))
+
+    # Deeds
+
+    def _carry_out(self, deed: Deed) -> None:
+        self._stage.faults.count(f"people: {deed.what}")
+        self._stage.journal.note(deed.caller, deed.what, deed.on, deed.value)
+        try:
+            self._do(deed)
+        except ServiceError as error:  # its event has an error code, so the rule leaves it out
+            self._stage.journal.note(deed.caller, "was refused:", error.code)
+
+    def _do(self, deed: Deed) -> None:
+        tell = partial(self._trail.tell, stream=deed.on, caller=deed.caller)
+        match deed.what:
+            case "stop":
+                self._kinesis.change(self._stream(deed.on), None, Actor(deed.caller))
+                tell("StopStreamEncryption", keyId="alias/aws/kinesis")
+            case "start":
+                self._kinesis.change(self._stream(deed.on), deed.value, Actor(deed.caller))
+                tell("StartStreamEncryption", keyId=deed.value)
+            case "delete" if self._stream(deed.on).history.value.status == "ACTIVE":
+                self._kinesis.delete(self._stream(deed.on))
+                tell("DeleteStream")
+            case "create" if self._stream(deed.on).history.value == NOTHING:
+                self._kinesis.create(self._stream(deed.on))
+                tell("CreateStream")
+            case "point":
+                self._kms.point_alias(deed.on, deed.value)
+            case "tag" | "untag":
+                self._tag(deed)
+
+    def _tag(self, deed: Deed) -> None:
+        if not self._stream(deed.on).history.value.status:
+            return
+        history = self._tags[deed.on]
+        tags = {key: value for key, value in history.value.items() if key != deed.value}
+        if deed.what == "tag":
+            tags[deed.value] = "pii"
+        history.set(self._stage.scheduler.now, tags)
+        pair = {"tag": ("AddTagsToStream", "TagResource")}.get(
+            deed.what, ("RemoveTagsFromStream", "UntagResource")
+        )
+        self._trail.tell(self._rng.choice(pair), deed.on, deed.caller)
+
+    def _stream(self, name: str) -> Stream:
+        return self._kinesis.streams[arn("kinesis", f"stream/{name}")]
+
+    # Deployments
+
+    def _deploy_all(self, deployments: list[Deployment]) -> None:
+        scheduler = self._stage.scheduler
+        for deployment in deployments:
+            scheduler.sleep(deployment.when - scheduler.now)
+            self._deploy(deployment)
+
+    def _deploy(self, deployment: Deployment) -> None:
+        scheduler, rng = self._stage.scheduler, self._rng
+        before, streams = self._wanted.value, deployment.streams
+        self._become("UPDATE_IN_PROGRESS")
+        self._switch(deployment.key, streams, guard_first=deployment.guard_first)
+        if deployment.ends != "complete":
+            self._become("UPDATE_ROLLBACK_IN_PROGRESS")
+            if deployment.ends == "rollback failed":
+                scheduler.sleep(rng.uniform(5, 60))
+                self._become("UPDATE_ROLLBACK_FAILED")
+                scheduler.sleep(deployment.failed_for)
+                self._become("UPDATE_ROLLBACK_IN_PROGRESS")
+            self._switch(before, streams, guard_first=deployment.guard_first)
+            self._become("UPDATE_ROLLBACK_COMPLETE")
+            return
+        self._become("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+        scheduler.sleep(rng.uniform(1, 60))
+        self._become("UPDATE_COMPLETE")
+
+    def _become(self, status: str) -> None:
+        self._status.set(self._stage.scheduler.now, status)
+        self._set_status(status)
+        self._stage.journal.note("own stack", status)
+        self._stage.faults.count(f"own stack: {status}")
+
+    def _switch(self, key: str | None, streams: tuple[str, ...], *, guard_first: bool) -> None:
+        steps = [partial(self._set_wanted, key), partial(self._encrypt, key, streams)]
+        for step in steps if guard_first else reversed(steps):
+            self._stage.scheduler.sleep(self._rng.uniform(1, 30))
+            step()
+
+    def _set_wanted(self, key: str | None) -> None:
+        self._wanted.set(self._stage.scheduler.now, key)
+        self._stage.journal.note("own stack", "the guard's key is", key)
+
+    def _encrypt(self, key: str | None, streams: tuple[str, ...]) -> None:
+        """Do what the stack's custom resources do: start, wait, and let the records settle."""
+        scheduler = self._stage.scheduler
+        for name in streams:
+            stream = self._stream(name)
+            for _ in range(60):
+                if stream.history.value.status != "UPDATING":
+                    break
+                scheduler.sleep(20)
+            if key is None or self._kms.same(stream.history.value.key, key, scheduler.now):
+                continue
+            try:
+                self._kinesis.change(stream, key, Actor("cloudformation"))
+            except ServiceError:
+                continue
+            self._trail.tell("StartStreamEncryption", name, "cloudformation", keyId=key)
+            while stream.history.value.status == "UPDATING":
+                scheduler.sleep(2)
+            scheduler.sleep(5)

@@ -1,0 +1,237 @@
+"""What happens in one schedule of the guard, drawn from its seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from tests.simulation.kinesis import KinesisTraits
+from tests.simulation.schedule import BEGIN
+from tests.simulation.service import arn
+
+NAMES = ("orders", "prod-a", "prod-b")
+KEYS = tuple(f"{number}{'0' * 7}-0000-4000-8000-{'0' * 12}" for number in (1, 2, 3))
+KEY_ARNS = tuple(arn("kms", f"key/{key}") for key in KEYS)
+ALIASES = {"alias/one": KEYS[0], "alias/two": KEYS[1]}
+SPELLINGS = (*KEY_ARNS, *KEYS, *ALIASES, "alias/aws/kinesis")
+TAG, EXEMPT = ("class", "pii"), "exempt"
+HOUR = 3600.0
+ACTIVE_FOR = 2 * HOUR
+"""Seconds in which people do something."""
+
+LATEST_EVENT = HOUR
+"""Seconds by which an event is late at most."""
+
+PROFILES = {
+    "quiet": 3,
+    "events": 4,
+    "network": 2,
+    "crashes": 3,
+    "refusals": 2,
+    "deployments": 4,
+    "everything": 4,
+}
+_EVENTS = {
+    "trail: lost": 0.15,
+    "trail: hours late": 0.1,
+    "trail: minutes late": 0.15,
+    "trail: twice": 0.2,
+    "trail: without parameters": 0.1,
+}
+_NETWORK = {
+    "api: throttled": 0.05,
+    "api: server error": 0.04,
+    "api: connection failed": 0.02,
+    "api: answer lost": 0.04,
+    "api: slow": 0.05,
+}
+_CRASHES = {
+    "lambda: killed before a call": 0.02,
+    "lambda: killed after a call": 0.03,
+    "lambda: hangs": 0.002,
+}
+_QUEUE = {"sqs: delivered twice": 0.1, "sqs: not deleted": 0.03}
+RATES: dict[str, dict[str, float]] = {
+    "quiet": {},
+    "events": _EVENTS | _QUEUE,
+    "network": _NETWORK,
+    "crashes": _CRASHES | _QUEUE,
+    "refusals": _QUEUE,
+    "deployments": _QUEUE,
+    "everything": {
+        kind: rate / 3 for kind, rate in (_EVENTS | _NETWORK | _CRASHES | _QUEUE).items()
+    },
+}
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What somebody does to a stream or an alias."""
+
+    when: float
+    what: str
+    on: str
+    value: str = ""
+    caller: str = "alice"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """An update of the guard's own stack, which switches the key of guard and streams.
+
+    ``ends`` is ``complete``, ``rolled back`` or ``rollback failed``; then it is continued after
+    ``failed_for`` seconds.
+    """
+
+    when: float
+    key: str
+    streams: tuple[str, ...]
+    guard_first: bool
+    ends: str
+    failed_for: float
+
+
+@dataclass(frozen=True)
+class Window:
+    """A time in which a service refuses."""
+
+    service: str
+    begins: float
+    ends: float
+
+
+@dataclass
+class Schedule:
+    """What is going to happen."""
+
+    seed: int
+    profile: str
+    settings: dict[str, Any]
+    check_every: float
+    streams: dict[str, str | None]
+    tags: dict[str, dict[str, str]]
+    kinesis: KinesisTraits
+    latency: float
+    index_lag: float
+    rates: dict[str, float]
+    deeds: list[Deed] = field(default_factory=list)
+    deployments: list[Deployment] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
+
+    @property
+    def ends(self) -> float:
+        """When a sweep has told all there is to tell: after the latest event and trouble."""
+        troubles = [window.ends for window in self.windows]
+        troubles += [each.when + each.failed_for + HOUR for each in self.deployments]
+        latest = max(BEGIN + ACTIVE_FOR + LATEST_EVENT, *troubles, BEGIN)
+        return latest + 2 * self.check_every + 1.5 * HOUR
+
+
+def draw(seed: int) -> Schedule:
+    """Draw the schedule of a seed."""
+    rng = Random(f"guard {seed}")
+    profile = rng.choices(list(PROFILES), list(PROFILES.values()))[0]
+    troubled = profile not in {"quiet", "deployments"}
+    choice = rng.choice(("all", "all", "prefix", "names", "tag"))
+    wanted = rng.choice((*SPELLINGS, KEY_ARNS[0], KEY_ARNS[0]))
+    settings: dict[str, Any] = {"key": wanted if rng.random() < 0.9 else None}
+    if choice == "prefix":
+        settings["prefix"] = "prod-"
+    elif choice == "names":
+        settings["names"] = ["orders", "prod-b"]
+    elif choice == "tag":
+        settings["tag"] = list(TAG)
+    if rng.random() < 0.5:
+        settings["exempt_tag"] = EXEMPT
+    schedule = Schedule(
+        seed=seed,
+        profile=profile,
+        settings=settings,
+        check_every=rng.choice((900.0, 1800.0, HOUR)),
+        streams={name: rng.choice((wanted, wanted, None, *KEY_ARNS)) for name in NAMES},
+        tags={name: {TAG[0]: TAG[1]} if rng.random() < 0.7 else {} for name in NAMES},
+        kinesis=KinesisTraits(
+            staleness=rng.choice((0.0, 1.0, 3.0, 8.0)) if troubled else 0.0,
+            shows_target=rng.random() < 0.5,
+            load=rng.choice((0.0, 0.0, 0.9)) if troubled else 0.0,
+            durations=rng.choice(((1, 6, 1, 0, 0), (1, 6, 3, 1, 0))),
+            describes_alias=rng.choice(("as given", "key ARN", "alias ARN")),
+        ),
+        latency=rng.choice((0.02, 0.1, 0.4)),
+        index_lag=rng.choice((0.0, 5.0, 60.0)),
+        rates=RATES[profile],
+    )
+    _deeds(schedule, rng)
+    if profile in {"deployments", "everything"} and settings["key"]:
+        _deployments(schedule, rng)
+    if profile in {"refusals", "everything"}:
+        for _ in range(rng.randint(1, 3)):
+            begins = BEGIN + rng.uniform(0, ACTIVE_FOR)
+            service = rng.choice(("dynamodb", "sns", "sns", "kinesis", "cloudformation"))
+            length = rng.choice((60.0, 600.0, HOUR, 2 * HOUR)) * rng.uniform(0.5, 1.0)
+            schedule.windows.append(Window(service, begins, begins + length))
+    return schedule
+
+
+def _deeds(schedule: Schedule, rng: Random) -> None:
+    for _ in range(rng.randint(1, 8)):
+        what = rng.choices(list(_ACTS), [weight for weight, _ in _ACTS.values()])[0]
+        wanted = schedule.settings["key"] or KEY_ARNS[0]
+        when, on = BEGIN + rng.uniform(1, ACTIVE_FOR), rng.choice(NAMES)
+        caller = rng.choice(("alice", "bob", "terraform"))
+        for later, verb, value in _ACTS[what][1](rng, wanted):
+            by = "cloudformation" if what == "created" else caller
+            target = rng.choice(list(ALIASES)) if verb == "point" else on
+            schedule.deeds.append(Deed(when + later, verb, target, value, by))
+    schedule.deeds.sort(key=lambda deed: deed.when)
+
+
+Steps = Callable[[Random, str], list[tuple[float, str, str]]]
+_ACTS: dict[str, tuple[int, Steps]] = {
+    "stop": (5, lambda rng, wanted: [(0, "stop", "")]),
+    "start": (3, lambda rng, wanted: [(0, "start", rng.choice(SPELLINGS))]),
+    "put back": (3, lambda rng, wanted: [(0, "start", wanted)]),
+    "delete": (1, lambda rng, wanted: [(0, "delete", "")]),
+    "recreate": (
+        1,
+        lambda rng, wanted: [(0, "delete", ""), (rng.uniform(31, 900), "create", "")],
+    ),
+    # By CloudFormation or Terraform: encrypted once it is ACTIVE.
+    "created": (
+        2,
+        lambda rng, wanted: [
+            (0, "delete", ""),
+            (31, "create", ""),
+            (rng.uniform(60, 400), "start", wanted),
+        ],
+    ),
+    # There and back, within ten minutes.
+    "switch": (
+        2,
+        lambda rng, wanted: [
+            (0, "start", rng.choice(KEY_ARNS)),
+            (rng.uniform(121, 300), "start", wanted),
+        ],
+    ),
+    "tag": (1, lambda rng, wanted: [(0, "tag", rng.choice((EXEMPT, TAG[0])))]),
+    "untag": (1, lambda rng, wanted: [(0, "untag", rng.choice((EXEMPT, TAG[0])))]),
+    "point": (1, lambda rng, wanted: [(0, "point", rng.choice(KEYS))]),
+}
+
+
+def _deployments(schedule: Schedule, rng: Random) -> None:
+    when = BEGIN
+    for _ in range(rng.randint(1, 3)):
+        when += rng.uniform(300, ACTIVE_FOR / 2)
+        schedule.deployments.append(
+            Deployment(
+                when=when,
+                key=rng.choice(KEY_ARNS),
+                streams=tuple(name for name in NAMES if rng.random() < 0.7),
+                guard_first=rng.random() < 0.5,
+                ends=rng.choices(("complete", "rolled back", "rollback failed"), (4, 2, 1))[0],
+                failed_for=rng.choice((300.0, HOUR, 2 * HOUR)) * rng.uniform(0.5, 1.0),
+            )
+        )

@@ -1,0 +1,82 @@
+"""The guard holds its invariants in every schedule, and broken guards are caught."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+
+import pytest
+
+from tests.simulation.campaign import new_base
+from tests.simulation.guard.broken_guards import BROKEN_GUARDS, BrokenGuard
+from tests.simulation.guard.replay import show
+from tests.simulation.guard.run import Outcome, run
+from tests.simulation.guard.schedule import PROFILES, RATES
+
+SCHEDULES = 300
+BATCHES = 4
+NEW = 60
+REGRESSIONS = {
+    193: "an end of drift that was begun to be told, and then another stream of that name",
+    338: "a topic that refuses the end of what is to be told again",
+    1143: "a stream that is gone, and untold",
+}
+
+
+def _check(outcomes: list[Outcome]) -> None:
+    violating = [outcome for outcome in outcomes if outcome.violations]
+    if violating:
+        first = violating[0].seed
+        told = "\n".join(f"seed {one.seed}: {each}" for one in violating for each in one.violations)
+        pytest.fail(f"{told}\n\npython -m tests.simulation.guard.replay {first}\n{show(first)}")
+
+
+@cache
+def _outcomes(batch: int) -> list[Outcome]:
+    length = SCHEDULES // BATCHES
+    return [run(seed) for seed in range(batch * length, (batch + 1) * length)]
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_invariants_hold(batch: int) -> None:
+    _check(_outcomes(batch))
+
+
+def test_invariants_hold_on_seeds_never_tried_before() -> None:
+    """Others each time; the message of a failure says which, and how to see it again."""
+    base = new_base()
+    _check([run(seed) for seed in range(base, base + NEW)])
+
+
+@pytest.mark.parametrize("seed", REGRESSIONS, ids=REGRESSIONS.values())
+def test_invariants_hold_where_they_once_did_not(seed: int) -> None:
+    _check([run(seed)])
+
+
+@pytest.mark.parametrize("broken", BROKEN_GUARDS, ids=str)
+def test_broken_guard_is_caught(broken: BrokenGuard) -> None:
+    """The invariant that is broken on purpose shows; what else breaks with it does not matter."""
+    for seed in range(SCHEDULES):
+        if broken.invariant in {one.check for one in run(seed, broken.make).violations}:
+            break
+    else:
+        pytest.fail(f"not caught in {SCHEDULES} schedules: {broken.name}")
+    assert run(seed).violations == ()
+
+
+def test_a_schedule_replays_alike() -> None:
+    assert [run(seed) for seed in range(8)] == [run(seed) for seed in range(8)]
+    assert show(7) == show(7)
+
+
+def test_schedules_are_of_all_kinds() -> None:
+    """Every profile, every fault, every kind of notification, and every end of a deployment."""
+    outcomes = [outcome for batch in range(BATCHES) for outcome in _outcomes(batch)]
+    assert {outcome.profile for outcome in outcomes} == PROFILES.keys()
+    faults = {fault for outcome in outcomes for fault in outcome.faults}
+    assert {kind for rates in RATES.values() for kind in rates} <= faults
+    assert {f"own stack: UPDATE_{end}" for end in ("COMPLETE", "ROLLBACK_FAILED")} <= faults
+    assert {f"people: {what}" for what in ("stop", "start", "create", "untag", "point")} <= faults
+    told = sum((outcome.told for outcome in outcomes), Counter[str]())
+    assert told.keys() >= {"plaintext", "other key", "as wanted", "gone", "exempt"}
+    assert any(outcome.given_up for outcome in outcomes)
