@@ -1,0 +1,283 @@
+"""The guard: tells when a stream has not, or no longer, the key that it is to have."""
+
+from __future__ import annotations
+
+from aws_cdk import Aws, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from kinesis_stream_encryption._asset import handler_code
+from kinesis_stream_encryption._guarded import GuardedStreams
+from kinesis_stream_encryption._keys import stream_key
+from kinesis_stream_encryption._rights import FunctionRights
+
+__all__ = ["StreamEncryptionGuard"]
+
+_HANDLER = "stream_encryption.guard.handler.on_event"
+_DESCRIPTION = "Tells when a Kinesis data stream is not encrypted as it is to be"
+_NAMESPACE = "StreamEncryptionGuard"
+# By name, as older releases of aws-cdk-lib do not list it.
+_RUNTIME = lambda_.Runtime("python3.14", lambda_.RuntimeFamily.PYTHON)
+
+_CHANGES = ["CreateStream", "DeleteStream", "StartStreamEncryption", "StopStreamEncryption"]
+_TAG_CHANGES = ["AddTagsToStream", "RemoveTagsFromStream", "TagResource", "UntagResource"]
+
+# A sweep of 4,500 streams takes a quarter of an hour.
+_SHORTEST, _LONGEST = Duration.minutes(15), Duration.days(7)
+_TIMEOUT = Duration.seconds(90)
+# A message that a crash left behind comes back after it. Lambda wants no less than the timeout.
+_VISIBILITY = Duration.seconds(120)
+# The function itself gives up after an hour: this is for messages that it crashes on.
+_MOST_RECEIVES = 100
+
+
+class StreamEncryptionGuard(Construct):
+    """Tells within a minute that a stream has not the key that it is to have, and who did it.
+
+    It looks and tells, and has no right to change a stream. It looks when CloudTrail tells of a
+    call that may have changed one, which needs a trail that logs management events, and at all
+    streams every ``check_every``.
+
+    Parameters
+    ----------
+    scope
+        Parent construct.
+    id
+        Id within the parent.
+    streams
+        Which streams: ``GuardedStreams.named("orders")``, ``.prefixed("prod-")``,
+        ``.tagged("data-class", "pii")`` or ``.all()``.
+    encryption_key
+        Key or alias that they are to have. Default: any KMS key will do.
+    exempt_tag
+        Key of a tag that exempts a stream, whatever its value. Default: none is exempt.
+    check_every
+        How often all streams are looked at: 15 minutes to 7 days. More than 4,500 of them need an
+        hour. Default: 6 hours, of which the first begins with the deployment.
+    notify
+        Topic that people are told by. Default: the table and the metrics alone tell.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of bounds, or Kinesis cannot use the key.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        streams: GuardedStreams,
+        encryption_key: kms.IKey | None = None,
+        exempt_tag: str | None = None,
+        check_every: Duration = Duration.hours(6),  # noqa: B008 - immutable
+        notify: sns.ITopic | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        _check_interval(check_every)
+        stack, rights = Stack.of(self), FunctionRights(self, None, _DESCRIPTION)
+        key = None if encryption_key is None else stream_key(stack, encryption_key)
+        tags = exempt_tag is not None or "tag" in streams.settings
+        self._dead_letter_queue = sqs.Queue(
+            self, "DeadLetters", enforce_ssl=True, retention_period=Duration.days(14)
+        )
+        self._queue = sqs.Queue(
+            self,
+            "Queue",
+            enforce_ssl=True,
+            visibility_timeout=_VISIBILITY,
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=self._dead_letter_queue, max_receive_count=_MOST_RECEIVES
+            ),
+        )
+        self._table = dynamodb.TableV2(
+            self,
+            "Table",
+            partition_key=dynamodb.Attribute(name="arn", type=dynamodb.AttributeType.STRING),
+            time_to_live_attribute="expires",
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        self._log_group = logs.LogGroup(
+            self,
+            "LogGroup",
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        settings = {
+            "queue": self._queue.queue_url,
+            "dead_letters": self._dead_letter_queue.queue_url,
+            "table": self._table.table_name,
+            "stack": Aws.STACK_ID,
+            "topic": notify and notify.topic_arn,
+            "key": key and key.key_id,
+            "exempt_tag": exempt_tag,
+            **streams.settings,
+        }
+        self._allow(rights, streams, tags=tags, key=key is not None)
+        given = {name: value for name, value in settings.items() if value is not None}
+        self._function = lambda_.Function(
+            self,
+            "Function",
+            description=_DESCRIPTION,
+            runtime=_RUNTIME,
+            architecture=lambda_.Architecture.ARM_64,
+            handler=_HANDLER,
+            code=handler_code(),
+            timeout=_TIMEOUT,
+            memory_size=256,
+            environment={"GUARD": stack.to_json_string(given)},
+            role=rights.role,
+            log_group=self._log_group,
+        )
+        if notify is not None:
+            notify.grant_publish(self._function)
+        self._function.add_event_source(
+            sources.SqsEventSource(
+                self._queue, batch_size=1, max_concurrency=2, report_batch_item_failures=True
+            )
+        )
+        self._rules(check_every, [*_CHANGES, *(_TAG_CHANGES if tags else [])])
+
+    @property
+    def function(self) -> lambda_.Function:
+        """The function that looks and tells."""
+        return self._function
+
+    @property
+    def queue(self) -> sqs.Queue:
+        """The queue of what is to be looked at; the message ``{"sweep": {}}`` begins a sweep."""
+        return self._queue
+
+    @property
+    def dead_letter_queue(self) -> sqs.Queue:
+        """The queue of messages that could not be handled, each with its reason."""
+        return self._dead_letter_queue
+
+    @property
+    def table(self) -> dynamodb.TableV2:
+        """The table of streams, by ARN."""
+        return self._table
+
+    def metric(self, name: str, state: str | None = None) -> cloudwatch.Metric:
+        """Count of five minutes: a sum, or of streams the greatest.
+
+        Parameters
+        ----------
+        name
+            ``Checks`` (looks at streams), ``Drifts`` (looks that found drift), ``Failures`` (calls
+            that failed, and are made again), ``DeadLetters`` (messages given up), or ``Streams``,
+            as counted at the end of each sweep.
+        state
+            Of ``Streams``: ``as wanted``, ``plaintext``, ``other key``, ``unknown``, ``exempt`` or
+            ``gone``. Default: none.
+        """
+        return cloudwatch.Metric(
+            namespace=_NAMESPACE,
+            metric_name=name,
+            dimensions_map={
+                "FunctionName": self._function.function_name,
+                **({"State": state} if state else {}),
+            },
+            statistic="Maximum" if state else "Sum",
+        )
+
+    def alarms(self) -> list[cloudwatch.Alarm]:
+        """Make alarms: a drift was found, a message was given up, the guard does not keep up.
+
+        They have no actions, and missing data breaches none of them. To be called once.
+        """
+        dead = self._dead_letter_queue.metric_approximate_number_of_messages_visible()
+        metrics = {
+            "DriftAlarm": (self.metric("Drifts"), 1),
+            "DeadLettersAlarm": (dead, 1),
+            "AgeAlarm": (self._queue.metric_approximate_age_of_oldest_message(), 2 * 3600),
+        }
+        return [
+            metric.create_alarm(
+                self,
+                name,
+                threshold=threshold,
+                evaluation_periods=1,
+                comparison_operator=(
+                    cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+                ),
+                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            )
+            for name, (metric, threshold) in metrics.items()
+        ]
+
+    def _allow(
+        self, rights: FunctionRights, streams: GuardedStreams, *, tags: bool, key: bool
+    ) -> None:
+        stack, add = Stack.of(self), rights.add
+        add("logs:CreateLogStream", "logs:PutLogEvents", on=[self._log_group.log_group_arn])
+        add("cloudformation:DescribeStacks", on=[Aws.STACK_ID])
+        add("sqs:SendMessage", on=[self._queue.queue_arn, self._dead_letter_queue.queue_arn])
+        add(
+            *("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan"),
+            on=[self._table.table_arn],
+        )
+        arns = [
+            stack.format_arn(service="kinesis", resource="stream", resource_name=name)
+            for name in streams.names
+        ]
+        add("kinesis:DescribeStreamSummary", on=arns)
+        if not {"names", "tag"} & streams.settings.keys():
+            # It lists the streams of region and account: there is no resource to name.
+            add("kinesis:ListStreams", on=["*"])
+        if tags:
+            add("kinesis:ListTagsForStream", on=arns)
+            # It searches region and account: there is no resource to name.
+            add("tag:GetResources", on=["*"])
+        if key:
+            # A stream may be found with any alias, and which key that means is known only to KMS,
+            # which authorizes by key ("Use aliases to control access to KMS keys", KMS Developer
+            # Guide).
+            any_key = stack.format_arn(service="kms", resource="key", resource_name="*")
+            add("kms:DescribeKey", on=[any_key])
+
+    def _rules(self, check_every: Duration, calls: list[str]) -> None:
+        # Events of calls that were refused have an error code, and have changed nothing.
+        pattern = events.EventPattern(
+            source=["aws.kinesis"],
+            detail_type=["AWS API Call via CloudTrail"],
+            detail={
+                "eventSource": ["kinesis.amazonaws.com"],
+                "eventName": calls,
+                "errorCode": [{"exists": False}],
+            },
+        )
+        undelivered = self._dead_letter_queue
+        events.Rule(
+            self,
+            "Calls",
+            event_pattern=pattern,
+            targets=[targets.SqsQueue(self._queue, dead_letter_queue=undelivered)],
+        )
+        sweep = events.RuleTargetInput.from_object({"sweep": {}})
+        events.Rule(
+            self,
+            "Schedule",
+            schedule=events.Schedule.rate(check_every),
+            targets=[targets.SqsQueue(self._queue, message=sweep, dead_letter_queue=undelivered)],
+        )
+
+
+def _check_interval(check_every: Duration) -> None:
+    if check_every.is_unresolved():
+        raise ValueError("check_every is known only at deployment: pass a fixed Duration")
+    if not _SHORTEST.to_seconds() <= check_every.to_seconds() <= _LONGEST.to_seconds():
+        raise ValueError(
+            f"check_every {check_every.to_human_string()} is out of bounds: it must be between "
+            f"{_SHORTEST.to_human_string()} and {_LONGEST.to_human_string()}"
+        )

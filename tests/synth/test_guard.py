@@ -1,0 +1,384 @@
+"""The guard's template: what is made, what it may do, and what is refused at synth."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import cdk_nag
+import pytest
+from aws_cdk import App, Duration, Stack, Validations
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Match, Template
+
+from kinesis_stream_encryption import GuardedStreams, StreamEncryptionGuard
+from stream_encryption.guard import handler, look
+from stream_encryption.guard.settings import Settings
+from tests.synth.cloud import (
+    ACCOUNT,
+    HERE,
+    KEY_ARN,
+    REGION,
+    as_list,
+    filled_in,
+    only,
+    properties,
+    resources,
+    statements,
+    stream_arn,
+)
+from tests.synth.test_authorization import problems_of
+
+READS = {
+    "cloudformation:DescribeStacks",
+    "kinesis:DescribeStreamSummary",
+    "kinesis:ListStreams",
+    "kinesis:ListTagsForStream",
+    "kms:DescribeKey",
+    "tag:GetResources",
+}
+OF_ITS_OWN = {
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Scan",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sns:Publish",
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+    "sqs:ReceiveMessage",
+    "sqs:SendMessage",
+}
+WILDCARDS = {
+    ("kinesis:DescribeStreamSummary", stream_arn("*")): "every stream is guarded",
+    ("kinesis:ListTagsForStream", stream_arn("*")): "every stream is guarded",
+    ("kinesis:DescribeStreamSummary", stream_arn("prod-*")): "the prefix chooses",
+    ("kinesis:ListTagsForStream", stream_arn("prod-*")): "the prefix chooses",
+    ("kinesis:ListStreams", "*"): "it lists region and account",
+    ("tag:GetResources", "*"): "it searches region and account",
+    ("kms:DescribeKey", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*"): "an alias may mean any key",
+}
+CHOICES = {
+    "named": GuardedStreams.named("orders", "returns"),
+    "prefixed": GuardedStreams.prefixed("prod-"),
+    "tagged": GuardedStreams.tagged("data-class", "pii"),
+    "all": GuardedStreams.all(),
+}
+
+
+def guard(stack: Stack, **options: Any) -> StreamEncryptionGuard:
+    return StreamEncryptionGuard(stack, "Guard", **{"streams": GuardedStreams.all(), **options})
+
+
+def everything(stack: Stack, choice: str = "all") -> StreamEncryptionGuard:
+    return guard(
+        stack,
+        streams=CHOICES[choice],
+        encryption_key=kms.Key.from_key_arn(stack, "Key", KEY_ARN),
+        exempt_tag="exempt",
+        notify=sns.Topic(stack, "Topic"),
+    )
+
+
+def settings(stack: Stack) -> Settings:
+    """What the function reads of its environment."""
+    variables = properties(stack, "AWS::Lambda::Function")["Environment"]["Variables"]
+
+    def named(value: Any) -> Any:
+        match value:
+            case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
+                return re.sub(r"[0-9A-F]{8}$", "", name)
+            case {"Fn::Join": [separator, parts]}:
+                return separator.join(map(named, parts))
+        return value
+
+    return Settings.parse(named(variables["GUARD"]))
+
+
+def rules(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Properties of the rule on calls, and of the schedule."""
+    found = [each["Properties"] for each in resources(stack, "AWS::Events::Rule").values()]
+    (calls,) = (each for each in found if "EventPattern" in each)
+    (schedule,) = (each for each in found if "ScheduleExpression" in each)
+    return calls, schedule
+
+
+def test_function_is_told_all_it_needs(stack: Stack) -> None:
+    everything(stack, "named")
+    told = settings(stack)
+    assert told == Settings(
+        queue="GuardQueue",
+        dead_letters="GuardDeadLetters",
+        table="GuardTable",
+        stack="AWS::StackId",
+        topic="Topic",
+        key=KEY_ARN,
+        names=["orders", "returns"],
+        exempt_tag="exempt",
+    )
+
+
+@pytest.mark.parametrize(
+    ("choice", "told"),
+    [
+        ("named", {"names": ["orders", "returns"]}),
+        ("prefixed", {"prefix": "prod-"}),
+        ("tagged", {"tag": ["data-class", "pii"]}),
+        ("all", {}),
+    ],
+)
+def test_choice_reaches_the_function(stack: Stack, choice: str, told: dict[str, Any]) -> None:
+    guard(stack, streams=CHOICES[choice])
+    found = settings(stack)
+    assert (found.key, found.topic, found.exempt_tag) == (None, None, None)
+    assert found._asdict() | told == found._asdict()
+
+
+def test_alias_reaches_the_function_as_such(stack: Stack) -> None:
+    guard(stack, encryption_key=kms.Alias.from_alias_name(stack, "Alias", "alias/orders"))
+    assert settings(stack).key == "alias/orders"
+
+
+def test_key_of_the_same_stack_reaches_the_function(stack: Stack) -> None:
+    guard(stack, encryption_key=kms.Key(stack, "Key"))
+    assert settings(stack).key == "Key"
+
+
+def test_handler_is_in_the_asset(stack: Stack) -> None:
+    guard(stack)
+    function = properties(stack, "AWS::Lambda::Function")
+    assert function["Handler"] == f"{handler.__name__}.{handler.on_event.__name__}"
+
+
+def test_calls_are_those_that_may_change_a_stream(stack: Stack) -> None:
+    everything(stack)
+    assert rules(stack)[0]["EventPattern"] == {
+        "source": ["aws.kinesis"],
+        "detail-type": ["AWS API Call via CloudTrail"],
+        "detail": {
+            "eventSource": ["kinesis.amazonaws.com"],
+            "eventName": [
+                "CreateStream",
+                "DeleteStream",
+                "StartStreamEncryption",
+                "StopStreamEncryption",
+                "AddTagsToStream",
+                "RemoveTagsFromStream",
+                "TagResource",
+                "UntagResource",
+            ],
+            "errorCode": [{"exists": False}],
+        },
+    }
+
+
+def test_tags_are_listened_to_only_where_they_count(stack: Stack) -> None:
+    guard(stack)
+    assert len(rules(stack)[0]["EventPattern"]["detail"]["eventName"]) == 4
+    assert not any("Tag" in action for each in statements(stack) for action in each["Action"])
+
+
+def test_schedule_begins_a_sweep(stack: Stack) -> None:
+    guard(stack, check_every=Duration.hours(1))
+    _, schedule = rules(stack)
+    assert schedule["ScheduleExpression"] == "rate(1 hour)"
+    assert json.loads(schedule["Targets"][0]["Input"]) == {"sweep": {}}
+
+
+def test_queue_lets_a_message_come_back_and_gives_it_up_in_the_end(stack: Stack) -> None:
+    guard(stack)
+    template = Template.from_stack(stack)
+    template.has_resource_properties(
+        "AWS::Lambda::EventSourceMapping",
+        {
+            "BatchSize": 1,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "ScalingConfig": {"MaximumConcurrency": 2},
+        },
+    )
+    redrive = {"maxReceiveCount": 100, "deadLetterTargetArn": Match.any_value()}
+    template.has_resource_properties(
+        "AWS::SQS::Queue", {"RedrivePolicy": redrive, "VisibilityTimeout": 120}
+    )
+    timeout = properties(stack, "AWS::Lambda::Function")["Timeout"]
+    assert timeout < look.LEASE < 120, "who began to tell has ended before another one begins"
+    waits = 0.0
+    receives = 0
+    while waits < handler.PATIENCE:
+        waits += 0.8 * min(max(handler.SHARE * waits, handler.SHORTEST), handler.LONGEST)
+        receives += 1
+    assert receives < 100, "the function gives up before the queue does"
+
+
+def test_undelivered_events_land_in_the_dead_letter_queue(stack: Stack) -> None:
+    guard(stack)
+    for rule in rules(stack):
+        assert "DeadLetters" in json.dumps(rule["Targets"][0]["DeadLetterConfig"])
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_rights_are_reads_and_what_is_the_guards_own(stack: Stack, choice: str) -> None:
+    everything(stack, choice)
+    allowed = {action for each in statements(stack) for action in as_list(each["Action"])}
+    assert allowed <= READS | OF_ITS_OWN
+    assert ("kinesis:ListStreams" in allowed) == (choice in {"prefixed", "all"})
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_rights_are_as_documented(stack: Stack, choice: str) -> None:
+    everything(stack, choice)
+    kinds = {
+        "AWS::SQS::Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue",
+        "AWS::DynamoDB::GlobalTable": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/guard",
+        "AWS::SNS::Topic": f"arn:aws:sns:{REGION}:{ACCOUNT}:topic",
+        "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:function:*",
+    }
+
+    def deployed(resource: Any) -> Any:
+        match resource:
+            case {"Fn::GetAtt": [name, "Arn"]} | {"Ref": name} if name in resources(stack):
+                return kinds[resources(stack)[name]["Type"]]
+        return resource
+
+    found = []
+    for each in statements(stack):
+        named = [deployed(resource) for resource in as_list(each["Resource"])]
+        found += list(problems_of(filled_in({**each, "Resource": named})))
+    known = {f"{action} on {resource} has no written reason" for action, resource in WILDCARDS}
+    assert set(found) <= known
+
+
+def test_named_streams_alone_may_be_looked_at(stack: Stack) -> None:
+    guard(stack, streams=CHOICES["named"])
+    (looks,) = (
+        each for each in statements(stack) if "kinesis:DescribeStreamSummary" in each["Action"]
+    )
+    assert filled_in(looks["Resource"]) == [stream_arn("orders"), stream_arn("returns")]
+    assert not [each for each in statements(stack) if each["Resource"] == "*"]
+
+
+def test_deleting_the_stack_leaves_nothing(stack: Stack) -> None:
+    guard(stack)
+    for id_, resource in resources(stack).items():
+        assert resource.get("DeletionPolicy", "Delete") == "Delete", id_
+    (table,) = resources(stack, "AWS::DynamoDB::GlobalTable").values()
+    assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["Properties"]["TimeToLiveSpecification"]["AttributeName"] == "expires"
+
+
+def test_alarms_are_made_on_request_only(stack: Stack) -> None:
+    made = guard(stack)
+    assert resources(stack, "AWS::CloudWatch::Alarm") == {}
+    assert len(made.alarms()) == 3
+
+
+def test_alarms_take_missing_data_for_good(stack: Stack) -> None:
+    guard(stack).alarms()
+    for alarm in resources(stack, "AWS::CloudWatch::Alarm").values():
+        assert alarm["Properties"]["TreatMissingData"] == "notBreaching"
+
+
+def test_metrics_are_those_that_the_function_writes(stack: Stack) -> None:
+    made = guard(stack)
+    source = Path(handler.__file__).read_text()
+    for name in ("Checks", "Drifts", "Failures", "DeadLetters"):
+        metric = made.metric(name)
+        assert (metric.metric_name, metric.namespace) == (name, handler.NAMESPACE)
+        assert (metric.statistic, list(metric.dimensions or {})) == ("Sum", ["FunctionName"])
+        assert f"{name}=" in source
+    streams = made.metric("Streams", "plaintext")
+    assert streams.statistic == "Maximum"
+    assert (streams.dimensions or {})["State"] == "plaintext"
+    assert sorted(streams.dimensions or {}) == ["FunctionName", "State"]
+
+
+def test_parts_are_offered(stack: Stack) -> None:
+    made = guard(stack)
+    assert made.function.node.path == "Stack/Guard/Function"
+    assert made.queue.node.path == "Stack/Guard/Queue"
+    assert made.dead_letter_queue.node.path == "Stack/Guard/DeadLetters"
+    assert made.table.node.path == "Stack/Guard/Table"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (GuardedStreams.named, "no stream is named"),
+        (lambda: GuardedStreams.named("orders", "my stream"), "malformed stream name 'my stream'"),
+        (lambda: GuardedStreams.named(*(f"{n:0128}" for n in range(30))), "by prefix or tag"),
+        (lambda: GuardedStreams.prefixed(""), "malformed prefix ''"),
+    ],
+)
+def test_bad_choice_is_refused(make: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"check_every": Duration.minutes(14)}, "check_every 14 minutes is out of bounds"),
+        ({"check_every": Duration.days(8)}, "check_every 8 days is out of bounds"),
+    ],
+)
+def test_bad_interval_is_refused(stack: Stack, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        guard(stack, **options)
+
+
+def test_key_that_kinesis_cannot_use_is_refused(stack: Stack) -> None:
+    key = kms.Alias.from_alias_name(stack, "Alias", "alias/aws/s3")
+    with pytest.raises(ValueError, match="another AWS service"):
+        guard(stack, encryption_key=key)
+
+
+def test_longest_choice_fits_the_environment(stack: Stack) -> None:
+    """Lambda lets all variables of a function have 4 KB."""
+    guard(
+        stack,
+        streams=GuardedStreams.named(*(f"{n:0100}" for n in range(19))),
+        encryption_key=kms.Alias.from_alias_name(stack, "Alias", f"alias/{'x' * 250}"),
+        exempt_tag="x" * 128,
+        notify=sns.Topic.from_topic_arn(
+            stack, "Topic", f"arn:aws:sns:{REGION}:{ACCOUNT}:{'x' * 250}"
+        ),
+    )
+    told = settings(stack)
+    # What deployment fills in: two URLs, a table's name, and the stack's id.
+    assert len(json.dumps(told._asdict())) + 2 * 150 + 255 + 200 < 4096
+
+
+def test_guard_works_in_any_account(anywhere: Stack) -> None:
+    everything(anywhere)
+    assert only(anywhere, "AWS::Lambda::Function")
+
+
+ACCEPTED = {
+    "AwsSolutions-IAM5": "rights to look at any stream, or at any key that an alias may mean",
+    "AwsSolutions-DDB3": "the table can be made anew by a sweep, so it needs no recovery",
+}
+
+
+def test_solutions_pack_finds_what_the_documentation_names(tmp_path: Path) -> None:
+    app = App(outdir=str(tmp_path / "out"))
+    everything(Stack(app, "Stack", env=HERE)).alarms()
+    Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+    try:
+        app.synth()
+    except RuntimeError as failure:
+        if "ValidationFailed" not in str(failure):
+            raise
+    report = json.loads((tmp_path / "out" / "validation-report.json").read_text())
+    found = {
+        violation["ruleName"].split("[")[0]
+        for pack in report["pluginReports"]
+        for violation in pack["violations"]
+        if any("/Guard/" in each["constructPath"] for each in violation["violatingConstructs"])
+    }
+    assert found <= ACCEPTED.keys()
