@@ -170,13 +170,14 @@ def _fleet(rows: list[dict[str, Any]]) -> str:
     return f"""
 ## Many streams at once, simulated
 
-The account takes {looks:g} DescribeStreamSummary and {starts:g} StartStreamEncryption calls a second
-(token buckets that hold one second's worth; the second rate is assumed). UPDATING takes {shortest:g} to
-{longest:g} s, all resources arrive within a second, and ServiceTimeout is {fleet.TIMEOUT} s. Terraform's
-limit of ten resources at a time is left out. The bound is what these quotas allow at best for the calls that a peer cannot do
-without. The bystander looks at a stream of its own once a second, and does not try again when it is
-throttled. A finish is also that of resources which failed, and who fails early asks for little: the
-peers' failures are throttled starts, and follow from the rate assumed for these.
+The account takes {looks:g} DescribeStreamSummary and {starts:g} StartStreamEncryption calls a
+second (token buckets that hold one second's worth; the second rate is assumed). UPDATING takes
+{shortest:g} to {longest:g} s, all resources arrive within a second, and ServiceTimeout is
+{fleet.TIMEOUT} s. Terraform's limit of ten resources at a time is left out. The bound is what these
+quotas allow at best for the calls that a peer cannot do without. The bystander looks at a stream of
+its own once a second, and does not try again when it is throttled. A finish is also that of
+resources which failed, and who fails early asks for little: the peers' failures are throttled
+starts, and follow from the rate assumed for these.
 
 {table}
 

@@ -60,7 +60,6 @@ _KINDS = {
     "KMSOptInRequired": Kind.KEY,
 }
 _FOR_ACCOUNT = re.compile(r"\bfor account\b", re.IGNORECASE)
-_FIRST_SERVER_STATUS = 500
 
 
 class AwsError(Exception):
@@ -101,7 +100,7 @@ def translated(action: str) -> Iterator[None]:
 
 
 def _kind(action: str, code: str, message: str, status: int) -> Kind:
-    kind = _KINDS.get(code, Kind.UNANSWERED if status >= _FIRST_SERVER_STATUS else Kind.OTHER)
+    kind = _KINDS.get(code, Kind.UNANSWERED if status >= 500 else Kind.OTHER)
     if kind is Kind.DENIED and "explicit deny" in message.lower():
         return Kind.DENIED_EXPLICITLY
     if code == "LimitExceededException" and action.endswith(":StartStreamEncryption"):

@@ -28,9 +28,6 @@ GRACE = 10.0
 DENIAL_PATIENCE = 60.0
 """Seconds for which a denial may be a policy that has not propagated yet."""
 
-DENIAL_PAUSE = 2.0
-"""Seconds between looks while they are denied."""
-
 QUOTA_PATIENCE = 240.0
 """Seconds after which a refusal that may be the day's quota is no rate of calls."""
 
@@ -139,8 +136,10 @@ class Encryption:
                 self._description = self.stream.describe()
             except AwsError as error:
                 self._raise_unless_retryable(error)
-                denied = error.kind is Kind.DENIED
-                self.wait.sleep(DENIAL_PAUSE if denied else self._look_backoff.failed())
+                if error.kind is Kind.DENIED:
+                    self.wait.pause()
+                else:
+                    self.wait.sleep(self._look_backoff.failed())
             else:
                 self._looked = self._clock.now()
                 self._trouble = None

@@ -23,7 +23,6 @@ MAX_PHYSICAL_ID = 1024
 
 _ECHOED = ("StackId", "RequestId", "LogicalResourceId")
 _TIMEOUT = 5.0
-_OK = range(200, 300)
 _FINAL = range(300, 500)
 _WORTH_RETRYING = {408, 429}
 
@@ -72,7 +71,7 @@ def deliver(put: Put, url: str, body: bytes, *, wait: Wait, backoff: Backoff, lo
             # The exception's text may hold the URL.
             log.warning("the answer was not delivered", error=type(error).__name__)
         else:
-            if status in _OK:
+            if 200 <= status < 300:
                 log.info("the answer was delivered", status=status)
                 return
             log.warning("the answer was not accepted", status=status)
