@@ -25,6 +25,8 @@ pytestmark = pytest.mark.timeout(300)
 SETTLING = timedelta(seconds=5)
 SLACK = timedelta(seconds=1)
 ACCEPTED = "the change was accepted"
+DEPLOYS = 240
+"""Seconds within which a deployment gets to the resource, on a busy machine."""
 
 
 @pytest.fixture
@@ -145,7 +147,7 @@ def test_stream_deleted_during_the_wait(local_aws: LocalAws, deployment: Deploym
     stream, key = make_stream(local_aws), make_key(local_aws)
 
     def delete() -> None:
-        until(lambda: summary(local_aws, stream)["StreamStatus"] == "UPDATING")
+        until(lambda: summary(local_aws, stream)["StreamStatus"] == "UPDATING", seconds=DEPLOYS)
         until(lambda: summary(local_aws, stream)["StreamStatus"] == "ACTIVE")
         local_aws.client("kinesis").delete_stream(StreamARN=stream)
 
@@ -164,7 +166,7 @@ def test_stack_ends_although_the_function_is_killed(
     stream, key = make_stream(local_aws), make_key(local_aws)
 
     def kill() -> None:
-        until(lambda: summary(local_aws, stream)["StreamStatus"] == "UPDATING")
+        until(lambda: summary(local_aws, stream)["StreamStatus"] == "UPDATING", seconds=DEPLOYS)
         kill_functions(local_aws)
 
     killing = threading.Thread(target=kill)
