@@ -76,11 +76,13 @@ def _rows(updating: float, repeats: Mapping[str, int]) -> list[dict[str, Any]]:
 
 def _row(peer: str, updating: float, found: list[float | Exception]) -> dict[str, Any]:
     lags = [lag - settling(peer) for lag in found if not isinstance(lag, Exception)]
+    errors = [str(error)[:300] for error in found if isinstance(error, Exception)]
     return {
         "peer": peer,
         "updating": updating,
         "lag": summary(lags) if lags else None,
-        "errors": [str(error)[:300] for error in found if isinstance(error, Exception)],
+        "failed": len(errors),
+        "errors": errors,
     }
 
 

@@ -15,6 +15,9 @@ _PATIENCE = 1.5
 
 _P99 = 3.0
 _LOOKS_A_SECOND, _LONG = 0.55, 300.0
+_BEFORE, _AFTER, _SAME = 600.0, 1800.0, 0.1
+"""Seconds of UPDATING within one invocation, and those from which on it takes several."""
+
 _OF_THE_BOUND = 1.8
 _MEMORY = 256
 """MB that the construct gives its function by default."""
@@ -89,8 +92,8 @@ def _below(interval: list[float], limit: float, *, enough: bool = True) -> Verdi
 
 def _lag_targets(rows: list[dict[str, Any]], where: str) -> Iterator[Judgement]:
     ours = [row for row in rows if row["peer"] == "ours"]
-    if not all(row["lag"] for row in ours):
-        yield Judgement(f"lag, {where}", "runs without a figure", Verdict.MISSED)
+    if failed := [f"{row['updating']:g} s" for row in ours if row["failed"]]:
+        yield Judgement(f"lag, {where}", f"runs failed at {', '.join(failed)}", Verdict.MISSED)
         return
     enough = min(row["lag"]["n"] for row in ours) >= _FEWEST
     row = max(ours, key=lambda row: row["lag"]["median"] / tolerated_lag(row["updating"]))
@@ -147,11 +150,22 @@ def _waits(rows: list[dict[str, Any]]) -> Iterator[Judgement]:
         _met(looks[most] <= _LOOKS_A_SECOND),
     )
 
+    lags = {row["updating"]: row["lag"] for row in rows if row["peer"] == "ours" and row["lag"]}
+    after = [lag["p99"] for updating, lag in lags.items() if updating >= _AFTER]
+    if _BEFORE not in lags or not after:
+        return  # told above
+    longest, before = max(after), lags[_BEFORE]["p99"]
+    yield Judgement(
+        f"lag after a hand-over: p99 at most {_SAME:g} s above that before",
+        f"{longest:.2f} s, {before:.2f} s before",
+        _met(longest <= before + _SAME),
+    )
+
 
 def _local(rows: list[dict[str, Any]]) -> Iterator[Judgement]:
     yield from _lag_targets(rows, "local AWS")
     yield from _shorter_targets(rows, "local AWS")
-    failed = sorted({row["peer"] for row in rows if row["errors"]})
+    failed = sorted({row["peer"] for row in rows if row["failed"]})
     yield Judgement(
         "every sample on the local AWS succeeded",
         "failures of: " + ", ".join(failed) if failed else "no failure",
@@ -167,7 +181,8 @@ def _fleet(rows: list[dict[str, Any]]) -> Iterator[Judgement]:
     share = row["of the bound"]
     yield Judgement(
         f"500 at once: ≤ {_OF_THE_BOUND:g}x the bound, in every fleet",
-        f"median {share['median']:.2f}x, most {share['max']:.2f}x",
+        f"median {share['median']:.2f}x, most {share['max']:.2f}x; of a bystander's looks"
+        f" {row['bystander throttled']['median']:.0%} are throttled",
         _met(share["max"] <= _OF_THE_BOUND),
     )
 

@@ -14,7 +14,8 @@ from benchmarks.targets import Verdict, _below, _lag_targets, _shorter_targets, 
 
 
 def lag(peer: str, updating: float, median: float, n: int = 100) -> dict[str, Any]:
-    return {"peer": peer, "updating": updating, "lag": {"n": n, "median": median, "p99": median}}
+    found = {"n": n, "median": median, "p99": median}
+    return {"peer": peer, "updating": updating, "lag": found, "failed": 0}
 
 
 def test_percentile_of_few_values_is_the_largest() -> None:
@@ -54,6 +55,11 @@ def test_few_samples_decide_nothing_even_when_they_look_good() -> None:
     found = [*_lag_targets([lag("ours", 3.0, 0.1, n=1)], "here")]
     found += _shorter_targets([lag("ours", 3.0, 0.1, n=1), lag("Terraform", 3.0, 9.0)], "here")
     assert {each.verdict for each in found} == {Verdict.UNDECIDED}
+
+
+def test_a_run_that_failed_misses_the_target_however_short_the_others_are() -> None:
+    (found,) = _lag_targets([lag("ours", 3.0, 0.1) | {"failed": 1}], "here")
+    assert found.verdict is Verdict.MISSED
 
 
 def test_one_time_at_which_a_peer_is_quicker_misses_the_target() -> None:
