@@ -39,6 +39,7 @@ class VirtualClock:
     def __init__(self) -> None:
         self.time = BEGIN.timestamp()
         self.timers: list[VirtualTimer] = []
+        self.rung: list[float] = []
 
     def now(self) -> float:
         return self.time
@@ -71,6 +72,7 @@ class VirtualTimer:
     def ring_if_due(self) -> None:
         if self._armed and self._clock.now() >= self._at:
             self._armed = False
+            self._clock.rung.append(self._at - BEGIN.timestamp())
             self._callback()
 
 
