@@ -35,16 +35,7 @@ _ACCOUNT_OF_AN_ARN = re.compile(r"arn:[^:]+:(?:iam|sts)::(\d{12}):.*")
 class KeyGrant:
     """Rights of one grantee to keys, for the records of one stream.
 
-    Attributes
-    ----------
-    scope
-        Construct that the policies and warnings belong to.
-    resource
-        The custom resource, which waits for the policies.
-    stream_arn
-        Kinesis uses it as encryption context with every call to KMS.
-    grantee
-        Who is to use the keys.
+    Policies and warnings belong to the scope, and the custom resource waits for the policies.
     """
 
     scope: Construct
@@ -109,7 +100,12 @@ class KeyGrant:
         if scope is self.scope:
             self.resource.node.add_dependency(policy)
         else:
-            self._warn_of_other_stack(principal, theirs)
+            # The other stack may well refer to this one: waiting for it would be circular.
+            self._warn(
+                "grantElsewhere",
+                f"{principal.node.path!r} is in another stack, so the stream may be encrypted "
+                f"before it has its rights to the key: deploy {theirs.stack_name!r} first",
+            )
         return grant
 
     def _allow(self, grantee: iam.IGrantable, key: StreamKey, action: str) -> iam.Grant:
@@ -171,11 +167,3 @@ class KeyGrant:
                 f"the AWS managed key of account {ours!r}, to which nobody can grant a right: give "
                 "the stream a key of your own, encryption_key=kms.Key(…)",
             )
-
-    def _warn_of_other_stack(self, principal: IConstruct, theirs: Stack) -> None:
-        # The other stack may well refer to this one: waiting for it would be circular.
-        self._warn(
-            "grantElsewhere",
-            f"{principal.node.path!r} is in another stack, so the stream may be encrypted before "
-            f"it has its rights to the key: deploy {theirs.stack_name!r} first",
-        )

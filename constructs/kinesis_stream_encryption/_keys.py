@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from contextlib import suppress
+from typing import NamedTuple, cast
 
 import jsii
 from aws_cdk import CfnDeletionPolicy, Stack
@@ -26,8 +27,6 @@ _KEY_ARN = re.compile(r"arn:[^:]+:kms:(?P<region>[^:]+):(?P<account>\d{12}):key/
 _ALIAS_ARN = re.compile(r"arn:[^:]+:kms:[^:]*:[^:]*:(?P<name>alias/.+)")
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html
 _ALIAS_NAME = re.compile(r"alias/[a-zA-Z0-9/_-]{1,250}")
-_SYMMETRIC = "SYMMETRIC_DEFAULT"
-_ENCRYPT_DECRYPT = "ENCRYPT_DECRYPT"
 
 
 class StreamKey(NamedTuple):
@@ -90,12 +89,10 @@ def _alias_name(key: kms.IKey) -> str | None:
 
 
 def _alias_target(key: kms.IKey) -> kms.IKey | None:
-    try:
-        target: kms.IKey | None = getattr(key, "alias_target_key", None)
-    except RuntimeError:
-        # Alias.from_alias_name knows no target, and says so by raising.
-        return None
-    return target
+    # Alias.from_alias_name knows no target, and says so by raising.
+    with suppress(RuntimeError):
+        return cast("kms.IKey | None", getattr(key, "alias_target_key", None))
+    return None
 
 
 def _check_alias(name: str) -> None:
@@ -147,19 +144,16 @@ def _check_owned(key: kms.IKey) -> None:
     resource = key.node.default_child
     if not isinstance(resource, kms.CfnKey):
         return
-    spec = resource.key_spec or _SYMMETRIC
-    usage = resource.key_usage or _ENCRYPT_DECRYPT
     path = key.node.path
-    if known(spec) and spec != _SYMMETRIC:
-        raise ValueError(
-            f"the key {path!r} has key spec {spec!r}: Kinesis encrypts with symmetric keys only; "
-            f"leave key_spec at its default, {_SYMMETRIC!r}"
-        )
-    if known(usage) and usage != _ENCRYPT_DECRYPT:
-        raise ValueError(
-            f"the key {path!r} has key usage {usage!r}: Kinesis needs {_ENCRYPT_DECRYPT!r}; "
-            "leave key_usage at its default"
-        )
+    for name, found, needed in (
+        ("key_spec", resource.key_spec, "SYMMETRIC_DEFAULT"),
+        ("key_usage", resource.key_usage, "ENCRYPT_DECRYPT"),
+    ):
+        if known(found) and found != needed:
+            raise ValueError(
+                f"the key {path!r} has {name} {found!r}: Kinesis encrypts with symmetric "
+                f"encryption keys only; leave {name} at its default, {needed!r}"
+            )
     if resource.enabled is False:
         raise ValueError(
             f"the key {path!r} is declared with enabled=False: producers and consumers of the "

@@ -76,8 +76,6 @@ def referenced_element(value: str) -> CfnElement | None:
     if known(value) or not value.startswith(_BEGIN):
         return None
     token = Tokenization.reverse_string(value).first_token
-    if token is None or not Reference.is_reference(token):
-        return None
     target = token.target if isinstance(token, Reference) else None
     return target if isinstance(target, CfnElement) else None
 

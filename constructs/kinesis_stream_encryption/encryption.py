@@ -116,16 +116,18 @@ class KinesisStreamEncryption(Construct):
             alias=self._key.alias,
             long_wait=seconds > _LONGEST_INVOCATION,
         )
-        properties = {"StreamArn": target.arn, "KeyId": self._key.key_id, "EncryptionType": "KMS"}
-        if revision is not None:
-            properties["Revision"] = revision
         self._resource = CustomResource(
             self,
             self._provider.resource_id,
             resource_type=RESOURCE_TYPE,
             service_token=self._provider.service_token,
             service_timeout=_service_timeout(seconds),
-            properties=properties,
+            properties={
+                "StreamArn": target.arn,
+                "KeyId": self._key.key_id,
+                "EncryptionType": "KMS",
+                **({} if revision is None else {"Revision": revision}),
+            },
         )
         self._resource.node.add_dependency(*rights)
 

@@ -23,7 +23,7 @@ _ID = "KinesisStreamEncryptionProvider"
 _DESCRIPTION = "Encrypts Kinesis data streams for CloudFormation"
 # By name, as older releases of aws-cdk-lib do not list it.
 _RUNTIME = lambda_.Runtime("python3.14", lambda_.RuntimeFamily.PYTHON)
-_OLDEST_PYTHON = 11
+_PYTHON = re.compile(r"python3\.1[1-9]")
 
 # The first provider of each stack, which serves whatever names none.
 _PROVIDERS: WeakKeyDictionary[Stack, KinesisStreamEncryptionProvider] = WeakKeyDictionary()
@@ -99,7 +99,10 @@ class KinesisStreamEncryptionProvider(Construct):
         architecture: lambda_.Architecture = lambda_.Architecture.ARM_64,
     ) -> None:
         super().__init__(scope, id)
-        _check_runtime(runtime)
+        if _PYTHON.fullmatch(runtime.name) is None:
+            raise ValueError(
+                f"runtime {runtime.name!r} cannot run the handler: it takes Python 3.11 or newer"
+            )
         self._stack = Stack.of(self)
         # First, as context can be set only while nothing is in here.
         self._rights = FunctionRights(self, role, _DESCRIPTION)
@@ -258,12 +261,3 @@ class KinesisStreamEncryptionProvider(Construct):
                 principal=self._rights.role.role_arn,
             )
         return [*needed, self._permission] if long_wait and self._permission else needed
-
-
-def _check_runtime(runtime: lambda_.Runtime) -> None:
-    version = re.fullmatch(r"python3\.(\d+)", runtime.name)
-    if version is None or int(version[1]) < _OLDEST_PYTHON:
-        raise ValueError(
-            f"runtime {runtime.name!r} cannot run the handler: it takes Python 3.{_OLDEST_PYTHON} "
-            "or newer"
-        )

@@ -159,16 +159,16 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
     (
         "asymmetric key",
         lambda stack: with_key(stack, key_spec=kms.KeySpec.RSA_2048),
-        "the key 'Stack/Key' has key spec 'RSA_2048': Kinesis encrypts with symmetric keys only; "
-        "leave key_spec at its default, 'SYMMETRIC_DEFAULT'",
+        "the key 'Stack/Key' has key_spec 'RSA_2048': Kinesis encrypts with symmetric encryption "
+        "keys only; leave key_spec at its default, 'SYMMETRIC_DEFAULT'",
     ),
     (
         "key for signatures",
         lambda stack: with_key(
             stack, key_spec=kms.KeySpec.HMAC_256, key_usage=kms.KeyUsage.GENERATE_VERIFY_MAC
         ),
-        "the key 'Stack/Key' has key spec 'HMAC_256': Kinesis encrypts with symmetric keys only; "
-        "leave key_spec at its default, 'SYMMETRIC_DEFAULT'",
+        "the key 'Stack/Key' has key_spec 'HMAC_256': Kinesis encrypts with symmetric encryption "
+        "keys only; leave key_spec at its default, 'SYMMETRIC_DEFAULT'",
     ),
     (
         "disabled key",
