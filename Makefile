@@ -119,9 +119,9 @@ local-down: install ## stop it
 
 # --- Checks ---------------------------------------------------------------------------------------
 
-# What is deployed waits most of the time: as many at once as keep two cores busy, each worker with
-# a local AWS of its own.
-WORKERS_local_aws := -n 4 --dist loadgroup
+# What is deployed waits most of the time: as many files and classes at once as keep two cores busy,
+# each worker with a local AWS of its own.
+WORKERS_local_aws := -n 4 --dist loadscope
 
 .PHONY: test
 test: lint types ## lint, types and all tests
@@ -177,7 +177,7 @@ dist: install ## sdist and wheel in dist/, built reproducibly and checked
 
 .PHONY: release-check
 release-check: dist ## what only a release needs: dist/ installed elsewhere, every Lambda runtime
-	@DIST=dist $(PY) -m pytest -ra -n 2 --dist loadgroup -m release $(PYTEST)
+	@DIST=dist $(PY) -m pytest -ra -n 2 --dist loadscope -m release $(PYTEST)
 
 # --- Cleaning up ----------------------------------------------------------------------------------
 

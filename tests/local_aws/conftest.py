@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from local_aws import Cdk, LocalAws
+from tests.local_aws.deployment import Deployment
 from tests.local_aws.template import Written, write
 
 
@@ -26,6 +27,15 @@ def local_aws_iam() -> Iterator[LocalAws]:
     with LocalAws(iam=True) as aws:
         Cdk(aws).bootstrap()
         yield aws
+
+
+@pytest.fixture
+def deployment(local_aws: LocalAws) -> Iterator[Deployment]:
+    """A stack, not deployed yet."""
+    deployment = Deployment(local_aws)
+    yield deployment
+    if deployment.exists:
+        deployment.destroy()
 
 
 @pytest.fixture(scope="session")

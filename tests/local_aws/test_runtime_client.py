@@ -36,11 +36,8 @@ IMAGES = {
 """By Lambda's image, what it brings."""
 
 ENVIRONMENTS = [
-    pytest.param("emulator", marks=pytest.mark.xdist_group("emulator")),
-    *(
-        pytest.param(image, marks=[pytest.mark.release, pytest.mark.xdist_group(image)])
-        for image in IMAGES
-    ),
+    "emulator",
+    *(pytest.param(image, marks=pytest.mark.release) for image in IMAGES),
 ]
 
 

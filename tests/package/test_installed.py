@@ -107,7 +107,6 @@ def test_asset_is_the_checkouts(alone: Path, foreign_app: Path, tmp_path: Path) 
 
 
 @pytest.mark.release
-@pytest.mark.xdist_group("installed")
 class TestInAnEmptyEnvironment:
     def test_with_the_newest_releases(self, newest: Path, foreign_app: Path) -> None:
         out = synthesize(newest, foreign_app)

@@ -1,0 +1,79 @@
+"""A wait during which something happens: to the stream, to the function, to the invocation."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from local_aws import Cdk, LocalAws
+from tests.local_aws.deployment import (
+    Deployment,
+    encryption,
+    kill_functions,
+    make_key,
+    make_stream,
+    summary,
+)
+from tests.local_aws.observing import until
+
+pytestmark = pytest.mark.timeout(300)
+
+DEPLOYS = 240
+"""Seconds within which a deployment gets to the resource, on a busy machine."""
+
+SETTLING = timedelta(seconds=5)
+ACCEPTED = "the change was accepted"
+
+
+def test_stream_deleted_during_the_wait(local_aws: LocalAws, deployment: Deployment) -> None:
+    stream, key = make_stream(local_aws), make_key(local_aws)
+
+    def delete() -> None:
+        until(lambda: summary(local_aws, stream)["StreamStatus"] == "UPDATING", seconds=DEPLOYS)
+        until(lambda: summary(local_aws, stream)["StreamStatus"] == "ACTIVE")
+        local_aws.client("kinesis").delete_stream(StreamARN=stream)
+
+    deleting = threading.Thread(target=delete)
+    deleting.start()
+    reason = deployment.fails(Encryption={"stream": stream, "key": key})
+    deleting.join()
+    assert stream in reason
+    assert "deleted" in reason
+    assert deployment.describe()["StackStatus"] == "ROLLBACK_COMPLETE"
+
+
+def test_stack_ends_although_the_function_is_killed(
+    local_aws: LocalAws, deployment: Deployment
+) -> None:
+    stream, key = make_stream(local_aws), make_key(local_aws)
+
+    def kill() -> None:
+        until(lambda: summary(local_aws, stream)["StreamStatus"] == "UPDATING", seconds=DEPLOYS)
+        kill_functions(local_aws)
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    reason = deployment.fails(Encryption={"stream": stream, "key": key, "service_timeout": "12"})
+    killing.join()
+    assert "timed out" in reason
+    assert deployment.describe()["StackStatus"] == "ROLLBACK_COMPLETE"
+
+
+def test_wait_that_outlasts_its_invocation_goes_on_in_others() -> None:
+    with LocalAws(updating=timedelta(seconds=45)) as aws:
+        deployment = Deployment(aws, function_timeout=60)
+        stream, key = make_stream(aws), make_key(aws)
+        Cdk(aws).bootstrap()
+        outputs = deployment.deploy(Encryption={"stream": stream, "key": key, "timeout": 20})
+        assert outputs["EncryptionKeyArn"] == key
+        assert encryption(aws, stream) == ("ACTIVE", "KMS", key)
+        assert deployment.took() >= aws.updating + SETTLING
+        hops = [
+            line["hops"] for line in deployment.logged("the wait goes on in another invocation")
+        ]
+        assert hops == list(range(1, len(hops) + 1))
+        assert len(deployment.logged(ACCEPTED)) == 1
+        answers = deployment.logged("answering")
+        assert len(answers) == 1
+        assert answers[0]["elapsed"] < 60, "another invocation has answered"
+        assert hops
