@@ -12,6 +12,7 @@ from benchmarks.targets import tolerated_lag
 mpl.use("agg")
 # The same figures give the same file.
 mpl.rcParams["svg.hashsalt"] = "performance"
+mpl.rcParams["svg.fonttype"] = "none"
 
 from matplotlib import pyplot as plt  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
