@@ -52,10 +52,10 @@ class Looker:
         AwsError, botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError
             When a call fails.
         """
-        now = self._clock.now()
         arn = self._place.arn("kinesis", f"stream/{message.name}")
         known = self._table.get(arn)
-        if known and known.is_being_told(now, LEASE):
+        began = self._clock.now()
+        if known and known.is_being_told(began, LEASE):
             raise NotYet("another invocation tells of the stream")
         # Described after the item was read: nobody who wrote it has seen a later state.
         description = Stream(self._client("kinesis"), arn).describe()
@@ -64,11 +64,12 @@ class Looker:
         cause = _cause(message.cause, description)
         finding = self._finding(message, known, description)
         may_be_late = cause and not (finding and cause.leads_to(finding))
-        if cause and may_be_late and now < cause.time + SHOWN_LATE:
+        if cause and may_be_late and began < cause.time + SHOWN_LATE:
             raise NotYet("the stream may still be shown as it was", SHOWN_LATE)
         if finding is None:
             return None
-        item = self._put((known or Item(arn, finding)).observed(finding, now, cause))
+        item = (known or Item(arn, finding)).observed(finding, self._clock.now(), cause)
+        item = self._put(item)
         if item.untold:
             self._tell(item, cause)
         return item
@@ -85,9 +86,9 @@ class Looker:
 
         if message.exempt is not None:
             finding = judged(message.exempt)
-            if known and finding == known.finding:
+            if finding == known.finding if known else finding.state is State.AS_WANTED:
                 return finding
-        # What a sweep found of tags may be over: nothing new is believed because of it.
+        # What a sweep found of tags may be over: no other news is believed because of it.
         exempt = self._is_exempt(message.name)
         return None if exempt and self._settings.tag and not known else judged(exempt)
 

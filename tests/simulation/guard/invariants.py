@@ -119,6 +119,8 @@ class Judge:
     def _check_true(self, truth: Truth, one: Told) -> None:
         began = one.invocation.began - self.staleness
         parts = quiet(self.world, began, one.when)
+        if parts and not one.is_drift:
+            parts = [(began, one.when)]
         spans = [span for begin, end in parts for span in truth.between(begin, end)]
         if not any(_is(span.fact, one.fact) for span in spans):
             self._violated("a", f"{truth.name} {one.fact} was not so, at {self._at(one.when)}")

@@ -1,0 +1,152 @@
+"""What a sweep takes and costs: python -m tests.simulation.guard.sweeping [STREAMS ...].
+
+The guard as it is, on the models of the services, in virtual time. The sweep that is measured is
+the second one, in which the table knows all streams and nothing has changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict, dataclass
+from random import Random
+
+from tests.simulation.guard.delivery import Call, Invocation
+from tests.simulation.guard.schedule import KEY_ARNS, Schedule
+from tests.simulation.guard.services import QUEUE
+from tests.simulation.guard.world import World
+from tests.simulation.kinesis import KinesisTraits
+
+SIZES = (100, 1_000, 10_000)
+LATENCY = 0.06
+"""Longest time of a call, in seconds, of which each takes half on average."""
+
+MEMORY_GB, START = 0.25, 0.005
+"""Of the function; and seconds of an invocation that are none of its calls."""
+
+PRICES = {
+    "lambda_request": 0.20e-6,
+    "lambda_gb_second": 13.3334e-6,
+    "sqs_request": 0.40e-6,
+    "dynamodb_write": 0.625e-6,
+    "dynamodb_read": 0.125e-6,
+    "log_gb": 0.50,
+}
+"""US dollars, by AWS's price lists for us-east-1 without free tiers; arm64."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What one sweep came to; ``dollars`` without what a month's metrics and alarms cost."""
+
+    streams: int
+    minutes: float
+    looks: int
+    looks_a_second: float
+    most_looks_in_a_second: int
+    most_lists_in_a_second: int
+    messages: int
+    hops: int
+    stopped: int
+    throttled: int
+    invocations: int
+    gb_seconds: float
+    sqs_requests: int
+    table_reads: int
+    table_writes: int
+    log_megabytes: float
+    dollars: float
+
+
+def sweep(streams: int) -> Swept:
+    """Simulate two sweeps of so many streams, and measure the second."""
+    names = [f"stream-{number:05}" for number in range(streams)]
+    world = World(
+        Schedule(
+            seed=0,
+            profile="quiet",
+            settings={"key": KEY_ARNS[0], "exempt_tag": "exempt"},
+            check_every=3600.0,
+            streams=dict.fromkeys(names, KEY_ARNS[0]),
+            tags={name: {} for name in names},
+            kinesis=KinesisTraits(
+                staleness=0.0, shows_target=True, load=0.0, durations=(0, 1, 0, 0, 0)
+            ),
+            latency=LATENCY,
+            index_lag=0.0,
+            rates={},
+        )
+    )
+    world.function._rng = Random(0)
+    scheduler, function = world.scheduler, world.function
+
+    def run() -> float:
+        began = scheduler.now
+        world.sqs.send(QUEUE, '{"sweep": {}}')
+        scheduler.run(began + 6 * 3600, stop=lambda: not world.sqs.queues[QUEUE])
+        scheduler.run(scheduler.now + 60)
+        return began
+
+    run()
+    first, logged = len(function.invocations), len(function.log)
+    before = (world.sqs.requests, world.sqs.sent, world.table.reads, world.table.writes)
+    began = run()
+    invocations = function.invocations[first:]
+    after = (world.sqs.requests, world.sqs.sent, world.table.reads, world.table.writes)
+    requests, sent, reads, writes = (new - old for new, old in zip(after, before, strict=True))
+    calls = [call for each in invocations for call in each.calls]
+    looks = [call for call in calls if call.operation == "DescribeStreamSummary"]
+    seconds = max(call.when for call in looks) - began
+    gb_seconds = MEMORY_GB * sum(map(_billed, invocations))
+    megabytes = sum(map(len, function.log[logged:])) / 1e6
+    dollars = (
+        len(invocations) * PRICES["lambda_request"]
+        + gb_seconds * PRICES["lambda_gb_second"]
+        + requests * PRICES["sqs_request"]
+        + reads * PRICES["dynamodb_read"]
+        + writes * PRICES["dynamodb_write"]
+        + megabytes / 1e3 * PRICES["log_gb"]
+    )
+    return Swept(
+        streams=streams,
+        minutes=round(seconds / 60, 1),
+        looks=len(looks),
+        looks_a_second=round(len(looks) / seconds, 2),
+        most_looks_in_a_second=_most(looks),
+        most_lists_in_a_second=_most([each for each in calls if each.operation == "ListStreams"]),
+        messages=sent,
+        hops=max(each.message.hops for each in invocations),
+        stopped=len(function.dropped),
+        throttled=sum(call.error == "LimitExceededException" for call in calls),
+        invocations=len(invocations),
+        gb_seconds=round(gb_seconds, 1),
+        sqs_requests=requests,
+        table_reads=reads,
+        table_writes=writes,
+        log_megabytes=round(megabytes, 2),
+        dollars=round(dollars, 5),
+    )
+
+
+def _billed(invocation: Invocation) -> float:
+    return (invocation.ended or invocation.began) - invocation.began + START
+
+
+def _most(calls: list[Call]) -> int:
+    """Most calls within any whole second."""
+    return max(Counter(int(call.when) for call in calls).values(), default=0)
+
+
+def main() -> int:
+    """Print what the sweeps come to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("streams", nargs="*", type=int, default=SIZES)
+    for streams in parser.parse_args().streams:
+        sys.stdout.write(f"{json.dumps(asdict(sweep(streams)))}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
