@@ -154,6 +154,7 @@ class TestContext:
     ("example", "streams", "keys"),
     [
         ("existing_stream", ["orders"], 1),
+        ("guard", ["orders"], 0),
         ("key_switch", ["orders"], 2),
         ("producer_consumer", ["orders"], 1),
     ],
@@ -171,7 +172,7 @@ def test_example(tmp_path: Path, example: str, streams: list[str], keys: int) ->
 
 
 def test_every_example_is_tested() -> None:
-    assert EXAMPLES == ["existing_stream", "key_switch", "producer_consumer"]
+    assert EXAMPLES == ["existing_stream", "guard", "key_switch", "producer_consumer"]
 
 
 def test_key_switch_changes_the_stream_key_and_who_may_use_which(tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""Encrypt a stream, and be told when it is no longer encrypted with that key.
+
+    cdk deploy -c key=<key ARN>                encrypts the stream and guards it
+    cdk deploy -c key=<key ARN> -c revision=2  puts the key back after somebody has changed it
+
+A trail of the account has to log management events, or the guard hears of a change at its next
+sweep only. Subscribe to the topic to be told: `aws sns subscribe --protocol email …`.
+"""
+
+from __future__ import annotations
+
+from aws_cdk import App, CfnOutput, Stack
+from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from kinesis_stream_encryption import (
+    GuardedStreams,
+    KinesisStreamEncryption,
+    StreamEncryptionGuard,
+)
+
+
+class Guarded(Stack):
+    """One stream, encrypted and guarded."""
+
+    def __init__(self, scope: Construct, id: str) -> None:
+        super().__init__(scope, id)
+        stream = self.node.try_get_context("stream") or "orders"
+        given = self.node.try_get_context("key")
+        key = kms.Key.from_key_arn(self, "Key", given) if given else None
+        arn = self.format_arn(service="kinesis", resource="stream", resource_name=stream)
+        KinesisStreamEncryption(
+            self,
+            "Encryption",
+            stream=kinesis.Stream.from_stream_arn(self, "Stream", arn),
+            encryption_key=key,
+            revision=self.node.try_get_context("revision"),
+        )
+        topic = sns.Topic(self, "Topic", enforce_ssl=True)
+        guard = StreamEncryptionGuard(
+            self,
+            "Guard",
+            streams=GuardedStreams.named(stream),
+            encryption_key=key,
+            exempt_tag="stream-encryption-exempt",
+            notify=topic,
+        )
+        CfnOutput(self, "TopicArn", value=topic.topic_arn)
+        CfnOutput(self, "QueueUrl", value=guard.queue.queue_url)
+        CfnOutput(self, "DeadLetterQueueUrl", value=guard.dead_letter_queue.queue_url)
+        CfnOutput(self, "TableName", value=guard.table.table_name)
+        CfnOutput(self, "FunctionName", value=guard.function.function_name)
+
+
+app = App()
+Guarded(app, app.node.try_get_context("stackName") or "GuardedStream")
+app.synth()
