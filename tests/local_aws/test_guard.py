@@ -1,0 +1,274 @@
+"""The guard as it is deployed: rule, queue, function, table and topic; once with IAM enforced."""
+
+import json
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws import Cdk, LocalAws
+from local_aws.guarding import ALICE, Guarding, cloudtrail_event
+from tests.local_aws.deployment import make_key
+from tests.local_aws.observing import until
+
+_APP = Path(__file__).with_name("guard_app.py")
+
+
+@dataclass
+class Guarded:
+    """A deployed guard of all streams whose names begin with its prefix."""
+
+    aws: LocalAws
+    guarding: Guarding
+    prefix: str
+    key: str
+    stack: str
+    template: dict[str, Any]
+
+    def make_stream(self, key: str | None) -> str:
+        """Make a stream with a key, and return its name."""
+        kinesis, name = self.aws.client("kinesis"), f"{self.prefix}{uuid.uuid4().hex[:8]}"
+        kinesis.create_stream(StreamName=name, ShardCount=1)
+        until(lambda: self._status(name) == "ACTIVE")
+        if key is not None:
+            self.start(name, key)
+        return name
+
+    def start(self, name: str, key: str) -> None:
+        """Encrypt a stream, and wait until it is."""
+        self.aws.client("kinesis").start_stream_encryption(
+            StreamName=name, EncryptionType="KMS", KeyId=key
+        )
+        until(lambda: self._status(name) == "ACTIVE")
+
+    def stop(self, name: str) -> None:
+        """End a stream's encryption; it may be UPDATING afterwards."""
+        self.aws.client("kinesis").stop_stream_encryption(
+            StreamName=name, EncryptionType="KMS", KeyId=self.key
+        )
+
+    def tells(self, name: str, state: str, *, seconds: float = 60) -> dict[str, Any]:
+        """The next notification, which is about this."""
+        told = self.guarding.told(seconds)
+        assert told, f"nothing is told of {name}: {self.guarding.row(name)}"
+        assert name in told["Message"]
+        assert f"State: {state}\n" in told["Message"]
+        return told
+
+    def _status(self, name: str) -> str:
+        found = self.aws.client("kinesis").describe_stream_summary(StreamName=name)
+        return str(found["StreamDescriptionSummary"]["StreamStatus"])
+
+
+@contextmanager
+def _deployed(aws: LocalAws, **spec: Any) -> Iterator[Guarded]:
+    key, suffix = make_key(aws), uuid.uuid4().hex[:6]
+    stack, prefix = f"guard-{suffix}", f"guarded-{suffix}-"
+    context = {"spec": json.dumps({"stack": stack, "prefix": prefix, "key": key, **spec})}
+    outputs = Cdk(aws, app=f"{sys.executable} {_APP}").deploy(context=context).outputs[stack]
+    guarding = Guarding(aws, outputs)
+    guarding.subscribe()
+    cloudformation = aws.client("cloudformation")
+    template = cloudformation.get_template(StackName=stack)["TemplateBody"]
+    yield Guarded(aws, guarding, prefix, key, stack, dict(template))
+    if _exists(aws, stack):
+        _destroy(aws, stack)
+
+
+def _exists(aws: LocalAws, stack: str) -> bool:
+    summaries = aws.client("cloudformation").list_stacks()["StackSummaries"]
+    statuses = [each["StackStatus"] for each in summaries if each["StackName"] == stack]
+    return bool(statuses) and statuses[0] != "DELETE_COMPLETE"
+
+
+def _destroy(aws: LocalAws, stack: str) -> None:
+    cloudformation = aws.client("cloudformation")
+    stack_id = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackId"]
+    cloudformation.delete_stack(StackName=stack_id)
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=stack_id, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+
+
+@pytest.fixture(scope="module")
+def guarded(local_aws: LocalAws) -> Iterator[Guarded]:
+    with _deployed(local_aws, exempt_tag="exempt") as guarded:
+        yield guarded
+
+
+@pytest.fixture(scope="module")
+def guarded_iam(local_aws_iam: LocalAws) -> Iterator[Guarded]:
+    spec = {"exempt_tag": "exempt", "every": "rate(1 minute)", "iam": True}
+    with _deployed(local_aws_iam, **spec) as guarded:
+        yield guarded
+
+
+def test_stop_is_told_once_and_its_end_too(guarded: Guarded) -> None:
+    """While the stream is UPDATING, the message waits in the queue."""
+    name = guarded.make_stream(guarded.key)
+    guarded.stop(name)
+    for _ in range(2):
+        guarded.guarding.tell("StopStreamEncryption", name)
+    told = guarded.tells(name, "plaintext")
+    assert told["Subject"] == f"Stream {name} is in plaintext"
+    assert f"Changed by: {ALICE}\n" in told["Message"]
+    assert f"Key wanted: {guarded.key}\n" in told["Message"]
+    until(lambda: guarded.guarding.row(name)["telling"] == "")
+    row = guarded.guarding.row(name)
+    assert (row["state"], row["key"], row["caller"]) == ("plaintext", "", ALICE)
+    assert row["call"] == "StopStreamEncryption"
+    guarded.start(name, guarded.key)
+    guarded.guarding.tell("StartStreamEncryption", name, keyId=guarded.key)
+    guarded.tells(name, "as wanted")
+    assert guarded.guarding.told(3) is None
+    assert guarded.guarding.row(name)["key"] == guarded.key
+
+
+def test_created_stream_is_looked_at_once_it_is_active(guarded: Guarded) -> None:
+    kinesis, name = guarded.aws.client("kinesis"), f"{guarded.prefix}created"
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    guarded.guarding.tell("CreateStream", name)
+    row = until(lambda: guarded.guarding.row(name))
+    assert (row["state"], row["told"]) == ("plaintext", "nothing"), "it waits for ten minutes"
+
+
+def test_tag_exempts_a_stream(guarded: Guarded) -> None:
+    name = guarded.make_stream(guarded.key)
+    guarded.guarding.tell("StartStreamEncryption", name)
+    until(lambda: guarded.guarding.row(name).get("state") == "as wanted")
+    guarded.aws.client("kinesis").add_tags_to_stream(StreamName=name, Tags={"exempt": "yes"})
+    guarded.guarding.tell("AddTagsToStream", name)
+    guarded.tells(name, "exempt")
+
+
+def test_sweep_finds_what_no_event_told(guarded: Guarded) -> None:
+    """All streams by ListStreams; and those that are gone, by what the table knows."""
+    name, gone = guarded.make_stream(guarded.key), guarded.make_stream(guarded.key)
+    guarded.guarding.send({"sweep": {}})
+    until(lambda: guarded.guarding.row(name).get("state") == "as wanted")
+    until(lambda: guarded.guarding.row(gone).get("state") == "as wanted")
+    guarded.aws.client("kinesis").delete_stream(StreamName=gone)
+    guarded.guarding.send({"sweep": {}})
+    until(lambda: guarded.guarding.row(gone).get("state") == "gone", seconds=90)
+
+
+def test_what_cannot_be_handled_is_given_up_with_its_reason(guarded: Guarded) -> None:
+    guarded.guarding.send("nonsense")
+    (dead,) = until(guarded.guarding.dead_letters)
+    assert dead["Body"] == "nonsense"
+    assert dead["MessageAttributes"]["reason"]["StringValue"].startswith("malformed message")
+
+
+@pytest.mark.parametrize(
+    ("event", "matches"),
+    [
+        (cloudtrail_event("StopStreamEncryption", {"streamName": "orders"}, ALICE), True),
+        (
+            cloudtrail_event(
+                "StartStreamEncryption",
+                {"streamARN": "arn:aws:kinesis:eu-central-1:000000000000:stream/orders"},
+                ALICE,
+            ),
+            True,
+        ),
+        (cloudtrail_event("UntagResource", None, ALICE), True),
+        (cloudtrail_event("PutRecord", {"streamName": "orders"}, ALICE), False),
+        (cloudtrail_event("DescribeStreamSummary", {"streamName": "orders"}, ALICE), False),
+        ("denied", False),
+        ("another service", False),
+        ("another source", False),
+    ],
+    ids=str,
+)
+def test_rule_lets_through_what_may_have_changed_a_stream(
+    guarded: Guarded, event: dict[str, Any] | str, matches: bool
+) -> None:
+    made = cloudtrail_event("StopStreamEncryption", {"streamName": "orders"}, ALICE)
+    if event == "denied":
+        made["detail"] |= {"errorCode": "AccessDenied", "requestParameters": None}
+    elif event == "another service":
+        made["detail"]["eventSource"] = "firehose.amazonaws.com"
+    elif event == "another source":
+        made["source"] = "aws.firehose"
+    elif isinstance(event, dict):
+        made = event
+    (pattern,) = (
+        each["Properties"]["EventPattern"]
+        for each in guarded.template["Resources"].values()
+        if each["Type"] == "AWS::Events::Rule" and "EventPattern" in each["Properties"]
+    )
+    answer = guarded.aws.client("events").test_event_pattern(
+        EventPattern=json.dumps(pattern), Event=json.dumps(made)
+    )
+    assert answer["Result"] == matches
+
+
+def test_role_suffices_with_iam_enforced(guarded_iam: Guarded) -> None:
+    """The schedule begins the sweep here: rule, queue, function, table and topic are all real."""
+    name = guarded_iam.make_stream(guarded_iam.key)
+    until(lambda: guarded_iam.guarding.row(name).get("state") == "as wanted", seconds=150)
+    guarded_iam.stop(name)
+    guarded_iam.guarding.tell("StopStreamEncryption", name)
+    guarded_iam.tells(name, "plaintext")
+    guarded_iam.guarding.send("nonsense")
+    assert until(guarded_iam.guarding.dead_letters)[0]["Body"] == "nonsense"
+
+
+def test_role_can_change_nothing(guarded_iam: Guarded) -> None:
+    """The very calls that it has to tell of are denied to it."""
+    aws = guarded_iam.aws
+    name = guarded_iam.make_stream(guarded_iam.key)
+    kinesis = _with_role(guarded_iam, "kinesis")
+    assert kinesis.describe_stream_summary(StreamName=name)
+    for call in ("stop_stream_encryption", "start_stream_encryption"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            getattr(kinesis, call)(StreamName=name, EncryptionType="KMS", KeyId=guarded_iam.key)
+    assert aws.client("kinesis").describe_stream_summary(StreamName=name)
+
+
+def _with_role(guarded: Guarded, service: str) -> Any:
+    """A client with the rights of the guard's role."""
+    aws = guarded.aws
+    function = aws.client("lambda").get_function(
+        FunctionName=guarded.guarding.outputs["FunctionName"]
+    )
+    assumed = aws.client("sts").assume_role(
+        RoleArn=function["Configuration"]["Role"], RoleSessionName="guard"
+    )["Credentials"]
+    client = aws.client(service)
+    client._request_signer._credentials = _Credentials(assumed)
+    return client
+
+
+class _Credentials:
+    """Credentials as botocore's signer wants them."""
+
+    def __init__(self, given: dict[str, str]) -> None:
+        self.access_key = given["AccessKeyId"]
+        self.secret_key = given["SecretAccessKey"]
+        self.token = given["SessionToken"]
+
+    def get_frozen_credentials(self) -> "_Credentials":
+        return self
+
+
+def test_deleting_the_stack_leaves_nothing_behind(local_aws: LocalAws) -> None:
+    aws = local_aws
+    with _deployed(aws) as guarded:
+        outputs = guarded.guarding.outputs
+        guarded.guarding.send({"sweep": {}})
+        _destroy(aws, guarded.stack)
+    for queue in ("QueueUrl", "DeadLetterQueueUrl"):
+        with pytest.raises(ClientError):
+            aws.client("sqs").get_queue_attributes(
+                QueueUrl=outputs[queue], AttributeNames=["QueueArn"]
+            )
+    assert outputs["TableName"] not in aws.client("dynamodb").list_tables()["TableNames"]
+    groups = aws.client("logs").describe_log_groups()["logGroups"]
+    assert not [each for each in groups if guarded.stack in each["logGroupName"]]
