@@ -13,6 +13,7 @@ from typing import Any
 from local_aws import process
 from local_aws.cdk import Cdk, CdkError, Target
 from local_aws.environment import LocalAws
+from local_aws.guard_demo import GuardDemo, GuardDemoError
 
 _STREAM = "orders"
 _STACK = "kinesis-stream-encryption"
@@ -101,7 +102,7 @@ class Demo:
 
     def run(self) -> None:
         """Run all steps; raise at the first thing that is not as it should be."""
-        self._say(f"create the stream {self.stream!r} outside any stack, in plaintext")
+        self.say(f"create the stream {self.stream!r} outside any stack, in plaintext")
         self.kinesis.create_stream(StreamName=self.stream, ShardCount=1)
         self.kinesis.get_waiter("stream_exists").wait(
             StreamName=self.stream, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
@@ -111,19 +112,19 @@ class Demo:
         self._look("before", encryption="NONE", key=None)
 
         with self.producer.running():
-            self._say(f"deploy app.py with a key: cdk deploy -c stream={self.stream} -c key=…")
+            self.say(f"deploy app.py with a key: cdk deploy -c stream={self.stream} -c key=…")
             self._deploy(first)
             self._look("encrypted", encryption="KMS", key=first, took=self._took("CREATE"))
 
-            self._say("deploy again with another key")
+            self.say("deploy again with another key")
             self._deploy(second)
             self._look("key switched", encryption="KMS", key=second, took=self._took("UPDATE"))
 
-            self._say("deploy a disabled key: it is refused before anything is changed")
+            self.say("deploy a disabled key: it is refused before anything is changed")
             self._refused(disabled)
             self._look("bad key refused", encryption="KMS", key=second)
 
-            self._say("destroy the stack: the stream stays as it is")
+            self.say("destroy the stack: the stream stays as it is")
             self.cdk.destroy(context=self._context(second))
             self._look("destroyed", encryption="KMS", key=second)
         self._check_producer()
@@ -209,7 +210,7 @@ class Demo:
     def _check_producer(self) -> None:
         written = self.producer.encryption_types
         counts = {kind: written.count(kind) for kind in ("NONE", "KMS")}
-        self._say(
+        self.say(
             f"a producer wrote {len(written)} records meanwhile ({counts['NONE']} before"
             f" encryption, {counts['KMS']} encrypted), {len(self.producer.failures)} were refused"
         )
@@ -218,7 +219,8 @@ class Demo:
         if not all(counts.values()):
             raise DemoError("records were expected both before and after encryption")
 
-    def _say(self, what: str) -> None:
+    def say(self, what: str) -> None:
+        """Print the heading of the next step."""
         print(f"\n[{next(self._steps)}] {what}", flush=True)
 
 
@@ -234,11 +236,18 @@ def main() -> int:
                 print("\n[0] bootstrap the account for the CDK", flush=True)
                 demo.cdk.bootstrap()
                 demo.run()
+                GuardDemo(aws, demo.say).run()
             except BaseException:
                 print(f"\n{aws.log_tails()}", file=sys.stderr)
                 raise
             print(f"\n{demo.table()}\n")
-    except (DemoError, CdkError, process.ServiceError, process.CommandTimeoutError) as error:
+    except (
+        DemoError,
+        GuardDemoError,
+        CdkError,
+        process.ServiceError,
+        process.CommandTimeoutError,
+    ) as error:
         print(f"\nthe demo failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
