@@ -14,14 +14,29 @@ from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncr
 RESOURCE_TYPE = "Custom::KinesisStreamEncryption"
 
 
-def let_write(stack: Stack, encryption: KinesisStreamEncryption) -> None:
-    """Grant to a role of the test's own."""
+def resource_of(encryption: KinesisStreamEncryption) -> CfnResource:
+    """The custom resource of a construct."""
+    (found,) = (
+        each
+        for each in encryption.node.find_all()
+        if isinstance(each, CfnResource) and each.cfn_resource_type == RESOURCE_TYPE
+    )
+    return found
+
+
+def let_write(
+    stack: Stack, encryption: KinesisStreamEncryption, slow: KinesisStreamEncryption | None
+) -> None:
+    """Grant to a role of the test's own, and encrypt only some time after it has its policies."""
     writer = iam.Role(stack, "Writer", assumed_by=iam.AccountRootPrincipal())
     encryption.grant_write(writer)
     for each in encryption.node.find_all():
         if isinstance(each, iam.CfnPolicy):
             # The emulator knows no kms:EncryptionContext, so nothing would meet the condition.
             each.add_property_deletion_override("PolicyDocument.Statement.0.Condition")
+            if slow:
+                resource_of(slow).add_dependency(each)
+                resource_of(encryption).add_dependency(resource_of(slow))
     CfnOutput(stack, "WriterArn", value=writer.role_arn)
 
 
@@ -44,13 +59,11 @@ for name, wanted in spec["resources"].items():
         revision=wanted.get("revision"),
     )
     if "service_timeout" in wanted:
-        for part in encryption.node.find_all():
-            if isinstance(part, CfnResource) and part.cfn_resource_type == RESOURCE_TYPE:
-                part.add_property_override("ServiceTimeout", wanted["service_timeout"])
+        resource_of(encryption).add_property_override("ServiceTimeout", wanted["service_timeout"])
     if "after" in wanted:
         encryption.node.add_dependency(made[wanted["after"]])
     if wanted.get("writer"):
-        let_write(stack, encryption)
+        let_write(stack, encryption, made.get("Slow"))
     CfnOutput(stack, f"{name}KeyArn", value=encryption.key_arn)
 CfnOutput(stack, "Function", value=provider.function.function_name)
 app.synth()

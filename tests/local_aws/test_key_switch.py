@@ -2,6 +2,9 @@
 
 The emulator's Kinesis asks no key. The test asks KMS as Kinesis does, with the writer's rights and
 for the key that the stream has: `GenerateDataKey` with the stream as encryption context.
+
+Streams change in an instant here. For some seconds to lie between the policies and the switch, the
+custom resource waits for another one, which waits for the policies and settles for five seconds.
 """
 
 import threading
@@ -108,14 +111,15 @@ def test_a_writer_is_never_denied_the_key_in_use(
 ) -> None:
     aws = local_aws_iam
     stream, first, second = make_stream(aws), make_key(aws), make_key(aws)
+    slow = {"stream": make_stream(aws), "key": first}
     wanted = {"stream": stream, "key": first, "writer": True}
-    outputs = deployment.deploy(Encryption=wanted)
+    outputs = deployment.deploy(Slow=slow, Encryption=wanted)
     writer = Writer(aws, outputs["WriterArn"], stream)
     assert writer.may_use(first)
     assert not writer.may_use(second), "IAM is enforced"
 
     with writer.running():
-        deployment.deploy(Encryption={**wanted, "key": second})
+        deployment.deploy(Slow={**slow, "key": second}, Encryption={**wanted, "key": second})
     assert writer.denied == []
     assert set(writer.keys) == {first, second}, "it wrote before and after the switch"
     assert not writer.may_use(first), "the former right is gone in the end"
@@ -127,12 +131,14 @@ def test_a_writer_is_not_denied_it_in_a_rollback_either(
     aws = local_aws_iam
     stream, first, second = make_stream(aws), make_key(aws), make_key(aws)
     unfit = make_key(aws, KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
+    slow = {"stream": make_stream(aws), "key": first}
     wanted = {"stream": stream, "key": first, "writer": True}
-    outputs = deployment.deploy(Encryption=wanted)
+    outputs = deployment.deploy(Slow=slow, Encryption=wanted)
     writer = Writer(aws, outputs["WriterArn"], stream)
 
     with writer.running():
         reason = deployment.fails(
+            Slow={**slow, "key": second},
             Encryption={**wanted, "key": second},
             Unfit={"stream": make_stream(aws), "key": unfit, "after": "Encryption"},
         )
