@@ -150,6 +150,11 @@ simulate: install ## a campaign of simulated lifecycles on new seeds: SEEDS=1000
 	@$(PY) -m tests.simulation.campaign --seeds $(SEEDS) $(if $(FIRST),--first $(FIRST)) \
 		--workers 2 --out build/simulation/summary.json
 
+.PHONY: simulate-guard
+simulate-guard: install ## the same of the guard
+	@$(PY) -m tests.simulation.guard.campaign --seeds $(SEEDS) --workers 2 \
+		$(if $(FIRST),--first $(FIRST)) --out build/simulation/guard.json
+
 .PHONY: docs
 docs: install ## write the generated parts of docs/
 	@PYTHONPATH=lambda $(PY) docs/generate_behaviour.py

@@ -61,7 +61,7 @@ class Sweeper:
         TooMany
             When Lambda would not let the sweep go on.
         """
-        if message.hop >= MOST_HOPS:
+        if message.hop >= MOST_HOPS and not message.listed:
             raise TooMany(
                 f"the sweep is at {message.after!r} after {message.hop} messages, and Lambda would"
                 " stop it soon: give some of the streams a guard of their own"
