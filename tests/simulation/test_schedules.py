@@ -18,6 +18,8 @@ from tests.simulation.schedule import PROFILES, RATES
 SCHEDULES = 2000
 BATCHES = 8
 NEW = 400
+RARE = (3000,)
+"""Seeds in which the fault comes that is too rare for the others: nonsense answers a hand-over."""
 
 
 def _check(outcomes: list[Outcome]) -> None:
@@ -77,6 +79,7 @@ def test_a_schedule_replays_alike() -> None:
 def test_schedules_are_of_all_kinds() -> None:
     """Quiet ones, every fault, every error of the service models, and every end of a stack."""
     outcomes = [outcome for batch in range(BATCHES) for outcome in _outcomes(batch)]
+    outcomes += map(run, RARE)
     profiles = Counter(outcome.profile for outcome in outcomes)
     assert profiles.keys() == PROFILES.keys()
     assert profiles["quiet"] >= SCHEDULES / 10
