@@ -13,9 +13,9 @@ from tests.simulation.guard.replay import show
 from tests.simulation.guard.run import Outcome, run
 from tests.simulation.guard.schedule import PROFILES, RATES
 
-SCHEDULES = 300
+SCHEDULES = 200
 BATCHES = 4
-NEW = 60
+NEW = 40
 REGRESSIONS = {
     193: "an end of drift that was begun to be told, and then another stream of that name",
     338: "a topic that refuses the end of what is to be told again",
