@@ -114,7 +114,7 @@ def test_stop_is_told_once_and_its_end_too(guarded: Guarded) -> None:
     name = guarded.make_stream(guarded.key)
     guarded.stop(name)
     for _ in range(2):
-        guarded.guarding.tell("StopStreamEncryption", name)
+        guarded.guarding.tell("StopStreamEncryption", name, keyId=guarded.key)
     told = guarded.tells(name, "plaintext")
     assert told["Subject"] == f"Stream {name} is in plaintext"
     assert f"Changed by: {ALICE}\n" in told["Message"]

@@ -31,8 +31,9 @@ class Cause(NamedTuple):
 
     def leads_to(self, finding: Finding) -> bool:
         """Tell whether what is found may come from this call; from tags, anything may."""
-        states = _LEADS_TO.get(self.call, set(State))
-        return finding.state in states and self.key_id in {None, finding.key}
+        if self.call == START and self.key_id not in {None, finding.key}:
+            return False
+        return finding.state in _LEADS_TO.get(self.call, set(State))
 
 
 class Look(NamedTuple):

@@ -47,7 +47,8 @@ class Table:
             self._client.put_item(
                 TableName=self._name,
                 Item=_attributes(written, now),
-                ConditionExpression="attribute_not_exists(arn) OR version = :version",
+                ConditionExpression="attribute_not_exists(#arn) OR #version = :version",
+                ExpressionAttributeNames={"#arn": "arn", "#version": "version"},
                 ExpressionAttributeValues={":version": {"N": str(item.version)}},
             )
         except ClientError as error:

@@ -124,7 +124,13 @@ class Judge:
         spans = [span for begin, end in parts for span in truth.between(begin, end)]
         if not any(_is(span.fact, one.fact) for span in spans):
             self._violated("a", f"{truth.name} {one.fact} was not so, at {self._at(one.when)}")
-        if not one.is_drift or self._was_stopped(truth, one):
+        if not one.is_drift:
+            return
+        if self._was_stopped(truth, one):
+            new = [span for span in spans if _is(span.fact, one.fact)]
+            early = new and one.when - min(span.begins for span in new) < GRACE - self.staleness
+            if early and not one.publication.lines["Call"].startswith("StopStreamEncryption"):
+                self._violated("a", f"{truth.name}: who stopped it is not told")
             return
         lasted = one.when - GRACE + self.staleness + 1
         past = [span for span in truth.spans if span.begins <= lasted]

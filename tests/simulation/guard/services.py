@@ -104,7 +104,8 @@ class DynamoDb:
     def _put(self, params: Params) -> dict[str, Any]:
         self.writes += 1
         item = params["Item"]
-        assert params["ConditionExpression"] == "attribute_not_exists(arn) OR version = :version"
+        assert params["ConditionExpression"] == "attribute_not_exists(#arn) OR #version = :version"
+        assert params["ExpressionAttributeNames"] == {"#arn": "arn", "#version": "version"}
         present = self.items.get(item["arn"]["S"])
         if present and present["version"] != params["ExpressionAttributeValues"][":version"]:
             raise ServiceError("ConditionalCheckFailedException", "The conditional request failed")

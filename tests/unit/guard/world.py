@@ -223,6 +223,8 @@ def event(
     """CloudTrail's event of a call, in the form that EventBridge gives it."""
     when = datetime.fromtimestamp(int(now - age), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     asked = {"streamName": name} if parameters is None else parameters
+    if call == "StopStreamEncryption":  # which has to name a key, whatever it is
+        asked = {"encryptionType": "KMS", "keyId": "alias/aws/kinesis", **asked}
     return {
         "version": "0",
         "id": "6f1c0d9e-0000-4444-8888-aaaabbbbcccc",
