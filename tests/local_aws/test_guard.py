@@ -258,11 +258,21 @@ class _Credentials:
         return self
 
 
+def _is_empty(aws: LocalAws, queue: str) -> bool:
+    numbers = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
+    answer = aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=numbers)
+    return not any(int(number) for number in answer["Attributes"].values())
+
+
 def test_deleting_the_stack_leaves_nothing_behind(local_aws: LocalAws) -> None:
     aws = local_aws
     with _deployed(aws) as guarded:
         outputs = guarded.guarding.outputs
+        name = guarded.make_stream(guarded.key)
         guarded.guarding.send({"sweep": {}})
+        until(lambda: guarded.guarding.row(name))
+        # What is still running would write to the log group, and the emulator make it anew.
+        until(lambda: _is_empty(aws, outputs["QueueUrl"]))
         _destroy(aws, guarded.stack)
     for queue in ("QueueUrl", "DeadLetterQueueUrl"):
         with pytest.raises(ClientError):
