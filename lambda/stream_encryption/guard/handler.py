@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -161,3 +162,10 @@ def _guard() -> Guard:
 def on_event(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Handle an event of the queue."""
     return _guard()(event, context)
+
+
+# Lambda gives a whole vCPU until the imports are done, and a seventh of one afterwards at 256 MB.
+# Where no client can be made, the first call tells why.
+with suppress(BotoCoreError):
+    for _service in ("dynamodb", "kinesis", "cloudformation", "sns", "sqs"):
+        _client(_service)

@@ -24,6 +24,12 @@ CloudFormation and Terraform create a stream in plaintext first and encrypt it t
 LEASE = 100.0
 """Seconds after which an invocation that began to tell has ended: more than its timeout."""
 
+AT_REST = 3.0
+"""Seconds before the end of a deployment in which it changes no stream and not this function.
+
+The handler waits for five after a stream is changed, CloudFormation for a function's update.
+"""
+
 
 class NotYet(Exception):
     """The message has to come back, after so many seconds or as its age has it."""
@@ -52,9 +58,9 @@ class Looker:
         AwsError, botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError
             When a call fails.
         """
+        began = self._clock.now()
         arn = self._place.arn("kinesis", f"stream/{message.name}")
         known = self._table.get(arn)
-        began = self._clock.now()
         if known and known.is_being_told(began, LEASE):
             raise NotYet("another invocation tells of the stream")
         # Described after the item was read: nobody who wrote it has seen a later state.
@@ -71,7 +77,7 @@ class Looker:
         item = (known or Item(arn, finding)).observed(finding, self._clock.now(), cause)
         item = self._put(item)
         if item.untold:
-            self._tell(item, cause)
+            self._tell(item, cause, began)
         return item
 
     def _finding(
@@ -106,12 +112,14 @@ class Looker:
                 raise
             return None
 
-    def _tell(self, item: Item, cause: Cause | None) -> None:
+    def _tell(self, item: Item, cause: Cause | None, began: float) -> None:
         """Tell once: the item says so before and after; after a crash in between, tell again."""
         stacks = self._client("cloudformation").describe_stacks(StackName=self._settings.stack)
         status = stacks["Stacks"][0]["StackStatus"]
         if not status.endswith("_COMPLETE"):
             raise NotYet(f"the guard's own stack is {status}")
+        if self._clock.now() - began > AT_REST:
+            raise NotYet("a deployment may have ended since the stream was looked at", AT_REST)
         state = item.finding.state
         stopped = cause is not None and cause.call == STOP and state is State.PLAINTEXT
         left = GRACE - item.age(self._clock.now())

@@ -135,6 +135,8 @@ class People:
     def _set_wanted(self, key: str | None) -> None:
         self._wanted.set(self._stage.scheduler.now, key)
         self._stage.journal.note("own stack", "the guard's key is", key)
+        # CloudFormation waits until the function's update is through, and looks in turns.
+        self._stage.scheduler.sleep(4)
 
     def _encrypt(self, key: str | None, streams: tuple[str, ...]) -> None:
         """Do what the stack's custom resources do: start, wait, and let the records settle."""

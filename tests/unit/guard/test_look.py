@@ -366,6 +366,23 @@ def test_nothing_is_told_while_the_own_stack_is_in_progress_or_failed(
     assert len(world.told) == 1
 
 
+def test_deployment_that_ends_during_a_look_that_takes_long_is_not_told_of() -> None:
+    """What the invocation knows of key and stream may be from before its end."""
+    world = World()
+    world.has("orders", key=OTHER_KEY, age=DAY)
+    world.send(START)
+    world.run(5 * MINUTE)
+    world.clock.sleep(HOUR)
+
+    def meanwhile() -> None:
+        world.clock.sleep(20)
+        world.becomes("orders", KEY)
+
+    world.after["DescribeStreamSummary"] = [meanwhile]
+    world.run()
+    assert world.told == []
+
+
 def test_what_a_failed_stack_kept_back_is_told_by_a_later_sweep() -> None:
     world = World()
     world.has("orders", key=None)
