@@ -1,18 +1,17 @@
 """What is known of a value at synth: tokens in it, and the region and account of a stack.
 
-CDK runs in another process, so it is asked only about strings that may hold a token, and about
-each stack once.
+CDK runs in another process, so it is asked about each stack once.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from aws_cdk import CfnElement, Reference, Stack, Token, Tokenization
+from aws_cdk import CfnElement, Reference, Stack, Tokenization
 from aws_cdk.region_info import RegionInfo
 from constructs import IConstruct
 
@@ -27,19 +26,13 @@ __all__ = [
     "text",
 ]
 
-# "Tokens and token encodings", AWS CDK Developer Guide: ${TOKEN[name.number]} within a string.
-_BEGIN = "${"
+# "Tokens and token encodings", AWS CDK Developer Guide.
+_TOKEN = re.compile(r"\$\{Token\[[\w:.-]*\]\}")
 
 
 def known(value: str | None) -> str | None:
     """Return a string that holds no token, which only deployment could replace; None else."""
-    return None if value is None or (_BEGIN in value and _holds_token(value)) else value
-
-
-# A stack's region and account are the same strings for every stream in it.
-@lru_cache
-def _holds_token(value: str) -> bool:
-    return Token.is_unresolved(value)
+    return None if value is None or _TOKEN.search(value) else value
 
 
 class Environment(NamedTuple):
@@ -73,7 +66,7 @@ def stack_facts(stack: Stack) -> StackFacts:
 
 def referenced_element(value: str) -> CfnElement | None:
     """Find the resource of the app that a string refers to, if it is a reference and no more."""
-    if known(value) or not value.startswith(_BEGIN):
+    if not _TOKEN.match(value):
         return None
     token = Tokenization.reverse_string(value).first_token
     target = token.target if isinstance(token, Reference) else None
