@@ -87,8 +87,6 @@ class Request:
         When CloudFormation took notice of the answer or gave up, and the resource's status says so.
     cancelled
         Whether CloudFormation gave up because another resource failed, or the user asked for it.
-    overtaken_by
-        The stack's next request.
     """
 
     event: dict[str, Any]
@@ -101,7 +99,6 @@ class Request:
     answered_by: Put | None = None
     closed: float | None = None
     cancelled: bool = False
-    overtaken_by: Request | None = None
 
     @property
     def id(self) -> str:
@@ -452,8 +449,6 @@ class CloudFormation:
         now = self._scheduler.now
         timeout = float(properties.get("ServiceTimeout", 3600))
         request = Request(event, properties, now, now + timeout, rollback)
-        if self.requests:
-            self.requests[-1].overtaken_by = request
         self.requests.append(request)
         self._journal.note(
             "cloudformation", str(request), event.get("PhysicalResourceId", ""), dict(properties)

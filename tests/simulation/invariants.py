@@ -667,7 +667,7 @@ def _excuses(case: Case, request: Request, change: Change, invocation: Invocatio
     ]
     if not asked:
         return
-    last, next_one = asked[-1], request.overtaken_by
+    last = asked[-1]
     opaque = case.world.schedule.signature == "opaque"
     if not (last.shown or last.error == "ValidationError"):
         yield "the function could not look at the stack"
@@ -679,11 +679,15 @@ def _excuses(case: Case, request: Request, change: Change, invocation: Invocatio
         yield "the stack is not believed about a request of its first seconds"
     if opaque and last.began - invocation.began < YOUNG:
         yield UNDATED
-    if next_one and next_one.type == request.type == "Update":
-        if next_one.issued - request.issued < CLOCKS:
-            yield "two Updates came within the seconds by which CloudFormation's times may differ"
-        if opaque:
-            yield UNDATED
+    later = [
+        one.issued
+        for one in case.requests.values()
+        if one.type == request.type == "Update" and one.issued > request.issued
+    ]
+    if later and later[0] - request.issued < CLOCKS:
+        yield "two Updates came within the seconds by which CloudFormation's times may differ"
+    if later and opaque:
+        yield UNDATED
 
 
 def _alias_unreadable(invocation: Invocation, before: float) -> bool:

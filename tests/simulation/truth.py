@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Fields = dict[str, str]
 RESERVE = 60.0
 SETTLING = 5.0
+LATE = 20.0
+"""Seconds before the end in which a delivery may be too late for anything."""
 ANSWER_RESERVE = 20.0
 """Seconds before the end of request or invocation at which waiting may end."""
 
@@ -229,10 +231,11 @@ def _not_handed_over(told: Told) -> str:
 
 
 def _unexpected(told: Told) -> str:
-    hung = "hung" in told.fields["detail"] and any(
-        one.hung or one.ended is None for one in told.invocation.calls
-    )
-    return _unless(hung, "something was not expected")
+    """Only the alarm before the end tells of what is in no catalogue."""
+    detail, invocation = told.fields["detail"], told.invocation
+    hung = "hung" in detail and any(one.hung or one.ended is None for one in invocation.calls)
+    late = "late" in detail and invocation.began > told.request.expires - LATE
+    return _unless(hung or late, "something was not expected")
 
 
 _JUDGEMENTS: dict[Cause, Callable[[Told], str]] = {
