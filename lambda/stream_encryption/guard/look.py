@@ -92,9 +92,14 @@ class Looker:
 
         if message.exempt is not None:
             finding = judged(message.exempt)
-            if finding == known.finding if known else finding.state is State.AS_WANTED:
+            is_new = (
+                finding != known.finding or known.untold
+                if known
+                else finding.state is not State.AS_WANTED
+            )
+            if not is_new:
                 return finding
-        # What a sweep found of tags may be over: no other news is believed because of it.
+        # What a sweep found of tags may be over: nothing is told, or exempt, because of it.
         exempt = self._is_exempt(message.name)
         return None if exempt and self._settings.tag and not known else judged(exempt)
 

@@ -19,6 +19,8 @@ NEW = 40
 REGRESSIONS = {
     193: "an end of drift that was begun to be told, and then another stream of that name",
     338: "a topic that refuses the end of what is to be told again",
+    603249000023: "a deployment that ends while a look takes long",
+    767902001424: "a tag that is taken away while a sweep's look waits",
     1143: "a stream that is gone, and untold",
 }
 

@@ -113,6 +113,17 @@ def test_what_a_sweep_found_of_tags_is_not_believed_when_it_tells_something_new(
     assert (world.state("orders"), world.told) == ("exempt", [])
 
 
+def test_what_a_sweep_found_of_tags_is_not_believed_ten_minutes_later() -> None:
+    world = World(exempt_tag="exempt")
+    world.has("orders", key=None)
+    world.send(SWEEP)
+    world.run(5 * 60)
+    assert world.state("orders") == "plaintext"
+    world.tags["orders"] = {"exempt": ""}  # and no event tells of it
+    world.run()
+    assert (world.state("orders"), world.told) == ("exempt", [])
+
+
 def test_stream_that_is_gone_without_an_event_is_found_out() -> None:
     world = World()
     world.has("orders", key=None)
