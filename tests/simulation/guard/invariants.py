@@ -129,7 +129,11 @@ class Judge:
         if self._was_stopped(truth, one):
             new = [span for span in spans if _is(span.fact, one.fact)]
             early = new and one.when - min(span.begins for span in new) < GRACE - self.staleness
-            if early and not one.publication.lines["Call"].startswith("StopStreamEncryption"):
+            if (
+                early
+                and not self._has_gaps
+                and not one.publication.lines["Call"].startswith("StopStreamEncryption")
+            ):
                 self._violated("a", f"{truth.name}: who stopped it is not told")
             return
         lasted = one.when - GRACE + self.staleness + 1
@@ -141,7 +145,8 @@ class Judge:
 
     def _lasted(self, truth: Truth, one: Told, since: float) -> bool:
         spans = truth.between(since, one.invocation.began - self.staleness)
-        return all(_is(span.fact, one.fact) for span in spans)
+        # The key that a stream has may be set again: it is UPDATING then, and the same after it.
+        return all(_is(span.fact, one.fact) for span in spans if span.fact.state)
 
     def _was_stopped(self, truth: Truth, one: Told) -> bool:
         stops = [event for event in self._events(truth) if event.call == "StopStreamEncryption"]
