@@ -72,10 +72,10 @@ class Told:
             for state in stream.history.between(looked - self.case.staleness, self.when)
         )
 
-    @property
-    def stream_was_left(self) -> bool:
-        """Whether the invocation changed nothing."""
-        return not any(one.by is self.invocation for _, one in self.case.changes)
+    def asked_after(self, look: Call | None) -> bool:
+        """Whether a change was asked for after a look."""
+        starts = [one for one in self.calls if one.operation == "StartStreamEncryption"]
+        return look is not None and any(one.began > look.began for one in starts)
 
 
 def lie(case: Case, request: Request, cause: Cause, fields: Fields) -> str:
@@ -102,14 +102,14 @@ def _deleting(told: Told) -> str:
 def _key_not_found(told: Told) -> str:
     look = told.key_look
     missing = look is not None and look.error in ("NotFoundException", "InvalidArnException")
-    return _unless(missing, "KMS did not say so") or _left(told)
+    return _unless(missing, "KMS did not say so") or _nothing_more(told)
 
 
 def _key_unusable(told: Told) -> str:
     look = told.key_look
     shown = look and look.shown
     state = shown["KeyMetadata"]["KeyState"] if shown else ""
-    return _unless(state == told.fields["state"], f"the state was {state}") or _left(told)
+    return _unless(state == told.fields["state"], f"the state was {state}") or _nothing_more(told)
 
 
 def _key_unsuitable(told: Told) -> str:
@@ -118,11 +118,11 @@ def _key_unsuitable(told: Told) -> str:
     spec = shown["KeyMetadata"]["KeySpec"] if shown else ""
     usage = shown["KeyMetadata"]["KeyUsage"] if shown else ""
     same = (spec, usage) == (told.fields["spec"], told.fields["usage"])
-    return _unless(same, f"it was {spec}, {usage}") or _left(told)
+    return _unless(same, f"it was {spec}, {usage}") or _nothing_more(told)
 
 
-def _left(told: Told) -> str:
-    return _unless(told.stream_was_left, "the stream was changed")
+def _nothing_more(told: Told) -> str:
+    return "a change was asked for" if told.asked_after(told.key_look) else ""
 
 
 def _key_refused(told: Told) -> str:
@@ -233,9 +233,9 @@ def _not_handed_over(told: Told) -> str:
 def _unexpected(told: Told) -> str:
     """Only the alarm before the end tells of what is in no catalogue."""
     detail, invocation = told.fields["detail"], told.invocation
-    hung = "hung" in detail and any(one.hung or one.ended is None for one in invocation.calls)
-    late = "late" in detail and invocation.began > told.request.expires - LATE
-    return _unless(hung or late, "something was not expected")
+    slow = any(one.hung or one.ended is None or one.ended > told.when for one in told.calls)
+    late = invocation.began > told.request.expires - LATE
+    return _unless("the end" in detail and (slow or late), "something was not expected")
 
 
 _JUDGEMENTS: dict[Cause, Callable[[Told], str]] = {

@@ -126,5 +126,5 @@ def test_hanging_call_is_answered_for_once(
     world.invoke(event(ServiceTimeout=timeout))
     assert world.clock.rung == [seconds]
     assert [answer["Status"] for answer in world.puts] == ["FAILED"]
-    assert "(the end came first: a call hung, or" in world.puts[0]["Reason"]
+    assert "(the end came first: a call was slow or hung, or" in world.puts[0]["Reason"]
     assert world.puts[0]["PhysicalResourceId"] == STREAM

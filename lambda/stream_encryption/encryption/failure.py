@@ -66,18 +66,18 @@ class Cause(Enum):
         " remove this resource.",
     )
     KEY_NOT_FOUND = (
-        "KMS key {key} does not exist, so stream {stream} was left as it is ({found}).",
+        "KMS key {key} does not exist, so stream {stream} is changed no further ({found}).",
         "Check key id, alias, region and account, or create the key first.",
     )
     KEY_UNUSABLE = (
-        "KMS key {key} cannot be used, its state is {state}; stream {stream} was left as it is"
-        " ({found}).",
+        "KMS key {key} cannot be used, its state is {state}, so stream {stream} is changed"
+        " no further ({found}).",
         "Bring it to the state Enabled (enable it, after cancelling its deletion or importing its"
         " key material if need be; reconnect its key store), or give another key.",
     )
     KEY_UNSUITABLE = (
-        "KMS key {key} is no symmetric encryption key (KeySpec {spec}, KeyUsage {usage}); stream"
-        " {stream} was left as it is ({found}).",
+        "KMS key {key} is no symmetric encryption key (KeySpec {spec}, KeyUsage {usage}), so"
+        " stream {stream} is changed no further ({found}).",
         "Give a key with KeySpec SYMMETRIC_DEFAULT and KeyUsage ENCRYPT_DECRYPT.",
     )
     KEY_REFUSED = (

@@ -179,7 +179,7 @@ class CustomResource(CfnResource):
         self._timer.start()
 
     def _timeout(self) -> None:
-        detail = "the end came first: a call hung, or the request was delivered late"
+        detail = "the end came first: a call was slow or hung, or the request was late"
         self._send(FAILED, str(_failure(self._event, Cause.UNEXPECTED, detail=detail)))
 
     def _cfn_response(self, _event: dict[str, Any]) -> None:
