@@ -223,10 +223,7 @@ class StreamEncryptionGuard(Construct):
         add("logs:CreateLogStream", "logs:PutLogEvents", on=[self._log_group.log_group_arn])
         add("cloudformation:DescribeStacks", on=[Aws.STACK_ID])
         add("sqs:SendMessage", on=[self._queue.queue_arn, self._dead_letter_queue.queue_arn])
-        add(
-            *("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan"),
-            on=[self._table.table_arn],
-        )
+        add("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", on=[self._table.table_arn])
         arns = [
             stack.format_arn(service="kinesis", resource="stream", resource_name=name)
             for name in streams.names

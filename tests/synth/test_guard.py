@@ -41,7 +41,6 @@ READS = {
     "tag:GetResources",
 }
 OF_ITS_OWN = {
-    "dynamodb:DeleteItem",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:Scan",

@@ -19,7 +19,7 @@ from stream_encryption.guard.finding import DRIFT
 from stream_encryption.guard.look import Looker, NotYet
 from stream_encryption.guard.messages import Look, Malformed, Sweep, parse
 from stream_encryption.guard.settings import VARIABLE, Settings, Surroundings
-from stream_encryption.guard.sweep import Sweeper, TooMany
+from stream_encryption.guard.sweep import Sweeper
 from stream_encryption.log import Log
 from stream_encryption.runtime import Runtime
 
@@ -72,7 +72,7 @@ class _Handling:
         pause = min(max(SHARE * age, SHORTEST), LONGEST) * self._runtime.uniform(0.8, 1.0)
         try:
             self._handle(parse(self._record["body"]))
-        except (Malformed, TooMany) as error:
+        except Malformed as error:
             return self._give_up(str(error))
         except NotYet as error:
             reason, pause = str(error), pause if error.seconds is None else error.seconds

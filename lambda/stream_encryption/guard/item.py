@@ -8,16 +8,15 @@ from typing import NamedTuple
 from stream_encryption.guard.finding import DRIFT, Finding, State, utc
 from stream_encryption.guard.messages import Cause
 
-_NOTHING, _OR = "nothing", " or "
+_NOTHING = "nothing"
 
 
 class Item(NamedTuple):
     """What is known of a stream; times are texts, as in the table.
 
     It was found so ``since`` then, and ``seen`` last. ``caller``, ``call`` and ``called`` are who
-    changed it, as far as an event said. ``told`` is the finding that people know of, or one of
-    several where a crash left that open; ``telling`` is when telling it began, and empty once that
-    is done. ``version`` counts the writes.
+    changed it, as far as an event said. ``told`` is the finding that people know of; ``telling`` is
+    when telling another began, and empty once that is done. ``version`` counts the writes.
     """
 
     arn: str
@@ -35,16 +34,16 @@ class Item(NamedTuple):
         """Take in what is found now; what is no news counts as told."""
         item = self._replace(finding=finding, seen=utc(now))
         if finding != self.finding or not self.since:
-            item = item._replace(since=item.seen, caller="", call="", called="", telling="")
+            item = item._replace(since=item.seen, caller="", call="", called="")
         if cause and cause.leads_to(finding):
             item = item._replace(caller=cause.caller, call=cause.call, called=utc(cause.time))
-        is_news = any(_is_news(each, finding.state) for each in self.told.split(_OR))
+        # Where a crash left open whether people were told of another finding, all is news.
+        is_news = self.telling or _is_news(self.told, finding.state)
         return item if is_news else item._replace(told=str(finding))
 
     def being_told(self, now: float) -> Item:
         """Begin to tell."""
-        believed = dict.fromkeys([*self.told.split(_OR), str(self.finding)])
-        return self._replace(told=_OR.join(believed), telling=utc(now))
+        return self._replace(telling=utc(now))
 
     def as_told(self) -> Item:
         """Have told."""
@@ -53,7 +52,7 @@ class Item(NamedTuple):
     @property
     def untold(self) -> bool:
         """Whether people have still to be told."""
-        return self.told != str(self.finding)
+        return bool(self.telling) or self.told != str(self.finding)
 
     def age(self, now: float) -> float:
         """Seconds for which the stream has been found to be so."""

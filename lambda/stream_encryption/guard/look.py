@@ -136,7 +136,7 @@ class Looker:
             try:
                 self._client("sns").publish(TopicArn=self._settings.topic, **text)
             except ClientError:
-                self._put(telling._replace(told=item.told, telling=""))
+                self._put(telling._replace(telling=""))
                 raise
         self._put(telling.as_told())
 

@@ -50,13 +50,11 @@ class Look(NamedTuple):
 class Sweep(NamedTuple):
     """Look at all streams after one, in the sweep that ``began`` then, or begins now.
 
-    ``hop`` counts its messages. Once all that are ``listed`` are done, those remain which are
-    known and not listed any more.
+    Once all that are ``listed`` are done, those remain which are known and not listed any more.
     """
 
     began: float | None = None
     after: str = ""
-    hop: int = 0
     listed: bool = False
 
 

@@ -11,7 +11,7 @@ from stream_encryption.guard.finding import Finding, State
 from stream_encryption.guard.item import Item
 
 KEPT = 90 * 24 * 3600
-"""Seconds for which a stream that is gone is remembered."""
+"""Seconds for which a stream is remembered that is not looked at any more."""
 
 
 class Conflict(Exception):
@@ -21,7 +21,7 @@ class Conflict(Exception):
 class Table:
     """The guard's table.
 
-    Sources: DynamoDB API reference, GetItem, PutItem, DeleteItem, Scan.
+    Sources: DynamoDB API reference, GetItem, PutItem, Scan.
     """
 
     def __init__(self, client: Any, name: str) -> None:
@@ -57,10 +57,6 @@ class Table:
             raise
         return written
 
-    def forget(self, arn: str) -> None:
-        """Remove what is known of a stream that is not guarded any more."""
-        self._client.delete_item(TableName=self._name, Key={"arn": {"S": arn}})
-
     def scan(self) -> Iterator[Item]:
         """Read all items."""
         for page in self._client.get_paginator("scan").paginate(TableName=self._name):
@@ -71,10 +67,8 @@ def _attributes(item: Item, now: float) -> dict[str, dict[str, str]]:
     texts = item._asdict() | item.finding._asdict()
     del texts["finding"], texts["version"]
     attributes = {name: {"S": str(text)} for name, text in texts.items()}
-    attributes["version"] = {"N": str(item.version)}
-    if item.finding.state is State.GONE:
-        attributes["expires"] = {"N": str(int(now + KEPT))}
-    return attributes
+    numbers = {"version": item.version, "expires": int(now + KEPT)}
+    return attributes | {name: {"N": str(number)} for name, number in numbers.items()}
 
 
 def _read(attributes: dict[str, dict[str, str]]) -> Item:

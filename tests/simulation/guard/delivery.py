@@ -50,7 +50,6 @@ READS = {
 OF_ITS_OWN = {
     "GetItem",
     "PutItem",
-    "DeleteItem",
     "Scan",
     "SendMessage",
     "SendMessageBatch",

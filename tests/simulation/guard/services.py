@@ -86,7 +86,6 @@ class DynamoDb:
         return {
             "GetItem": self._get,
             "PutItem": self._put,
-            "DeleteItem": self._delete,
             "Scan": self._scan,
         }[operation](params)
 
@@ -110,11 +109,6 @@ class DynamoDb:
         if present and present["version"] != params["ExpressionAttributeValues"][":version"]:
             raise ServiceError("ConditionalCheckFailedException", "The conditional request failed")
         self.items[item["arn"]["S"]] = dict(item)
-        return {}
-
-    def _delete(self, params: Params) -> dict[str, Any]:
-        self.writes += 1
-        self.items.pop(params["Key"]["arn"]["S"], None)
         return {}
 
     def _scan(self, params: Params) -> dict[str, Any]:

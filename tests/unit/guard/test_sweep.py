@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import datetime
 
 import pytest
 
-from stream_encryption.guard.sweep import LONGEST_DELAY, MOST_HOPS
+from stream_encryption.guard.sweep import LONGEST_DELAY
 from tests.simulation.guard.services import QUEUE
 from tests.simulation.service import ServiceError
 from tests.unit.guard.world import DAY, HOUR, KEY, SWEEP, World, event
@@ -40,7 +41,6 @@ def test_looks_are_spread_over_time_and_hops() -> None:
     assert json.loads(step.body)["sweep"] == {
         "began": pytest.approx(world.clock.now(), abs=30),
         "after": "s4499",
-        "hop": 1,
         "listed": False,
     }
     assert step.visible - world.clock.now() == LONGEST_DELAY
@@ -153,15 +153,19 @@ def test_stream_that_lost_its_tag_without_an_event_is_found_out() -> None:
     assert [told.state for told in world.told] == ["exempt"]
 
 
-def test_stream_that_a_deployment_no_longer_names_is_forgotten() -> None:
+def test_stream_that_is_not_chosen_any_more_is_not_counted_and_expires() -> None:
     world = World()
     world.has("orders", key=None)
     world.handle(SWEEP)
     world.run()
+    row = world.table.row("orders")
     world.restart(names=["others"])
     world.handle(SWEEP)
     world.run()
-    assert world.table.items == {}
+    assert [line["Streams"] for line in world.log if line.get("State") == "plaintext"] == [1, 0]
+    assert world.table.row("orders") == row
+    seen = datetime.fromisoformat(row["seen"]).timestamp()
+    assert int(row["expires"]) - seen == pytest.approx(90 * DAY, abs=2)
 
 
 def test_streams_are_counted_by_state_at_the_end() -> None:
@@ -180,15 +184,6 @@ def test_streams_are_counted_by_state_at_the_end() -> None:
         "exempt": 0,
         "gone": 0,
     }
-
-
-def test_sweep_that_lambda_would_stop_is_given_up_with_the_reason() -> None:
-    world = World()
-    step = {"sweep": {"began": 1.0, "after": "s9", "hop": MOST_HOPS, "listed": False}}
-    assert world.handle(step) is None
-    (dead,) = world.dead
-    assert "'s9' after 13 messages" in dead.reason
-    assert MOST_HOPS + 2 < 16, "the looks that the last message enqueues are one more"
 
 
 def test_sweep_that_sqs_refuses_in_part_is_made_again() -> None:

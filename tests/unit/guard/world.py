@@ -35,7 +35,7 @@ from tests.unit.world import ACCOUNT, BEGIN, KEY, OTHER_KEY, REGION, Kinesis, Vi
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:guard"
 ALICE = f"arn:aws:sts::{ACCOUNT}:assumed-role/Admin/alice"
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-WRITES = {"PutItem", "DeleteItem", "SendMessage", "SendMessageBatch", "Publish"}
+WRITES = {"PutItem", "SendMessage", "SendMessageBatch", "Publish"}
 READS = {
     "DescribeStreamSummary",
     "ListStreams",
