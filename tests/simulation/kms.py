@@ -123,7 +123,8 @@ class Kms:
             return False
         keys = self.resolve(one, when), self.resolve(other, when)
         if keys[0] is None or keys[1] is None:
-            return one.rpartition("key/")[2] == other.rpartition("key/")[2]
+            one, other = (each.rpartition(":")[2].removeprefix("key/") for each in (one, other))
+            return one == other
         return keys[0].key_id == keys[1].key_id
 
     def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
