@@ -276,7 +276,10 @@ def success_means_encrypted_with_the_wanted_key(case: Case) -> Iterator[str]:
         if state.status == "ACTIVE" and case.world.kms.same(state.key, key, when):
             continue
         looked = case.last_look(put.invocation, put.began) - case.staleness
-        if _others_did_something(case, stream, put.invocation, looked, when):
+        looks_at_key = [one.began for one in put.invocation.calls if _is_key_look(one, put.began)]
+        if _others_did_something(case, stream, put.invocation, looked, when) or _an_alias_moved(
+            case, min(looks_at_key[-1:], default=when), when
+        ):
             case.exempt("b: the stream or the key was changed after the last look")
         elif _alias_unreadable(put.invocation, put.began):
             case.exempt("b: the function could not look up which key an alias means")
@@ -653,8 +656,15 @@ def _others_did_something(
     )
     states = {state.created for state in stream.history.between(begin, end)}
     gone = any(state.status == "DELETING" for state in stream.history.between(begin, end))
-    moved = any(len(alias.between(begin, end)) > 1 for alias in case.world.kms.aliases.values())
-    return touched or gone or len(states) > 1 or moved
+    return touched or gone or len(states) > 1 or _an_alias_moved(case, begin, end)
+
+
+def _an_alias_moved(case: Case, begin: float, end: float) -> bool:
+    return any(len(alias.between(begin, end)) > 1 for alias in case.world.kms.aliases.values())
+
+
+def _is_key_look(call: Call, before: float) -> bool:
+    return call.operation == "DescribeKey" and call.began < before
 
 
 def _excuses(case: Case, request: Request, change: Change, invocation: Invocation) -> Iterator[str]:
