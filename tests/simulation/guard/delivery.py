@@ -36,7 +36,7 @@ MOST_HOPS = 16
 ATTEMPTS = 4
 """Of botocore's standard retries, as the guard sets them."""
 
-VALIDATED = 40
+VALIDATED = 5
 """Invocations of a schedule whose calls are held against the services' models: that takes time."""
 
 READS = {

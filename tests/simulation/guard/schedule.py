@@ -149,7 +149,7 @@ def draw(seed: int) -> Schedule:
         seed=seed,
         profile=profile,
         settings=settings,
-        check_every=rng.choice((900.0, 1800.0, HOUR)),
+        check_every=rng.choice((HOUR / 2, HOUR, 2 * HOUR)),
         streams={name: rng.choice((wanted, wanted, None, *KEY_ARNS)) for name in NAMES},
         tags={name: {TAG[0]: TAG[1]} if rng.random() < 0.7 else {} for name in NAMES},
         kinesis=KinesisTraits(

@@ -494,6 +494,21 @@ def test_refusing_topic_loses_nothing() -> None:
     assert len(world.told) == 1
 
 
+def test_sweep_tells_of_a_stream_that_is_gone_and_untold() -> None:
+    world = World()
+    world.has("orders", key=None)
+    world.handle(STOP)
+    world.failing["Publish"] = [ServiceError("AuthorizationError", "no") for _ in range(99)]
+    del world.streams["orders"]
+    world.send(event("DeleteStream"))
+    world.run()
+    assert len(world.dead) == 1
+    world.failing.clear()
+    world.handle(SWEEP)
+    world.run()
+    assert [told.state for told in world.told] == ["plaintext", "gone"]
+
+
 @pytest.mark.parametrize("operation", ["GetItem", "PutItem", "DescribeStreamSummary", "Publish"])
 def test_call_that_got_no_answer_is_made_again(operation: str) -> None:
     world = World()
@@ -521,6 +536,23 @@ def test_crash_after_the_notification_tells_it_again_and_only_then() -> None:
     assert len(world.told) == 2
     world.handle(STOP)
     assert len(world.told) == 2
+
+
+def test_end_of_a_drift_that_a_crash_left_open_is_told() -> None:
+    world = World()
+    world.has("orders", key=None)
+
+    def crash() -> None:
+        raise KeyboardInterrupt
+
+    world.after["Publish"] = [crash]
+    with pytest.raises(KeyboardInterrupt):
+        world.receive(world.send(STOP))
+    world.becomes("orders", KEY)
+    world.run()
+    assert [told.state for told in world.told] == ["plaintext", "as wanted"]
+    assert world.told[-1].lines["Told before"] == "nothing", "as far as anybody can know"
+    assert world.table.row("orders")["telling"] == ""
 
 
 def test_crash_before_the_notification_tells_it_later() -> None:
