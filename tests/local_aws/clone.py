@@ -14,7 +14,7 @@ from botocore.exceptions import WaiterError
 from policy_sentry.querying.actions import get_action_data
 
 from local_aws import LocalAws
-from tests.local_aws.deployment import RESOURCE_TYPE
+from tests.local_aws.encryption_app import RESOURCE_TYPE
 
 Template = dict[str, Any]
 Statement = dict[str, Any]

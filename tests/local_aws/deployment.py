@@ -3,18 +3,31 @@
 import json
 import os
 import signal
-import sys
+import tempfile
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-from local_aws import Cdk, CdkError, LocalAws
+from aws_cdk import App
+
+from local_aws import Cdk, CdkError, LocalAws, folders
+from tests.local_aws.encryption_app import RESOURCE_TYPE, encryption_app
 from tests.local_aws.observing import children, until
 
-RESOURCE_TYPE = "Custom::KinesisStreamEncryption"
-_APP = Path(__file__).with_name("encryption_app.py")
+
+def deploy(aws: LocalAws, stack: str, declare: Callable[[App], None]) -> dict[str, str]:
+    """Deploy one stack with the CDK CLI and return its outputs.
+
+    The app is synthesized here: an interpreter for each of them would take longer than the CLI.
+    """
+    context = json.loads((folders.PROJECT / "cdk.json").read_text())["context"]
+    assembly = tempfile.mkdtemp(dir=aws.folder)
+    app = App(outdir=assembly, context=context)
+    declare(app)
+    app.synth()
+    return Cdk(aws, app=assembly).deploy().outputs[stack]
 
 
 def make_stream(aws: LocalAws) -> str:
@@ -63,8 +76,13 @@ class Deployment:
 
     def deploy(self, **resources: dict[str, Any]) -> dict[str, str]:
         """Deploy the stack with these resources and return its outputs."""
-        deployed = self._cdk.deploy(context=self._context(resources))
-        return deployed.outputs[self.stack]
+        return deploy(
+            self.aws,
+            self.stack,
+            lambda app: encryption_app(
+                app, self.stack, resources, function_timeout=self.function_timeout
+            ),
+        )
 
     def fails(self, **resources: dict[str, Any]) -> str:
         """Deploy, expect that to fail, and return the custom resource's reason."""
@@ -132,13 +150,3 @@ class Deployment:
     def logged(self, message: str) -> list[dict[str, Any]]:
         """Lines of the log with this message."""
         return [line for line in self.log() if line["message"].split(" (")[0] == message]
-
-    @property
-    def _cdk(self) -> Cdk:
-        return Cdk(self.aws, app=f"{sys.executable} {_APP}")
-
-    def _context(self, resources: dict[str, dict[str, Any]]) -> dict[str, str]:
-        spec: dict[str, Any] = {"stack": self.stack, "resources": resources}
-        if self.function_timeout:
-            spec["function_timeout"] = self.function_timeout
-        return {"spec": json.dumps(spec)}

@@ -1,6 +1,5 @@
-"""CDK app of the tests: one stack, as the context `spec` (JSON) describes it."""
+"""CDK app of the tests: one stack, as a deployment describes it."""
 
-import json
 from typing import Any
 
 from aws_cdk import App, CfnOutput, CfnResource, Duration, Stack
@@ -40,30 +39,37 @@ def let_write(
     CfnOutput(stack, "WriterArn", value=writer.role_arn)
 
 
-app = App()
-spec: dict[str, Any] = json.loads(app.node.get_context("spec"))
-stack = Stack(app, spec["stack"])
-provider = KinesisStreamEncryptionProvider(stack, "Provider")
-function = provider.function.node.default_child
-assert isinstance(function, lambda_.CfnFunction)
-if "function_timeout" in spec:
-    function.timeout = spec["function_timeout"]
-made: dict[str, KinesisStreamEncryption] = {}
-for name, wanted in spec["resources"].items():
-    encryption = made[name] = KinesisStreamEncryption(
-        stack,
-        name,
-        stream=kinesis.Stream.from_stream_arn(stack, f"{name}Stream", wanted["stream"]),
-        encryption_key=kms.Key.from_key_arn(stack, f"{name}Key", wanted["key"]),
-        timeout=Duration.minutes(wanted.get("timeout", 2)),
-        revision=wanted.get("revision"),
-    )
-    if "service_timeout" in wanted:
-        resource_of(encryption).add_property_override("ServiceTimeout", wanted["service_timeout"])
-    if "after" in wanted:
-        encryption.node.add_dependency(made[wanted["after"]])
-    if wanted.get("writer"):
-        let_write(stack, encryption, made.get("Slow"))
-    CfnOutput(stack, f"{name}KeyArn", value=encryption.key_arn)
-CfnOutput(stack, "Function", value=provider.function.function_name)
-app.synth()
+def encryption_app(
+    app: App,
+    name: str,
+    resources: dict[str, dict[str, Any]],
+    *,
+    function_timeout: int | None = None,
+) -> None:
+    """Declare a stack with these streams to encrypt."""
+    stack = Stack(app, name)
+    provider = KinesisStreamEncryptionProvider(stack, "Provider")
+    if function_timeout is not None:
+        function = provider.function.node.default_child
+        assert isinstance(function, lambda_.CfnFunction)
+        function.timeout = function_timeout
+    made: dict[str, KinesisStreamEncryption] = {}
+    for id_, wanted in resources.items():
+        encryption = made[id_] = KinesisStreamEncryption(
+            stack,
+            id_,
+            stream=kinesis.Stream.from_stream_arn(stack, f"{id_}Stream", wanted["stream"]),
+            encryption_key=kms.Key.from_key_arn(stack, f"{id_}Key", wanted["key"]),
+            timeout=Duration.minutes(wanted.get("timeout", 2)),
+            revision=wanted.get("revision"),
+        )
+        if "service_timeout" in wanted:
+            resource_of(encryption).add_property_override(
+                "ServiceTimeout", wanted["service_timeout"]
+            )
+        if "after" in wanted:
+            encryption.node.add_dependency(made[wanted["after"]])
+        if wanted.get("writer"):
+            let_write(stack, encryption, made.get("Slow"))
+        CfnOutput(stack, f"{id_}KeyArn", value=encryption.key_arn)
+    CfnOutput(stack, "Function", value=provider.function.function_name)

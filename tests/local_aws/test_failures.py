@@ -7,13 +7,13 @@ import pytest
 
 from local_aws import LocalAws
 from tests.local_aws.deployment import (
-    RESOURCE_TYPE,
     Deployment,
     encryption,
     make_key,
     make_stream,
     summary,
 )
+from tests.local_aws.encryption_app import RESOURCE_TYPE
 
 pytestmark = pytest.mark.timeout(300)
 
