@@ -1,20 +1,22 @@
-"""The deployable app and the examples, run as the CDK CLI runs them."""
+"""The deployable app and the examples."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import aws_cdk
 import pytest
-from aws_cdk import App
+from aws_cdk import App, cx_api
 from aws_cdk.assertions import Template
 
-from app import StreamEncryptionStack
+from app import StreamEncryptionStack, main
 from tests.synth.cloud import KEY_ARN, TYPE, filled_in, stream_arn
 
 CHECKOUT = Path(__file__).parents[2]
@@ -22,25 +24,14 @@ PATH = os.environ["PATH"]
 EXAMPLES = sorted(path.stem for path in (CHECKOUT / "examples").glob("*.py"))
 
 
-def run(
-    folder: Path, *, app: str = "app.py", **context: str
-) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
-    """Synthesize an app; its one template, if there is one."""
-    done = subprocess.run(
-        [sys.executable, app],
-        cwd=CHECKOUT,
-        env=os.environ
-        | {
-            "CDK_OUTDIR": str(folder),
-            "CDK_CONTEXT_JSON": json.dumps(context),
-            "PYTHONPATH": str(CHECKOUT / "constructs"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    templates = [json.loads(path.read_text()) for path in folder.glob("*.template.json")]
-    return done, templates[0] if templates else {}
+def synthesize_example(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, example: str, **context: str
+) -> cx_api.CloudFormationStackArtifact:
+    """Run an example here, as the CDK CLI would: it tells an app its folder and context."""
+    monkeypatch.setattr(aws_cdk, "App", lambda: App(outdir=str(folder), context=context))
+    app: App = runpy.run_path(str(CHECKOUT / "examples" / f"{example}.py"))["app"]
+    (stack,) = app.synth().stacks
+    return stack
 
 
 def properties(template: dict[str, Any]) -> list[dict[str, Any]]:
@@ -48,20 +39,29 @@ def properties(template: dict[str, Any]) -> list[dict[str, Any]]:
     return [each["Properties"] for each in found if each["Type"] == TYPE]
 
 
-def test_the_cli_gets_a_template(tmp_path: Path) -> None:
-    done, template = run(tmp_path, stream="orders", stackName="mine")
-    assert done.returncode == 0, done.stderr
-    assert len(properties(template)) == 1
-    assert (tmp_path / "mine.template.json").exists()
-
-
-def test_a_mistake_is_told_in_one_line(tmp_path: Path) -> None:
-    done, template = run(tmp_path)
-    assert done.returncode == 1
-    assert done.stderr == (
-        "error: no stream is given: name an existing one, cdk deploy -c stream=<name or ARN>\n"
+def test_the_cli_gets_a_template_and_has_nothing_to_say(tmp_path: Path) -> None:
+    """About feature flags, that is: cdk.json has them as a new app has."""
+    cdk = CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"
+    context = ["-c", "stream=orders", "-c", "stackName=mine"]
+    done = subprocess.run(
+        ["node", str(cdk), "synth", "--quiet", *context, "--output", str(tmp_path)],
+        cwd=CHECKOUT,
+        env=os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), PATH])},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert template == {}
+    assert done.returncode == 0, done.stderr
+    assert "feature flags" not in done.stdout + done.stderr
+    assert len(properties(json.loads((tmp_path / "mine.template.json").read_text()))) == 1
+
+
+def test_a_mistake_is_told_in_one_line() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == (
+        "error: no stream is given: name an existing one, cdk deploy -c stream=<name or ARN>"
+    )
 
 
 class TestContext:
@@ -159,26 +159,30 @@ class TestContext:
         ("producer_consumer", ["orders"], 1),
     ],
 )
-def test_example(tmp_path: Path, example: str, streams: list[str], keys: int) -> None:
-    done, template = run(tmp_path, app=f"examples/{example}.py")
-    assert done.returncode == 0, done.stderr
-    found = properties(template)
-    assert sorted(each["StreamArn"]["Fn::Join"][1][-1] for each in found) == [
+def test_example(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, example: str, streams: list[str], keys: int
+) -> None:
+    stack = synthesize_example(monkeypatch, tmp_path, example)
+    assert sorted(each["StreamArn"]["Fn::Join"][1][-1] for each in properties(stack.template)) == [
         f":stream/{stream}" for stream in streams
     ]
-    types = [each["Type"] for each in template["Resources"].values()]
+    types = [each["Type"] for each in stack.template["Resources"].values()]
     assert types.count("AWS::KMS::Key") == keys
-    assert "Warning" not in done.stderr
+    assert [message.entry.data for message in stack.messages] == []
 
 
 def test_every_example_is_tested() -> None:
     assert EXAMPLES == ["existing_stream", "guard", "key_switch", "producer_consumer"]
 
 
-def test_key_switch_changes_the_stream_key_and_who_may_use_which(tmp_path: Path) -> None:
+def test_key_switch_changes_the_stream_key_and_who_may_use_which(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     steps: list[dict[str, str]] = [{}, {"key": "second", "previous": "first"}, {"key": "second"}]
     before, during, after = (
-        run(tmp_path / str(number), app="examples/key_switch.py", **context)[1]["Resources"]
+        synthesize_example(monkeypatch, tmp_path / str(number), "key_switch", **context).template[
+            "Resources"
+        ]
         for number, context in enumerate(steps)
     )
     changed = [before[id_]["Type"] for id_ in before if during.get(id_, before[id_]) != before[id_]]
@@ -187,18 +191,3 @@ def test_key_switch_changes_the_stream_key_and_who_may_use_which(tmp_path: Path)
     assert len(during.keys() - before.keys()) == 2, "rights of both to the second"
     assert len(during.keys() - after.keys()) == 1, "the consumer's right to the first"
     assert after.keys() <= during.keys()
-
-
-def test_the_cli_has_nothing_to_say(tmp_path: Path) -> None:
-    """About feature flags, that is: cdk.json has them as a new app has."""
-    cdk = CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"
-    done = subprocess.run(
-        ["node", str(cdk), "synth", "--quiet", "-c", "stream=orders", "--output", str(tmp_path)],
-        cwd=CHECKOUT,
-        env=os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), PATH])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "feature flags" not in done.stdout + done.stderr

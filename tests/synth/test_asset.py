@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import crhelper
@@ -22,11 +23,20 @@ CRHELPER = Path(crhelper.__file__).parent
 
 SYNTH = """
 import sys
+from pathlib import Path
 from aws_cdk import App, Stack
-from kinesis_stream_encryption import KinesisStreamEncryptionProvider
-app = App(outdir=sys.argv[1])
-KinesisStreamEncryptionProvider(Stack(app, "Stack"), "Provider")
-app.synth()
+
+for checkout in Path(sys.argv[1]).iterdir():
+    sys.path.insert(0, str(checkout / "constructs"))
+    for name in [each for each in sys.modules if each.startswith("kinesis_stream_encryption")]:
+        del sys.modules[name]
+    from kinesis_stream_encryption import KinesisStreamEncryptionProvider
+    app = App(outdir=str(checkout / "out"))
+    try:
+        KinesisStreamEncryptionProvider(Stack(app, "Stack"), "Provider")
+        app.synth()
+    except Exception as error:
+        (checkout / "error").write_text(str(error))
 """
 
 
@@ -43,28 +53,47 @@ def synthesize(folder: Path) -> Path:
     return _asset(folder)
 
 
-def synthesize_elsewhere(checkout: Path, folder: Path, *, umask: int = 0o022) -> Path:
-    """The same from a checkout of one's own, in a process of its own."""
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copies of the checkout, each changed in its way and then synthesized in its folder `out`.
+
+    In one other process, with a mask that lets nobody else read what it writes.
+    """
+    folder = tmp_path_factory.mktemp("elsewhere")
+    for name, change in CHANGES.items():
+        for part in ("constructs/kinesis_stream_encryption", "lambda/stream_encryption"):
+            shutil.copytree(
+                CHECKOUT / part, folder / name / part, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        change(folder / name / "lambda" / "stream_encryption")
     subprocess.run(
-        [sys.executable, "-c", SYNTH, str(folder)],
-        check=True,
-        env=os.environ | {"PYTHONPATH": str(checkout / "constructs")},
-        umask=umask,
-        capture_output=True,
+        [sys.executable, "-c", SYNTH, str(folder)], check=True, umask=0o077, capture_output=True
     )
-    return _asset(folder)
+    return folder
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A copy of the library's and the handler's sources."""
-    for part in ("constructs/kinesis_stream_encryption", "lambda/stream_encryption"):
-        shutil.copytree(
-            CHECKOUT / part,
-            tmp_path / "checkout" / part,
-            ignore=shutil.ignore_patterns("__pycache__"),
-        )
-    return tmp_path / "checkout"
+def _store_differently(package: Path) -> None:
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "handler.cpython-314.pyc").write_bytes(b"compiled")
+    (package / "notes.txt").write_text("left over")
+    for path in package.rglob("*.py"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+        path.chmod(0o600)
+        os.utime(path, (0, 0))
+
+
+def _change(package: Path) -> None:
+    with (package / "handler.py").open("a") as handler:
+        handler.write("# changed\n")
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "unchanged": lambda _package: None,
+    "stored differently": _store_differently,
+    "changed": _change,
+    "renamed": lambda package: (package / "handler.py").rename(package / "renamed.py"),
+    "missing": lambda package: shutil.rmtree(package.parent),
+}
 
 
 def test_holds_the_sources_of_handler_and_crhelper_and_nothing_else(asset: Path) -> None:
@@ -103,44 +132,28 @@ def test_can_be_imported_without_anything_else_of_ours(asset: Path) -> None:
     assert done.stdout.startswith(str(asset))
 
 
-def test_is_the_same_from_another_checkout(asset: Path, checkout: Path, tmp_path: Path) -> None:
-    assert synthesize_elsewhere(checkout, tmp_path / "out").name == asset.name
-
-
-def test_does_not_depend_on_how_files_are_stored(
-    asset: Path, checkout: Path, tmp_path: Path
-) -> None:
-    package = checkout / "lambda" / "stream_encryption"
-    (package / "__pycache__").mkdir()
-    (package / "__pycache__" / "handler.cpython-314.pyc").write_bytes(b"compiled")
-    (package / "notes.txt").write_text("left over")
-    for path in package.rglob("*.py"):
-        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-        path.chmod(0o600)
-        os.utime(path, (0, 0))
-    elsewhere = synthesize_elsewhere(checkout, tmp_path / "out", umask=0o077)
-    assert elsewhere.name == asset.name
+@pytest.mark.parametrize("checkout", ["unchanged", "stored differently"])
+def test_is_the_same_from_another_checkout(asset: Path, elsewhere: Path, checkout: str) -> None:
+    found = _asset(elsewhere / checkout / "out")
+    assert found.name == asset.name
     handler = "stream_encryption/handler.py"
-    assert (elsewhere / handler).read_bytes() == (asset / handler).read_bytes()
+    assert (found / handler).read_bytes() == (asset / handler).read_bytes()
 
 
-def test_changes_with_the_handler(asset: Path, checkout: Path, tmp_path: Path) -> None:
-    with (checkout / "lambda/stream_encryption/handler.py").open("a") as handler:
-        handler.write("# changed\n")
-    assert synthesize_elsewhere(checkout, tmp_path / "out").name != asset.name
+@pytest.mark.parametrize("checkout", ["changed", "renamed"])
+def test_changes_with_the_handler(asset: Path, elsewhere: Path, checkout: str) -> None:
+    assert _asset(elsewhere / checkout / "out").name != asset.name
 
 
-def test_changes_when_a_file_is_renamed(asset: Path, checkout: Path, tmp_path: Path) -> None:
-    package = checkout / "lambda/stream_encryption"
-    (package / "handler.py").rename(package / "renamed.py")
-    assert synthesize_elsewhere(checkout, tmp_path / "out").name != asset.name
-
-
-def test_lambda_can_read_it_whatever_the_umask(checkout: Path, tmp_path: Path) -> None:
-    elsewhere = synthesize_elsewhere(checkout, tmp_path / "out", umask=0o077)
-    for path in elsewhere.rglob("*"):
+def test_lambda_can_read_it_whatever_the_umask(elsewhere: Path) -> None:
+    for path in _asset(elsewhere / "unchanged" / "out").rglob("*"):
         needed = 0o755 if path.is_dir() else 0o644
         assert stat.S_IMODE(path.stat().st_mode) == needed
+
+
+def test_says_what_to_do_when_the_handler_is_missing(elsewhere: Path) -> None:
+    error = (elsewhere / "missing" / "error").read_text()
+    assert "the Lambda handler 'stream_encryption' is missing" in error
 
 
 def test_leaves_no_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,13 +173,6 @@ def test_is_the_same_where_cdk_skips_bundling() -> None:
         return str(properties(stack, "AWS::Lambda::Function")["Code"]["S3Key"])
 
     assert key(App(context={"aws:cdk:bundling-stacks": []})) == key(App())
-
-
-def test_says_what_to_do_when_the_handler_is_missing(checkout: Path, tmp_path: Path) -> None:
-    shutil.rmtree(checkout / "lambda")
-    with pytest.raises(subprocess.CalledProcessError) as failure:
-        synthesize_elsewhere(checkout, tmp_path / "out")
-    assert b"the Lambda handler 'stream_encryption' is missing" in failure.value.stderr
 
 
 def _asset(folder: Path) -> Path:
