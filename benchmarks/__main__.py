@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import cold_start, fleet, local, report, synth, targets, waits
+from benchmarks import cold_start, fleet, guard, local, report, synth, targets, waits
 from benchmarks.figures import save, say
 from benchmarks.settings import FIGURES, FULL, QUICK, Settings
 from local_aws.process import exit_on_signals
@@ -21,6 +21,7 @@ SECTIONS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "waits": waits.measure,
     "fleet": fleet.measure,
     "local": local.measure,
+    "guard": guard.measure,
 }
 
 

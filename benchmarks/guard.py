@@ -1,23 +1,22 @@
-"""How soon the guard tells, on the local AWS: python -m benchmarks.guard --samples 20.
+"""How soon the guard tells, on the local AWS; and what its sweeps take, simulated.
 
 From the event in the guard's queue to the notification at a subscriber. The stream is as the event
-leads to before that is sent, so nothing of Kinesis' own time is in it. What a sweep takes is
-simulated: tests/simulation/guard/sweeping.py.
+leads to before that is sent, so nothing of Kinesis' own time is in it.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 from benchmarks.figures import say, summary
+from benchmarks.settings import Settings
 from local_aws import Cdk, LocalAws, folders
 from local_aws.guarding import Guarding, within
-from local_aws.process import exit_on_signals
+from tests.simulation.guard.sweeping import SIZES, sweep
 
 _STREAM, _STACK = "payments", "guarded-stream"
 _PATIENCE = 60.0
@@ -71,29 +70,19 @@ class _Bench:
             raise RuntimeError(f"the stream is not ACTIVE with key {key}")
 
 
-def measure(samples: int) -> list[dict[str, Any]]:
-    """Measure that often, warm and cold."""
+def measure(settings: Settings) -> list[dict[str, Any]]:
+    """Measure warm and cold, and a sweep of each size."""
+    say(f"guard: {settings.guard_samples} notifications each of a warm and a cold function")
     with LocalAws(updating=timedelta(seconds=0.5)) as aws:
         Cdk(aws).bootstrap()
         bench = _Bench(aws)
         bench.warm()
-        rows = []
-        for name, sample in (("warm", bench.warm), ("cold", bench.cold)):
-            seconds = [sample() for _ in range(samples)]
-            say(f"{name}: {[round(each, 2) for each in seconds]}")
-            rows.append({"function": name, **summary(seconds)})
+        told = {
+            function: summary([sample() for _ in range(settings.guard_samples)])
+            for function, sample in (("warm", bench.warm), ("cold", bench.cold))
+        }
+    rows: list[dict[str, Any]] = [{"function": each, "seconds": told[each]} for each in told]
+    for streams in SIZES:
+        say(f"guard: a sweep of {streams:,} streams, simulated")
+        rows.append({"sweep": asdict(sweep(streams))})
     return rows
-
-
-def main() -> int:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.guard", description=__doc__)
-    parser.add_argument("--samples", type=int, default=20)
-    exit_on_signals()
-    for row in measure(parser.parse_args().samples):
-        sys.stdout.write(f"{json.dumps(row)}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -38,6 +38,8 @@ class Settings:
         Streams in the stack.
     synth_peers
         What is synthesized.
+    guard_samples
+        Notifications of a warm and of a cold guard.
     """
 
     quick: bool
@@ -51,6 +53,7 @@ class Settings:
     synths: int
     synth_sizes: tuple[int, ...]
     synth_peers: tuple[str, ...]
+    guard_samples: int
 
 
 FULL = Settings(
@@ -70,6 +73,7 @@ FULL = Settings(
         "Provider, 5 s (default)",
         "AwsCustomResource",
     ),
+    guard_samples=20,
 )
 
 QUICK = Settings(
@@ -84,4 +88,5 @@ QUICK = Settings(
     synths=1,
     synth_sizes=(1, 100),
     synth_peers=("ours", "crhelper, looks by hand"),
+    guard_samples=2,
 )

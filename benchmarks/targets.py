@@ -28,6 +28,12 @@ _SYNTH = {1: 1.07, 100: 1.42, 480: 2.39}
 _BESIDES = 4
 _ZIPPED = 64
 
+_TOLD = {"warm": 2.0, "cold": 5.0}
+"""Seconds from the event in the guard's queue to the notification."""
+
+_SWEEP = 45.0
+"""Minutes that a sweep of the most streams may take."""
+
 _FEWEST, _FEWEST_OF_A_PEER = 5, 2
 """Samples below which a median decides nothing, whichever way it looks."""
 
@@ -62,6 +68,7 @@ def judge() -> list[Judgement]:
         ("fleet", _fleet),
         ("cold_start", _cold_start),
         ("synth", _synth),
+        ("guard", _guard),
     ):
         figures = load(section)
         if figures is None:
@@ -226,6 +233,23 @@ def _synth(rows: list[dict[str, Any]]) -> Iterator[Judgement]:
             f"{ratio['median']:.2f}x, 95 %: {low:.2f}..{high:.2f} (n = {ratio['n']})",
             _below([low, high], limit, enough=ratio["n"] >= _FEWEST),
         )
+
+
+def _guard(rows: list[dict[str, Any]]) -> Iterator[Judgement]:
+    for row in rows:
+        if "seconds" in row:
+            limit, seconds = _TOLD[row["function"]], row["seconds"]
+            yield Judgement(
+                f"guard, {row['function']}: from event to notification, median ≤ {limit:g} s",
+                f"{seconds['median']:.2f} s, most {seconds['max']:.2f} s (n = {seconds['n']})",
+                _met(seconds["median"] <= limit, enough=seconds["n"] >= _FEWEST),
+            )
+    swept = max((row["sweep"] for row in rows if "sweep" in row), key=lambda each: each["streams"])
+    yield Judgement(
+        f"guard: a sweep of {swept['streams']:,} streams in ≤ {_SWEEP:g} minutes, none throttled",
+        f"{swept['minutes']} minutes, {swept['throttled']} throttled, {swept['stopped']} stopped",
+        _met(swept["minutes"] <= _SWEEP and not swept["throttled"] + swept["stopped"]),
+    )
 
 
 def table(judgements: list[Judgement]) -> str:
