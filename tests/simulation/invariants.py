@@ -332,8 +332,9 @@ def attributes_are_true(case: Case) -> Iterator[str]:
         since = put.invocation.began - case.staleness
         for name in ("KeyId", "KeyArn"):
             right = case.world.kms.same(data[name], request.properties["KeyId"], put.began)
-            if not right and not _others_did_something(
-                case, stream, put.invocation, since, put.began
+            if not right and not (
+                _others_did_something(case, stream, put.invocation, since, put.began)
+                or _alias_unreadable(put.invocation, put.began)
             ):
                 yield f"{request}: {name} is {data[name]}"
         if request.answer and request.answer.physical_id != stream.arn:
