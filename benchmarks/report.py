@@ -126,6 +126,10 @@ Each peer's functions, deployed by the CDK CLI to the emulators, with events as 
 them. When the stream turned ACTIVE is observed from outside to ±20 ms. All samples share the
 machine's processors with each other, so cold starts of a peer's own functions are in its lag.
 
+Each change takes the same time here, to some milliseconds, so that all of a peer's samples meet the
+rhythm of its looks at the same point: at 30 s ours ends just after a look. Simulated changes, as
+Kinesis' own, differ from each other.
+
 {table}
 """
 
@@ -193,7 +197,7 @@ and 500 with changes of two to four minutes end a minute before their deadline. 
 told how many streams the stack has took 1.2x the bound and 1 % of a bystander's looks; where it is
 not told, as in a plain template, that one took 1.8x and half of them.
 
-Where it loses: Terraform's rule ends as soon without a throttled bystander. It does not look before
+Where it loses: Terraform's rule ends sooner, without a throttled bystander. It does not look before
 the change, looks again after ten seconds, and takes ACTIVE for done; a single stream pays for that
 with the lag above.
 """
@@ -318,7 +322,7 @@ def _guard(rows: list[dict[str, Any]]) -> str:
                 f"{each['looks_a_second']:g}, at most {each['most_looks_in_a_second']}",
                 str(each["most_lists_in_a_second"]),
                 f"{each['messages']:,}",
-                str(each["hops"]),
+                str(each["hops"] + 1),
                 f"{each['dollars']:.2g}",
             )
             for each in (row["sweep"] for row in rows if "sweep" in row)
