@@ -123,8 +123,9 @@ local-down: install ## stop it
 
 # As many files at once as keep two cores busy although what is deployed waits most of the time; each
 # worker has a local AWS of its own. What takes longest begins first.
-WORKERS := -n 4 --dist loadscope --no-loadscope-reorder
-LONGEST := $(patsubst %,tests/local_aws/test_%.py,accept_story least_privilege failures guard)
+WORKERS := -n 5 --dist loadscope --no-loadscope-reorder
+LONGEST := $(patsubst %,tests/local_aws/test_%.py,accept_story least_privilege guard key_switch \
+	interruptions failures lifecycle accept_probe)
 DEPLOYED := $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/local_aws/test_*.py))
 OTHERS := $(addprefix tests/,$(filter-out local_aws,$(SUITES)))
 
