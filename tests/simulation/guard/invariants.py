@@ -189,7 +189,12 @@ class Judge:
         if span.ends <= deadline:
             return
         begin = span.begins - 1
-        if not any(begin <= one.when <= deadline and _is(span.fact, one.fact) for one in told):
+        if not any(
+            begin <= one.when <= deadline
+            # That a drift is over may come from a look before this span.
+            and (_is(span.fact, one.fact) if span.fact.is_drift else not one.is_drift)
+            for one in told
+        ):
             when = f"since {self._at(span.begins)}, until {self._at(deadline)}"
             self._violated("c", f"{truth.name} {span.fact} is not told, {when}")
 
@@ -245,6 +250,9 @@ class Judge:
         row, fact = self.world.table.row(truth.name), truth.spans[-1].fact
         if not row and fact.state in {"gone", "exempt"}:
             return
+        if "tag" in self.world.schedule.settings and fact.state == "exempt":
+            # Made anew without the tag: if no event tells it, no list does.
+            fact = fact if row["state"] == "exempt" else Fact("gone", "", 0.0)
         found = (row.get("state", ""), row.get("key", ""))
         if found != (fact.state, fact.key):
             self._violated("d", f"{truth.name} is {fact}, and the table has {found}")
