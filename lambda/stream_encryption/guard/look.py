@@ -66,6 +66,9 @@ class Looker:
         # Described after the item was read: nobody who wrote it has seen a later state.
         description = Stream(self._client("kinesis"), arn).describe()
         if description and description.status in {"CREATING", "UPDATING"}:
+            if known and known.since and known.finding.state is State.PLAINTEXT:
+                # It is being encrypted: if it is found in plaintext again, it was stopped since.
+                self._put(known._replace(since=""))
             raise NotYet(f"the stream is {description.status}")
         cause = _cause(message.cause, description)
         finding = self._finding(message, known, description)

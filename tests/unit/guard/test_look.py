@@ -267,6 +267,22 @@ def test_stop_that_does_not_show_yet_is_looked_at_again() -> None:
     assert told.state == "plaintext"
 
 
+def test_stop_during_a_change_is_told_with_who_it_was_that_stopped() -> None:
+    """Who made the stream in plaintext, and saw to its encryption, is not to blame."""
+    world = World()
+    world.has("orders", key=None, age=60)
+    assert world.handle(event("CreateStream", caller="terraform"))
+    world.becomes("orders", key=None, status="UPDATING")
+    assert world.handle({"look": "orders", "exempt": False})
+    world.clock.time += HOUR
+    world.becomes("orders", key=None)
+    assert world.handle({"look": "orders", "exempt": False})
+    assert world.told == []
+    assert world.handle(event("StopStreamEncryption", now=world.clock.now())) is None
+    (told,) = world.told
+    assert told.lines["Changed by"] == ALICE
+
+
 def test_late_stop_of_an_earlier_stream_does_not_hurry() -> None:
     world = World()
     world.has("orders", key=None, age=60)
