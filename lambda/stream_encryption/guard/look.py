@@ -139,7 +139,7 @@ class Looker:
             try:
                 self._client("sns").publish(TopicArn=self._settings.topic, **text)
             except ClientError:
-                self._put(telling._replace(telling=""))
+                self._put(telling._replace(telling=item.telling))
                 raise
         self._put(telling.as_told())
 

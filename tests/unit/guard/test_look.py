@@ -571,6 +571,25 @@ def test_end_of_a_drift_that_a_crash_left_open_is_told() -> None:
     assert world.table.row("orders")["telling"] == ""
 
 
+def test_refusal_does_not_make_up_for_a_crash() -> None:
+    """What came out before the crash is not unsaid by what a refusing topic did not let out."""
+    world = World()
+    world.has("orders", key=None)
+
+    def crash() -> None:
+        raise KeyboardInterrupt
+
+    world.after["Publish"] = [crash]
+    with pytest.raises(KeyboardInterrupt):
+        world.receive(world.send(STOP))
+    world.failing["Publish"] = [ServiceError("AuthorizationError", "no")]
+    world.clock.time += 2 * MINUTE
+    assert world.handle(STOP) is not None
+    world.becomes("orders", KEY)
+    world.run()
+    assert [told.state for told in world.told] == ["plaintext", "as wanted"]
+
+
 def test_crash_before_the_notification_tells_it_later() -> None:
     world = World()
     world.has("orders", key=None)
