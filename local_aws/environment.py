@@ -44,6 +44,15 @@ class LocalAws:
         )
         self.services: list[Service] = []
         self._running = ExitStack()
+        # A profile that is named in the environment but not known here would fail the session.
+        unnamed = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+        self._session = boto3.session.Session(
+            aws_access_key_id=_CREDENTIAL,
+            aws_secret_access_key=_CREDENTIAL,
+            region_name=self.region,
+            botocore_session=unnamed,
+        )
+        self._clients: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -89,19 +98,14 @@ class LocalAws:
 
     def client(self, service: str) -> Any:
         """A boto3 client for `service`, whatever AWS settings this process has."""
-        # A profile that is named in the environment but not known here would fail the session.
-        session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
-        return boto3.session.Session(
-            aws_access_key_id=_CREDENTIAL,
-            aws_secret_access_key=_CREDENTIAL,
-            region_name=self.region,
-            botocore_session=session,
-        ).client(
-            service,
-            endpoint_url=self._endpoint_of(service),
-            verify=str(self.certificates.authority),
-            config=Config(proxies={}),
-        )
+        if service not in self._clients:
+            self._clients[service] = self._session.client(
+                service,
+                endpoint_url=self._endpoint_of(service),
+                verify=str(self.certificates.authority),
+                config=Config(proxies={}),
+            )
+        return self._clients[service]
 
     def log_tails(self) -> str:
         """The ends of all logs, to be shown when something went wrong."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import boto3
 from botocore.exceptions import WaiterError
 from policy_sentry.querying.actions import get_action_data
 
 from local_aws import LocalAws
+from tests.local_aws.deployment import client_of_role
 from tests.local_aws.encryption_app import RESOURCE_TYPE
 
 Template = dict[str, Any]
@@ -339,18 +339,7 @@ class Clone:
         """A client with the rights of the function's role and no others."""
         role = self.physical_id("AWS::IAM::Role")
         arn = self.client("iam").get_role(RoleName=role)["Role"]["Arn"]
-        assumed = self.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")
-        credentials = assumed["Credentials"]
-        return boto3.session.Session(
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-            region_name=self.aws.region,
-        ).client(
-            service,
-            endpoint_url=self.aws.endpoint_url,
-            verify=str(self.aws.certificates.authority),
-        )
+        return client_of_role(self.aws, arn, service)
 
 
 def _custom_resources(template: Template) -> dict[str, dict[str, Any]]:

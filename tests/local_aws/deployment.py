@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import boto3
 from aws_cdk import App
 
 from local_aws import Cdk, CdkError, LocalAws, folders
@@ -54,6 +55,17 @@ def encryption(aws: LocalAws, stream: str) -> tuple[str, str, str | None]:
     """Status, encryption type and key of a stream."""
     found = summary(aws, stream)
     return found["StreamStatus"], found["EncryptionType"], found.get("KeyId")
+
+
+def client_of_role(aws: LocalAws, role: str, service: str) -> Any:
+    """A client with the rights of a role, given by its ARN, and no others."""
+    assumed = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+    return boto3.session.Session(
+        aws_access_key_id=assumed["AccessKeyId"],
+        aws_secret_access_key=assumed["SecretAccessKey"],
+        aws_session_token=assumed["SessionToken"],
+        region_name=aws.region,
+    ).client(service, endpoint_url=aws.endpoint_url, verify=str(aws.certificates.authority))
 
 
 def kill_functions(aws: LocalAws) -> None:

@@ -13,7 +13,7 @@ def until(look: Callable[[], T], *, seconds: float = 60) -> T:
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"waited {seconds:g} s in vain"
-        time.sleep(0.02)
+        time.sleep(0.1)
     return found
 
 

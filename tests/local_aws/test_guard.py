@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from local_aws import LocalAws
 from local_aws.guarding import ALICE, Guarding, cloudtrail_event
-from tests.local_aws.deployment import deploy, make_key
+from tests.local_aws.deployment import client_of_role, deploy, make_key
 from tests.local_aws.guard_app import guard_app
 from tests.local_aws.observing import until
 
@@ -225,38 +225,15 @@ def test_role_can_change_nothing(guarded_iam: Guarded) -> None:
     """The very calls that it has to tell of are denied to it."""
     aws = guarded_iam.aws
     name = guarded_iam.make_stream(guarded_iam.key)
-    kinesis = _with_role(guarded_iam, "kinesis")
+    function = aws.client("lambda").get_function(
+        FunctionName=guarded_iam.guarding.outputs["FunctionName"]
+    )
+    kinesis = client_of_role(aws, function["Configuration"]["Role"], "kinesis")
     assert kinesis.describe_stream_summary(StreamName=name)
     for call in ("stop_stream_encryption", "start_stream_encryption"):
         with pytest.raises(ClientError, match="AccessDenied"):
             getattr(kinesis, call)(StreamName=name, EncryptionType="KMS", KeyId=guarded_iam.key)
     assert aws.client("kinesis").describe_stream_summary(StreamName=name)
-
-
-def _with_role(guarded: Guarded, service: str) -> Any:
-    """A client with the rights of the guard's role."""
-    aws = guarded.aws
-    function = aws.client("lambda").get_function(
-        FunctionName=guarded.guarding.outputs["FunctionName"]
-    )
-    assumed = aws.client("sts").assume_role(
-        RoleArn=function["Configuration"]["Role"], RoleSessionName="guard"
-    )["Credentials"]
-    client = aws.client(service)
-    client._request_signer._credentials = _Credentials(assumed)
-    return client
-
-
-class _Credentials:
-    """Credentials as botocore's signer wants them."""
-
-    def __init__(self, given: dict[str, str]) -> None:
-        self.access_key = given["AccessKeyId"]
-        self.secret_key = given["SecretAccessKey"]
-        self.token = given["SessionToken"]
-
-    def get_frozen_credentials(self) -> "_Credentials":
-        return self
 
 
 def _is_empty(aws: LocalAws, queue: str) -> bool:

@@ -11,14 +11,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from local_aws import LocalAws
-from tests.local_aws.deployment import Deployment, encryption, make_key, make_stream
+from tests.local_aws.deployment import Deployment, client_of_role, encryption, make_key, make_stream
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -28,23 +26,8 @@ class Writer:
 
     def __init__(self, aws: LocalAws, role: str, stream: str) -> None:
         self._aws, self._stream = aws, stream
-        assumed = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="writer")
-        credentials = assumed["Credentials"]
-        session = boto3.session.Session(
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-            region_name=aws.region,
-        )
-
-        def client(service: str) -> Any:
-            return session.client(
-                service,
-                endpoint_url=aws.endpoint_url,
-                verify=str(aws.certificates.authority),
-            )
-
-        self._kinesis, self._kms = client("kinesis"), client("kms")
+        self._kinesis = client_of_role(aws, role, "kinesis")
+        self._kms = client_of_role(aws, role, "kms")
         self.keys: list[str] = []
         self.denied: list[str] = []
 

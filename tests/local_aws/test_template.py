@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +96,8 @@ class Account:
         """Put the code where StackSets expect it."""
         s3, bucket = self.aws.client("s3"), f"{BUCKETS}-{self.aws.region}"
         location = {"LocationConstraint": self.aws.region}
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+        with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
         s3.upload_file(str(code), bucket, key)
 
     def provide(self, template: str, streams: str = "stream/orders*", **parameters: str) -> None:
