@@ -138,7 +138,7 @@ tests: install
 	@$(PY) -m pytest -ra $(WORKERS) -m 'not release' $(DEPLOYED) $(OTHERS) $(PYTEST)
 
 .PHONY: lint
-lint: install ## ruff: rules and format; zizmor and schemas: the workflows
+lint: $(VENV)/.installed ## ruff: rules and format; zizmor and schemas: the workflows
 	@$(PY) -m ruff check --quiet
 	@$(PY) -m ruff format --quiet --check
 	@$(VENV)/bin/zizmor --offline --no-progress --quiet --strict-collection --persona=pedantic .github
@@ -147,7 +147,7 @@ lint: install ## ruff: rules and format; zizmor and schemas: the workflows
 	@$(call conforms,dependabot,.github/dependabot.yml)
 
 .PHONY: types
-types: install ## mypy, strict
+types: $(VENV)/.installed ## mypy, strict
 	@$(PY) -m mypy
 
 .PHONY: $(SUITES)
