@@ -3,7 +3,8 @@
 a. Nothing is told that was not so, nor that is declared: a drift that is told was there while the
    own stack was at rest, and ten minutes before, unless StopStreamEncryption was called.
 b. One notification a state: the same is told again only where an invocation ended, or an answer
-   was lost, between the notification and the note that it is told.
+   was lost, between the notification and the note that it is told; or where a stream that was
+   exempt and not so meanwhile, which is no news, is exempt again.
 c. Each drift is told within two minutes of its event, or of the end of its ten minutes, or by the
    sweep after it; and its end likewise.
 d. The table is true once events have ceased, and nothing in it is untold.
@@ -99,7 +100,9 @@ class Judge:
             for one in told:
                 self._check_true(truth, one)
             for before, one in itertools.pairwise(told):
-                if one.fact == before.fact and not self._was_cut_short(name, before, one):
+                if one.fact == before.fact and not (
+                    self._was_cut_short(name, before, one) or _is_exempt_anew(truth, before, one)
+                ):
                     self._violated("b", f"{name} {one.fact} twice, at {self._at(one.when)}")
             for span in truth.spans:
                 self._check_told(truth, span, told)
@@ -283,6 +286,11 @@ class Judge:
         )
         if others := called.keys() - READS - OF_ITS_OWN:
             self._violated("f", f"called {sorted(others)}")
+
+
+def _is_exempt_anew(truth: Truth, before: Told, one: Told) -> bool:
+    meanwhile = {span.fact.state for span in truth.between(before.when, one.when)}
+    return one.fact[0] == "exempt" and bool(meanwhile - {"exempt", ""})
 
 
 def _is(fact: Fact, told: tuple[str, str, str]) -> bool:
