@@ -187,7 +187,7 @@ def _fleet(rows: list[dict[str, Any]]) -> Iterator[Judgement]:
     )
     share = row["of the bound"]
     yield Judgement(
-        f"500 at once: ≤ {_OF_THE_BOUND:g}x the bound, in every fleet",
+        f"500 at once: ≤ {_OF_THE_BOUND:g}x the bound, in each run",
         f"median {share['median']:.2f}x, most {share['max']:.2f}x; of a bystander's looks"
         f" {row['bystander throttled']['median']:.0%} are throttled",
         _met(share["max"] <= _OF_THE_BOUND),

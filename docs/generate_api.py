@@ -28,6 +28,8 @@ def api() -> str:
         for member, value in vars(cls).items():
             if member.startswith("_") or not (function := _function(value)).__doc__:
                 continue
+            if member in getattr(cls, "_fields", ()):  # told by the docstring of the class
+                continue
             called = "" if isinstance(value, property) else "()"
             parts += [f"### {name}.{member}{called}", _docstring(function)]
     return "\n\n".join(part.strip() for part in parts) + "\n"

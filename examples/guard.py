@@ -1,7 +1,9 @@
 """Encrypt a stream, and be told when it is no longer encrypted with that key.
 
-    cdk deploy -c key=<key ARN>                encrypts the stream and guards it
-    cdk deploy -c key=<key ARN> -c revision=2  puts the key back after somebody has changed it
+    cdk deploy --app "python3 examples/guard.py" -c key=<key ARN>
+
+encrypts the stream (`-c stream=<name>`, by default orders) and guards it; with another
+`-c revision=2` it puts the key back after somebody has changed it.
 
 A trail of the account has to log management events, or the guard hears of a change at its next
 sweep only. Subscribe to the topic to be told: `aws sns subscribe --protocol email …`.

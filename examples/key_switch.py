@@ -1,12 +1,14 @@
 """Switch a stream to another key.
 
-    cdk deploy                                  the stream is encrypted with the first key
-    cdk deploy -c key=second -c previous=first  it is switched to the second one
-    cdk deploy -c key=second                    one retention period later (24 hours by default)
+With `cdk deploy --app "python3 examples/key_switch.py"` and:
+
+    (nothing)                        the stream is encrypted with the first key
+    -c key=second -c previous=first  it is switched to the second one
+    -c key=second                    one retention period later (24 hours by default)
 
 Records written before the switch stay encrypted with the first key until they expire, so that the
-consumer keeps its right to it until then. Nobody is without the right to the key in use at any
-moment, not even if the second deployment fails and is rolled back.
+consumer keeps its right to it until then. Each has a policy for the key in use at any moment, also
+if the second deployment fails and is rolled back.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class GuardedStreams(NamedTuple):
 
     @classmethod
     def tagged(cls, key: str, value: str) -> GuardedStreams:
-        """Choose streams by a tag; one that loses it is told of, and exempt from then on.
+        """Choose streams by a tag; one that loses it is reported once, and exempt from then on.
 
         Parameters
         ----------

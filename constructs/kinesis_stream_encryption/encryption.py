@@ -162,7 +162,7 @@ class KinesisStreamEncryption(Construct):
         return self._resource.get_att_string("KeyArn")
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow reading the stream's records, before it is encrypted.
+        """Allow reading the stream's records; the right to the key is there before it is applied.
 
         Covers the stream (as ``stream.grant_read``) and ``kms:Decrypt`` on the key and on the
         previous keys, for records of this stream only.
@@ -175,7 +175,7 @@ class KinesisStreamEncryption(Construct):
         return self._grant(self._stream.grant_read(grantee), grantee, [CONSUME])
 
     def grant_write(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow writing records to the stream, before it is encrypted.
+        """Allow writing records to the stream; the right to the key is there before it is applied.
 
         Covers the stream (as ``stream.grant_write``) and ``kms:GenerateDataKey`` on the key, for
         records of this stream only.
@@ -188,7 +188,7 @@ class KinesisStreamEncryption(Construct):
         return self._grant(self._stream.grant_write(grantee), grantee, [PRODUCE])
 
     def grant_read_write(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow both reading and writing, before the stream is encrypted.
+        """Allow both reading and writing; the right to the key is there before it is applied.
 
         Parameters
         ----------

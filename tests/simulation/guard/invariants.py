@@ -2,9 +2,9 @@
 
 a. Nothing is told that was not so, nor that is declared: a drift that is told was there while the
    own stack was at rest, and ten minutes before, unless StopStreamEncryption was called.
-b. One notification a state: the same is told again only where an invocation ended, or an answer
-   was lost, between the notification and the note that it is told; or where a stream that was
-   exempt and not so meanwhile, which is no news, is exempt again.
+b. One notification a state: the same is told again only where an invocation ended, an answer was
+   lost, or the table refused, between the notification and the note that it is told; or where a
+   stream that was exempt and not so meanwhile, which is no news, is exempt again.
 c. Each drift is told within two minutes of its event, or of the end of its ten minutes, or by the
    sweep after it; and its end likewise.
 d. The table is true once events have ceased, and nothing in it is untold.
@@ -166,7 +166,10 @@ class Judge:
     # b
 
     def _was_cut_short(self, name: str, one: Told, other: Told) -> bool:
-        """Tell whether an invocation ended, or lost an answer, between two notifications."""
+        """Tell whether a note was not made, an invocation ended or lost an answer between two."""
+        notes = [call for call in one.invocation.calls if call.operation == "PutItem"]
+        if notes[-1].error not in {"", "ConditionalCheckFailedException"}:
+            return True
         return any(
             each.crashed or any(call.error in {"lost", "connection"} for call in each.calls)
             for each in self.world.function.invocations
