@@ -36,8 +36,10 @@ def compare(
     arns = [key_arn(one, place), key_arn(other, place)]
     if arns[0] == arns[1]:
         return Sameness.SAME
-    # Two key ARNs that differ are two keys; only an alias can hide which key it means.
-    if not any(is_alias(arn) for arn in arns):
+    # Two key ARNs that differ are two keys; only an alias can hide which key it means, one of its
+    # own region and account (KMS API reference, UpdateAlias).
+    one_place = arns[0].split(":")[3:5] == arns[1].split(":")[3:5]
+    if not one_place or not any(is_alias(arn) for arn in arns):
         return Sameness.DIFFERENT
     resolved = [resolve(arn) if is_alias(arn) else arn for arn in arns]
     if None in resolved:

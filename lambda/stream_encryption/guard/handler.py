@@ -16,8 +16,8 @@ from stream_encryption.aws.arn import Place
 from stream_encryption.aws.errors import AwsError
 from stream_encryption.encryption.failure import MAX_REASON, cut
 from stream_encryption.guard.finding import DRIFT
-from stream_encryption.guard.look import Looker, NotYet
-from stream_encryption.guard.messages import Look, Malformed, Sweep, parse
+from stream_encryption.guard.look import Looker
+from stream_encryption.guard.messages import Hopeless, Look, NotYet, Sweep, parse
 from stream_encryption.guard.settings import VARIABLE, Settings, Surroundings
 from stream_encryption.guard.sweep import Sweeper
 from stream_encryption.log import Log
@@ -30,7 +30,7 @@ SHARE, SHORTEST, LONGEST = 1 / 3, 2.0, 60.0
 """A message comes back after a share of the time it has waited, within these seconds."""
 
 PATIENCE = 3600.0
-"""Seconds from its first receipt in which a message has to be done with."""
+"""Seconds after its first receipt in which a message comes back."""
 
 
 class Guard:
@@ -69,10 +69,10 @@ class _Handling:
         """Handle the message; False when it has to come back."""
         first = float(self._record["attributes"]["ApproximateFirstReceiveTimestamp"]) / 1000
         age = self._runtime.clock.now() - first
-        pause = min(max(SHARE * age, SHORTEST), LONGEST) * self._runtime.uniform(0.8, 1.0)
+        pause = min(max(SHARE * age, SHORTEST), LONGEST)
         try:
             self._handle(parse(self._record["body"]))
-        except Malformed as error:
+        except Hopeless as error:
             return self._give_up(str(error))
         except NotYet as error:
             reason, pause = str(error), pause if error.seconds is None else error.seconds
@@ -83,7 +83,7 @@ class _Handling:
             self._log.warning("a look failed", error=reason, **self._metrics(Failures=1))
         else:
             return True
-        return self._give_up(reason) if age + pause > PATIENCE else self._come_back(pause)
+        return self._give_up(reason) if age > PATIENCE else self._come_back(pause)
 
     def _handle(self, message: Look | Sweep | None) -> None:
         if message is None or (

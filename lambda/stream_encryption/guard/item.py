@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from stream_encryption.guard.finding import DRIFT, Finding, State, utc
+from stream_encryption.guard.finding import DRIFT, ENCRYPTED, Finding, State, utc
 from stream_encryption.guard.messages import Cause
 
 _NOTHING = "nothing"
@@ -32,10 +32,14 @@ class Item(NamedTuple):
 
     def observed(self, finding: Finding, now: float, cause: Cause | None) -> Item:
         """Take in what is found now; what is no news counts as told."""
+        same_key = finding[1:] == self.finding[1:]
+        if finding.state is State.UNKNOWN and same_key and self.finding.state in ENCRYPTED:
+            finding = self.finding  # what the alias meant was known
         item = self._replace(finding=finding, seen=utc(now))
-        if finding != self.finding or not self.since:
-            item = item._replace(since=item.seen, caller="", call="", called="")
-        if cause and cause.leads_to(finding):
+        if finding != self.finding:
+            item = item._replace(since="", caller="", call="", called="")
+        item = item._replace(since=item.since or item.seen)
+        if cause and cause.explains(self.finding, finding) and utc(cause.time) >= item.called:
             item = item._replace(caller=cause.caller, call=cause.call, called=utc(cause.time))
         # Where a crash left open whether people were told of another finding, all is news.
         is_news = self.telling or _is_news(self.told, finding.state)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
+from stream_encryption.aws.arn import key_arn
 from stream_encryption.aws.errors import AwsError, Kind
 from stream_encryption.aws.kinesis import Stream, StreamDescription
 from stream_encryption.aws.kms import Kms
 from stream_encryption.encryption.encrypt import GRACE as SHOWN_LATE
 from stream_encryption.guard.finding import DRIFT, Finding, State, judge
 from stream_encryption.guard.item import Item
-from stream_encryption.guard.messages import CREATE, STOP, Cause, Look
+from stream_encryption.guard.messages import CREATE, STOP, Cause, Hopeless, Look, NotYet
 from stream_encryption.guard.notification import notification
 from stream_encryption.guard.settings import Surroundings
-from stream_encryption.guard.table import Conflict, Table
+from stream_encryption.guard.table import Table
 
 GRACE = 600.0
 """Seconds for which drift lasts before it is told, unless StopStreamEncryption was called.
@@ -31,20 +32,14 @@ The handler waits for five after a stream is changed, CloudFormation for a funct
 """
 
 
-class NotYet(Exception):
-    """The message has to come back, after so many seconds or as its age has it."""
-
-    def __init__(self, reason: str, seconds: float | None = None) -> None:
-        super().__init__(reason)
-        self.seconds = seconds
-
-
 class Looker:
     """Looks at streams, and tells."""
 
     def __init__(self, world: Surroundings) -> None:
         self._settings, self._place, self._clock, self._client = world
         self._table = Table(world.client("dynamodb"), world.settings.table)
+        wanted = world.settings.key
+        self._wanted = key_arn(wanted, world.place) if wanted else None
 
     def look(self, message: Look) -> Item | None:
         """Look at a stream; None when it is none of the guarded.
@@ -55,6 +50,8 @@ class Looker:
         ------
         NotYet
             When there is nothing to be seen yet, or to be told.
+        Hopeless
+            When the wanted key is an alias that does not exist.
         AwsError, botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError
             When a call fails.
         """
@@ -68,17 +65,17 @@ class Looker:
         if description and description.status in {"CREATING", "UPDATING"}:
             if known and known.since and known.finding.state is State.PLAINTEXT:
                 # It is being encrypted: if it is found in plaintext again, it was stopped since.
-                self._put(known._replace(since=""))
+                self._table.put(known._replace(since=""), began)
             raise NotYet(f"the stream is {description.status}")
         cause = _cause(message.cause, description)
         finding = self._finding(message, known, description)
         may_be_late = cause and not (finding and cause.leads_to(finding))
         if cause and may_be_late and began < cause.time + SHOWN_LATE:
-            raise NotYet("the stream may still be shown as it was", SHOWN_LATE)
+            raise NotYet("the stream may still be shown as it was")
         if finding is None:
             return None
         item = (known or Item(arn, finding)).observed(finding, self._clock.now(), cause)
-        item = self._put(item)
+        item = self._table.put(item, self._clock.now())
         if item.untold:
             self._tell(item, cause, began)
         return item
@@ -109,16 +106,24 @@ class Looker:
     def _is_exempt(self, name: str) -> bool:
         if not (self._settings.tag or self._settings.exempt_tag):
             return False
-        tags = self._client("kinesis").list_tags_for_stream(StreamName=name, Limit=50)["Tags"]
-        return self._settings.exempt({tag["Key"]: tag.get("Value", "") for tag in tags})
+        tags: dict[str, str] = {}
+        more = True
+        while more:
+            start = {"ExclusiveStartTagKey": max(tags)} if tags else {}
+            page = self._client("kinesis").list_tags_for_stream(StreamName=name, Limit=50, **start)
+            tags |= {tag["Key"]: tag.get("Value", "") for tag in page["Tags"]}
+            more = page["HasMoreTags"]
+        return self._settings.exempt(tags)
 
     def _resolve(self, alias_arn: str) -> str | None:
         try:
             return Kms(lambda: self._client("kms")).describe(alias_arn).arn
         except AwsError as error:
-            if error.kind in {Kind.THROTTLED, Kind.UNANSWERED}:
-                raise
-            return None
+            if error.kind is Kind.NOT_FOUND and alias_arn == self._wanted:
+                raise Hopeless(f"the wanted key {alias_arn} does not exist") from error
+            if error.kind in {Kind.NOT_FOUND, Kind.DENIED, Kind.DENIED_EXPLICITLY}:
+                return None
+            raise
 
     def _tell(self, item: Item, cause: Cause | None, began: float) -> None:
         """Tell once: the item says so before and after; after a crash in between, tell again."""
@@ -127,31 +132,29 @@ class Looker:
         if not status.endswith("_COMPLETE"):
             raise NotYet(f"the guard's own stack is {status}")
         if self._clock.now() - began > AT_REST:
-            raise NotYet("a deployment may have ended since the stream was looked at", AT_REST)
+            raise NotYet("a deployment may have ended since the stream was looked at")
         state = item.finding.state
         stopped = cause is not None and cause.call == STOP and state is State.PLAINTEXT
         left = GRACE - item.age(self._clock.now())
         if state in DRIFT and not stopped and left > 0:
             raise NotYet("it may be the first half of a deployment", left)
-        telling = self._put(item.being_told(self._clock.now()))
+        telling = self._table.put(item.being_told(self._clock.now()), self._clock.now())
         if self._settings.topic:
             text = notification(item, self._settings.key)
             try:
                 self._client("sns").publish(TopicArn=self._settings.topic, **text)
-            except ClientError:
-                self._put(telling._replace(telling=item.telling))
+            except ClientError as error:
+                # Of several attempts, one without an answer may have come out.
+                if not error.response["ResponseMetadata"].get("RetryAttempts"):
+                    self._table.put(telling._replace(telling=item.telling), self._clock.now())
                 raise
-        self._put(telling.as_told())
-
-    def _put(self, item: Item) -> Item:
-        try:
-            return self._table.put(item, self._clock.now())
-        except Conflict:
-            raise NotYet("another invocation has looked at the stream") from None
+        self._table.put(telling.as_told(), self._clock.now())
 
 
 def _cause(cause: Cause | None, description: StreamDescription | None) -> Cause | None:
     """Leave out a call that was about an earlier stream of that name."""
-    if cause and description and cause.call != CREATE and cause.time + 1 < description.created:
+    # A stream is created somewhat later than CreateStream is called.
+    margin = 60 if cause and cause.call == CREATE else 1
+    if cause and description and cause.time + margin < description.created:
         return None
     return cause

@@ -35,6 +35,12 @@ class Cause(NamedTuple):
             return False
         return finding.state in _LEADS_TO.get(self.call, set(State))
 
+    def explains(self, before: Finding, finding: Finding) -> bool:
+        """Tell whether it may be this call that has made the one of the other."""
+        if self.call in _LEADS_TO:
+            return self.leads_to(finding)
+        return before != finding and State.EXEMPT in {before.state, finding.state}
+
 
 class Look(NamedTuple):
     """Look at one stream.
@@ -58,8 +64,16 @@ class Sweep(NamedTuple):
     listed: bool = False
 
 
-class Malformed(Exception):
-    """A message that asks for nothing we know."""
+class NotYet(Exception):
+    """The message has to come back, after so many seconds or as its age has it."""
+
+    def __init__(self, reason: str, seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+class Hopeless(Exception):
+    """A message that it is of no use to handle again."""
 
 
 def parse(body: str) -> Look | Sweep | None:
@@ -71,7 +85,7 @@ def parse(body: str) -> Look | Sweep | None:
 
     Raises
     ------
-    Malformed
+    Hopeless
         When it is neither a message of ours nor an event of CloudTrail.
     """
     try:
@@ -82,7 +96,7 @@ def parse(body: str) -> Look | Sweep | None:
             return Look(message["look"], exempt=message["exempt"])
         return _event(message["detail"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Malformed(f"malformed message: {type(error).__name__}: {error}") from error
+        raise Hopeless(f"malformed message: {type(error).__name__}: {error}") from error
 
 
 def _event(detail: dict[str, Any]) -> Look | None:

@@ -113,11 +113,12 @@ class Sweeper:
             ResourceTypeFilters=["kinesis:stream"],
             TagFilters=[{"Key": key, "Values": list(values)}],
         )
-        return {
-            found["ResourceARN"].split("/", 1)[1]
+        named = [
+            found["ResourceARN"].split("/")[1:]
             for page in pages
             for found in page["ResourceTagMappingList"]
-        }
+        ]
+        return {names[0] for names in named if len(names) == 1}  # and not a stream's consumers
 
     def _enqueue(self, bodies: list[dict[str, Any]], delay: int = 0) -> None:
         for first in range(0, len(bodies), BATCH):

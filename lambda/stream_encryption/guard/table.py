@@ -9,13 +9,10 @@ from botocore.exceptions import ClientError
 
 from stream_encryption.guard.finding import Finding, State
 from stream_encryption.guard.item import Item
+from stream_encryption.guard.messages import NotYet
 
 KEPT = 90 * 24 * 3600
 """Seconds for which a stream is remembered that is not looked at any more."""
-
-
-class Conflict(Exception):
-    """Somebody else has written the item meanwhile."""
 
 
 class Table:
@@ -39,8 +36,8 @@ class Table:
 
         Raises
         ------
-        Conflict
-            When that one is not there any more.
+        NotYet
+            When another invocation has written it meanwhile.
         """
         written = item._replace(version=item.version + 1)
         try:
@@ -53,7 +50,7 @@ class Table:
             )
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                raise Conflict from error
+                raise NotYet("another invocation has looked at the stream") from error
             raise
         return written
 

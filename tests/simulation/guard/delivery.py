@@ -258,8 +258,15 @@ class Function:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._try(invocation, service, model.name, params)
-            except (ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError):
+            except (
+                ClientError,
+                ConnectionClosedError,
+                EndpointConnectionError,
+                ReadTimeoutError,
+            ) as error:
                 if attempt == ATTEMPTS or not _is_retried(invocation.calls[-1]):
+                    if isinstance(error, ClientError):
+                        error.response["ResponseMetadata"]["RetryAttempts"] = attempt - 1
                     raise
                 self._stage.scheduler.sleep(self._rng.uniform(0, 2.0**attempt))
         raise AssertionError

@@ -292,8 +292,10 @@ class Lists:
             if params["StreamName"] not in self.names():
                 raise ServiceError("ResourceNotFoundException", "Stream not found.")
             tags = self.tags(params["StreamName"])
-            shown = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
-            return {"Tags": shown, "HasMoreTags": False}
+            after, limit = params.get("ExclusiveStartTagKey", ""), params["Limit"]
+            rest = [each for each in sorted(tags.items()) if each[0] > after]
+            shown = [{"Key": key, "Value": value} for key, value in rest[:limit]]
+            return {"Tags": shown, "HasMoreTags": len(rest) > limit}
         assert operation == "GetResources"
         assert params["ResourceTypeFilters"] == ["kinesis:stream"]
         (wanted,) = params["TagFilters"]
@@ -306,6 +308,10 @@ class Lists:
         first = int(params.get("PaginationToken") or 0)
         resources = [
             {"ResourceARN": arn("kinesis", f"stream/{name}")} for name in found[first : first + 50]
+        ]
+        # Consumers have tags of their own, and the resource type that their ARN says.
+        resources += [
+            {"ResourceARN": each["ResourceARN"] + "/consumer/one:1"} for each in resources
         ]
         token = str(first + 50) if len(found) > first + 50 else ""
         return {"ResourceTagMappingList": resources, "PaginationToken": token}

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.guard.services import client_error
 from tests.simulation.service import ServiceError, arn
 from tests.unit.guard.world import ALICE, DAY, HOUR, MINUTE, SWEEP, World, event, lost
-from tests.unit.world import KEY, KEY_ID, OTHER_KEY
+from tests.unit.world import ACCOUNT, KEY, KEY_ID, OTHER_KEY
 
 STOP, START = event("StopStreamEncryption"), event("StartStreamEncryption")
 ALIAS = arn("kms", "alias/orders")
@@ -52,6 +53,7 @@ def test_stop_is_told_at_once_with_caller_and_remedy() -> None:
         ("alias/others", "other key"),
         ("alias/nobody-knows", "unknown"),
         ("alias/denied", "unknown"),
+        (ALIAS.replace(ACCOUNT, "999999999999"), "other key"),
     ],
 )
 def test_state_is_what_the_stream_is_described_to_be(found: str | None, state: str) -> None:
@@ -68,6 +70,41 @@ def test_state_is_what_the_stream_is_described_to_be(found: str | None, state: s
     assert [told.state for told in world.told] == (
         [state] if "ke" in state or "pl" in state else []
     )
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "NotFoundException"])
+def test_alias_that_cannot_be_looked_up_any_more_ends_no_drift(code: str) -> None:
+    world = World()
+    world.aliases = {ALIAS: OTHER_KEY}
+    world.has("orders", key=ALIAS)
+    world.send(SWEEP)
+    world.run(HOUR)
+    assert world.state("orders") == "other key"
+    world.aliases = {ALIAS: ServiceError(code, "no")}
+    world.handle(START)
+    assert world.state("orders") == "other key"
+    assert [told.state for told in world.told] == ["other key"]
+
+
+def test_wanted_alias_that_does_not_exist_is_given_up_with_the_reason() -> None:
+    """Nothing could be compared with it, and nobody would know."""
+    world = World(key="alias/typo")
+    world.has("orders", key=OTHER_KEY)
+    assert world.handle(START) is None
+    (dead,) = world.dead
+    assert dead.reason == f"the wanted key {arn('kms', 'alias/typo')} does not exist"
+    assert world.metric("DeadLetters") == [1]
+
+
+def test_look_at_an_alias_that_fails_is_made_again() -> None:
+    world = World()
+    world.aliases = {ALIAS: ServiceError("ExpiredTokenException", "no")}
+    world.has("orders", key=ALIAS)
+    assert world.handle(START) is not None
+    assert world.metric("Failures") == [1]
+    world.aliases = {ALIAS: KEY}
+    world.run()
+    assert world.state("orders") == "as wanted"
 
 
 def test_without_a_wanted_key_any_kms_key_will_do() -> None:
@@ -245,6 +282,36 @@ def test_stream_that_is_not_ready_is_looked_at_again(status: str) -> None:
     assert told.when - ready <= 61
 
 
+def test_drift_that_begins_when_the_wait_is_nearly_over_is_told() -> None:
+    world = World()
+    world.has("orders", key=None, status="UPDATING")
+    world.send(START)
+    world.run(55 * MINUTE)
+    world.becomes("orders", OTHER_KEY)
+    world.run()
+    assert [told.state for told in world.told] == ["other key"]
+    assert world.dead == []
+
+
+def test_looks_that_take_long_do_not_come_back_too_often() -> None:
+    """SQS gives a message up after a hundred receipts, without a reason."""
+    world = World()
+    world.has("orders", key=None)
+    looks = 0
+
+    def slow() -> None:
+        nonlocal looks
+        looks += 1
+        world.clock.sleep(3.5)
+        world.after["DescribeStreamSummary"] = [slow]
+
+    world.after["DescribeStreamSummary"] = [slow]
+    message = world.send(STOP)
+    world.run()
+    assert looks == message.receives < 100
+    assert "a deployment may have ended" in world.dead[0].reason
+
+
 def test_wait_for_a_stream_has_an_end() -> None:
     world = World()
     world.has("orders", status="UPDATING")
@@ -281,6 +348,48 @@ def test_stop_during_a_change_is_told_with_who_it_was_that_stopped() -> None:
     assert world.handle(event("StopStreamEncryption", now=world.clock.now())) is None
     (told,) = world.told
     assert told.lines["Changed by"] == ALICE
+
+
+def test_resharding_leaves_who_it_was() -> None:
+    world = World(topic=None)
+    world.has("orders", key=None)
+    world.handle(STOP)
+    world.becomes("orders", None, "UPDATING")
+    world.handle({"look": "orders", "exempt": None})
+    world.becomes("orders", None)
+    world.handle({"look": "orders", "exempt": None})
+    assert world.table.row("orders")["caller"] == ALICE
+
+
+@pytest.mark.parametrize("call", ["AddTagsToStream", "UntagResource"])
+def test_who_changes_tags_is_not_to_blame_for_a_key(call: str) -> None:
+    world = World(exempt_tag="exempt")
+    world.has("orders", key=OTHER_KEY, tags={"team": "one"})
+    parameters = {"streamName": "orders", "keyId": OTHER_KEY}
+    world.send(event("StartStreamEncryption", parameters=parameters))
+    world.run(MINUTE)
+    world.send(event(call, caller="tagger", now=world.clock.now()))
+    world.run()
+    (told,) = world.told
+    assert told.lines["Changed by"] == ALICE
+    world.handle(event(call, caller="tagger", now=world.clock.now()))
+    assert world.table.row("orders")["caller"] == ALICE
+
+
+def test_earlier_call_does_not_take_the_place_of_a_later_one() -> None:
+    world = World()
+    world.has("orders", key=None)
+    world.handle(STOP)
+    world.handle(event("StopStreamEncryption", age=HOUR, caller="bob"))
+    assert world.table.row("orders")["caller"] == ALICE
+
+
+def test_late_creation_of_an_earlier_stream_is_not_to_blame() -> None:
+    world = World()
+    world.has("orders", key=None, age=2 * MINUTE)
+    world.send(event("CreateStream", age=HOUR))
+    world.run()
+    assert world.told[0].lines["Changed by"] == "not known: no event told it"
 
 
 def test_late_stop_of_an_earlier_stream_does_not_hurry() -> None:
@@ -468,6 +577,14 @@ def test_stream_that_lost_the_tag_that_chose_it_is_exempt() -> None:
     assert world.state("orders") == "exempt"
 
 
+def test_exempting_tag_may_be_one_of_many() -> None:
+    world = World(exempt_tag="zebra")
+    world.has("orders", key=None, tags={f"tag-{number:02}": "" for number in range(60)})
+    world.tags["orders"]["zebra"] = ""
+    world.handle(STOP)
+    assert (world.state("orders"), world.told) == ("exempt", [])
+
+
 def test_tags_are_not_asked_for_where_none_count() -> None:
     world = World()
     world.has("orders", key=None)
@@ -584,6 +701,22 @@ def test_refusal_does_not_make_up_for_a_crash() -> None:
         world.receive(world.send(STOP))
     world.failing["Publish"] = [ServiceError("AuthorizationError", "no")]
     world.clock.time += 2 * MINUTE
+    assert world.handle(STOP) is not None
+    world.becomes("orders", KEY)
+    world.run()
+    assert [told.state for told in world.told] == ["plaintext", "as wanted"]
+
+
+def test_answer_that_was_lost_and_then_refused_leaves_open_whether_it_came_out() -> None:
+    world = World()
+    world.has("orders", key=None)
+    refused = client_error(ServiceError("Throttled", "Rate exceeded"), "Publish")
+    refused.response["ResponseMetadata"]["RetryAttempts"] = 1
+
+    def refuse() -> None:
+        raise refused
+
+    world.after["Publish"] = [refuse]
     assert world.handle(STOP) is not None
     world.becomes("orders", KEY)
     world.run()
