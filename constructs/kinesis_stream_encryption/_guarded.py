@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from kinesis_stream_encryption._tokens import known
 
-__all__ = ["GuardedStreams"]
+__all__ = ["GuardedStreams", "check_tag"]
 
 # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_CreateStream.html
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
@@ -80,13 +80,30 @@ class GuardedStreams(NamedTuple):
         ----------
         key, value
             The tag's key and value.
+
+        Raises
+        ------
+        ValueError
+            If the key has not 1 to 128 characters, or the value more than 256.
         """
+        check_tag(key, value)
         return cls({"tag": [key, value]})
 
     @classmethod
     def all(cls) -> GuardedStreams:
         """Choose every stream of region and account."""
         return cls({})
+
+
+def check_tag(key: str, value: str = "") -> None:
+    """Raise ValueError for a tag that no stream can have.
+
+    Source: `Tag <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_Tag.html>`_.
+    """
+    if known(key) is not None and not 1 <= len(key) <= 128:
+        raise ValueError(f"malformed tag key {key!r}: it takes 1 to 128 characters")
+    if known(value) is not None and len(value) > 256:
+        raise ValueError(f"malformed value {value!r} of tag {key!r}: it takes up to 256 characters")
 
 
 def _check(what: str, name: str) -> None:

@@ -42,8 +42,10 @@ _DESCRIBE_KEY = "kms:DescribeKey"
 class FunctionRights:
     """The role, made within ``scope`` or given, and the statements that it needs."""
 
-    def __init__(self, scope: Construct, given: iam.IRole | None, description: str) -> None:
-        self._scope, self._stack = scope, Stack.of(scope)
+    def __init__(
+        self, scope: Construct, given: iam.IRole | None, description: str, *, remedy: str
+    ) -> None:
+        self._scope, self._stack, self._remedy = scope, Stack.of(scope), remedy
         scope.node.set_context(_MINIMIZE, True)
         if scope.node.try_get_context(_ARN_ESTIMATE) is None:
             scope.node.set_context(_ARN_ESTIMATE, _ARN)
@@ -125,9 +127,8 @@ class FunctionRights:
         )
         return [
             f"the role {self.role.node.path!r} would have {number} {what}, and IAM takes {limit}: "
-            "give some streams a further provider, "
-            "provider=KinesisStreamEncryptionProvider(scope, id); in a stack without env, setting "
-            f"the context {_ARN_ESTIMATE!r} to the length of the longest ARN can help, too"
+            f"{self._remedy}; in a stack without env, setting the "
+            f"context {_ARN_ESTIMATE!r} to the length of the longest ARN can help, too"
             for number, limit, what in checks
             if number > limit
         ]

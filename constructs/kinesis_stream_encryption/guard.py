@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Aws, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
@@ -16,9 +16,10 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from kinesis_stream_encryption._asset import handler_code
-from kinesis_stream_encryption._guarded import GuardedStreams
-from kinesis_stream_encryption._keys import stream_key
+from kinesis_stream_encryption._guarded import GuardedStreams, check_tag
+from kinesis_stream_encryption._keys import StreamKey, stream_key
 from kinesis_stream_encryption._rights import FunctionRights
+from kinesis_stream_encryption._tokens import known
 
 __all__ = ["StreamEncryptionGuard"]
 
@@ -36,6 +37,7 @@ _SHORTEST, _LONGEST = Duration.minutes(15), Duration.days(7)
 _TIMEOUT = Duration.seconds(90)
 # A message that a crash left behind comes back after it. Lambda wants no less than the timeout.
 _VISIBILITY = Duration.seconds(120)
+_REMEDY = "choose the streams by prefix or tag, or give some of them a guard of their own"
 # The function itself gives up after an hour: this is for messages that it crashes on.
 _MOST_RECEIVES = 100
 
@@ -62,11 +64,12 @@ class StreamEncryptionGuard(Construct):
     exempt_tag
         Key of a tag that exempts a stream, whatever its value. Default: none is exempt.
     check_every
-        How often all streams are looked at: 15 minutes to 7 days, which has to be longer than it
-        takes, an hour for 17,000 streams. Default: 6 hours. The first time is that long after the
-        deployment.
+        How often all streams are looked at: 15 minutes to 7 days, in whole minutes. It has to be
+        longer than a sweep takes, an hour for 17,000 streams. Default: 6 hours. The first sweep is
+        that long after the deployment.
     notify
-        Topic that people are told by. Default: the table and the metrics alone tell.
+        Topic that people are told by: a standard topic of the guard's region. Default: the table
+        and the metrics alone tell.
 
     Raises
     ------
@@ -87,7 +90,11 @@ class StreamEncryptionGuard(Construct):
     ) -> None:
         super().__init__(scope, id)
         _check_interval(check_every)
-        stack, rights = Stack.of(self), FunctionRights(self, None, _DESCRIPTION)
+        if exempt_tag is not None:
+            check_tag(exempt_tag)
+        stack, rights = Stack.of(self), FunctionRights(self, None, _DESCRIPTION, remedy=_REMEDY)
+        _check_topic(stack, notify)
+        deployed = _deployed_with(stack)
         key = None if encryption_key is None else stream_key(stack, encryption_key)
         tags = exempt_tag is not None or "tag" in streams.settings
         self._dead_letter_queue = sqs.Queue(
@@ -119,14 +126,13 @@ class StreamEncryptionGuard(Construct):
             "queue": self._queue.queue_url,
             "dead_letters": self._dead_letter_queue.queue_url,
             "table": self._table.table_name,
-            "stack": Aws.STACK_ID,
+            "stack": deployed,
             "topic": notify and notify.topic_arn,
             "key": key and key.key_id,
             "exempt_tag": exempt_tag,
             **streams.settings,
         }
-        self._allow(rights, streams, tags=tags, key=key is not None)
-        given = {name: value for name, value in settings.items() if value is not None}
+        self._allow(rights, streams, deployed, key, tags=tags)
         self._function = lambda_.Function(
             self,
             "Function",
@@ -137,7 +143,7 @@ class StreamEncryptionGuard(Construct):
             code=handler_code(),
             timeout=_TIMEOUT,
             memory_size=256,
-            environment={"GUARD": stack.to_json_string(given)},
+            environment={"GUARD": stack.to_json_string(settings)},
             role=rights.role,
             log_group=self._log_group,
         )
@@ -219,31 +225,36 @@ class StreamEncryptionGuard(Construct):
         ]
 
     def _allow(
-        self, rights: FunctionRights, streams: GuardedStreams, *, tags: bool, key: bool
+        self,
+        rights: FunctionRights,
+        streams: GuardedStreams,
+        deployed: str,
+        key: StreamKey | None,
+        *,
+        tags: bool,
     ) -> None:
         stack, add = Stack.of(self), rights.add
         add("logs:CreateLogStream", "logs:PutLogEvents", on=[self._log_group.log_group_arn])
-        add("cloudformation:DescribeStacks", on=[Aws.STACK_ID])
+        add("cloudformation:DescribeStacks", on=[deployed])
         add("sqs:SendMessage", on=[self._queue.queue_arn, self._dead_letter_queue.queue_arn])
         add("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", on=[self._table.table_arn])
-        arns = [
-            stack.format_arn(service="kinesis", resource="stream", resource_name=name)
-            for name in streams.names
-        ]
-        add("kinesis:DescribeStreamSummary", on=arns)
+        looks = ["kinesis:DescribeStreamSummary", *(["kinesis:ListTagsForStream"] if tags else [])]
+        for name in streams.names:
+            # A statement each: a policy that grows too large is split between statements.
+            arn = stack.format_arn(service="kinesis", resource="stream", resource_name=name)
+            add(*looks, on=[arn])
         if not {"names", "tag"} & streams.settings.keys():
             # It lists the streams of region and account: there is no resource to name.
             add("kinesis:ListStreams", on=["*"])
         if tags:
-            add("kinesis:ListTagsForStream", on=arns)
             # It searches region and account: there is no resource to name.
             add("tag:GetResources", on=["*"])
-        if key:
+        if key is not None:
             # A stream may be found with any alias, and which key that means is known only to KMS,
             # which authorizes by key ("Use aliases to control access to KMS keys", KMS Developer
             # Guide).
             any_key = stack.format_arn(service="kms", resource="key", resource_name="*")
-            add("kms:DescribeKey", on=[any_key])
+            add("kms:DescribeKey", on=[any_key, *([key.arn] if key.arn else [])])
 
     def _rules(self, check_every: Duration, calls: list[str]) -> None:
         # Events of calls that were refused have an error code, and have changed nothing.
@@ -275,8 +286,29 @@ class StreamEncryptionGuard(Construct):
 def _check_interval(check_every: Duration) -> None:
     if check_every.is_unresolved():
         raise ValueError("check_every is known only at deployment: pass a fixed Duration")
-    if not _SHORTEST.to_seconds() <= check_every.to_seconds() <= _LONGEST.to_seconds():
+    seconds = check_every.to_milliseconds() / 1000
+    if seconds % 60 or not _SHORTEST.to_seconds() <= seconds <= _LONGEST.to_seconds():
         raise ValueError(
-            f"check_every {check_every.to_human_string()} is out of bounds: it must be between "
-            f"{_SHORTEST.to_human_string()} and {_LONGEST.to_human_string()}"
+            f"check_every {check_every.to_human_string()} is out of bounds: it must be whole "
+            f"minutes between {_SHORTEST.to_human_string()} and {_LONGEST.to_human_string()}"
         )
+
+
+def _check_topic(stack: Stack, topic: sns.ITopic | None) -> None:
+    if topic is None:
+        return
+    if topic.fifo:
+        raise ValueError(f"{topic.node.path!r} is a FIFO topic: pass a standard one")
+    own, theirs = known(stack.region), known(topic.env.region)
+    if own is not None and theirs is not None and own != theirs:
+        raise ValueError(
+            f"the topic {topic.node.path!r} is in region {theirs!r}, the guard in {own!r}: pass a "
+            "topic of the guard's region, which is the only one that it can tell by"
+        )
+
+
+def _deployed_with(stack: Stack) -> str:
+    """Id of the stack that is deployed: a nested one is at rest before the rest of it is."""
+    while (parent := stack.nested_stack_parent) is not None:
+        stack = parent
+    return stack.stack_id

@@ -21,6 +21,9 @@ __all__ = ["KinesisStreamEncryptionProvider"]
 
 _ID = "KinesisStreamEncryptionProvider"
 _DESCRIPTION = "Encrypts Kinesis data streams for CloudFormation"
+_REMEDY = (
+    "give some streams a further provider, provider=KinesisStreamEncryptionProvider(scope, id)"
+)
 # By name, as older releases of aws-cdk-lib do not list it.
 _RUNTIME = lambda_.Runtime("python3.14", lambda_.RuntimeFamily.PYTHON)
 _PYTHON = re.compile(r"python3\.1[1-9]")
@@ -105,7 +108,7 @@ class KinesisStreamEncryptionProvider(Construct):
             )
         self._stack = Stack.of(self)
         # First, as context can be set only while nothing is in here.
-        self._rights = FunctionRights(self, role, _DESCRIPTION)
+        self._rights = FunctionRights(self, role, _DESCRIPTION, remedy=_REMEDY)
         self._log_group = logs.LogGroup(
             self,
             "LogGroup",

@@ -9,7 +9,8 @@ from typing import Any
 
 import cdk_nag
 import pytest
-from aws_cdk import App, Duration, Stack, Validations
+from aws_cdk import App, Duration, NestedStack, Stack, Validations
+from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Match, Template
@@ -23,6 +24,7 @@ from tests.synth.cloud import (
     KEY_ARN,
     REGION,
     as_list,
+    documents,
     filled_in,
     only,
     properties,
@@ -312,6 +314,8 @@ def test_parts_are_offered(stack: Stack) -> None:
         (lambda: GuardedStreams.named("orders", "my stream"), "malformed stream name 'my stream'"),
         (lambda: GuardedStreams.named(*(f"{n:0128}" for n in range(30))), "by prefix or tag"),
         (lambda: GuardedStreams.prefixed(""), "malformed prefix ''"),
+        (lambda: GuardedStreams.tagged("", "pii"), "malformed tag key ''"),
+        (lambda: GuardedStreams.tagged("class", "x" * 257), "takes up to 256 characters"),
     ],
 )
 def test_bad_choice_is_refused(make: Any, said: str) -> None:
@@ -324,9 +328,11 @@ def test_bad_choice_is_refused(make: Any, said: str) -> None:
     [
         ({"check_every": Duration.minutes(14)}, "check_every 14 minutes is out of bounds"),
         ({"check_every": Duration.days(8)}, "check_every 8 days is out of bounds"),
+        ({"check_every": Duration.seconds(1001)}, "must be whole minutes"),
+        ({"exempt_tag": "x" * 129}, "takes 1 to 128 characters"),
     ],
 )
-def test_bad_interval_is_refused(stack: Stack, options: dict[str, Any], said: str) -> None:
+def test_bad_option_is_refused(stack: Stack, options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         guard(stack, **options)
 
@@ -335,6 +341,59 @@ def test_key_that_kinesis_cannot_use_is_refused(stack: Stack) -> None:
     key = kms.Alias.from_alias_name(stack, "Alias", "alias/aws/s3")
     with pytest.raises(ValueError, match="another AWS service"):
         guard(stack, encryption_key=key)
+
+
+def test_topic_that_cannot_be_told_by_is_refused(stack: Stack) -> None:
+    with pytest.raises(ValueError, match="'Stack/Fifo' is a FIFO topic: pass a standard one"):
+        guard(stack, notify=sns.Topic(stack, "Fifo", fifo=True))
+    elsewhere = f"arn:aws:sns:us-east-1:{ACCOUNT}:topic"
+    with pytest.raises(ValueError, match=f"is in region 'us-east-1', the guard in '{REGION}'"):
+        StreamEncryptionGuard(
+            stack,
+            "Other",
+            streams=GuardedStreams.all(),
+            notify=sns.Topic.from_topic_arn(stack, "Topic", elsewhere),
+        )
+
+
+def test_as_many_names_as_fit_the_environment_fit_the_policies(app: App, stack: Stack) -> None:
+    guard(stack, streams=GuardedStreams.named(*(f"orders-{n:03}" for n in range(140))))
+    app.synth()
+    looks = [arn for each in documents(stack).values() for arn in looked_at(each)]
+    assert len(set(looks)) == 140
+
+
+def looked_at(document: dict[str, Any]) -> list[Any]:
+    return [
+        json.dumps(arn)
+        for each in document["Statement"]
+        if "kinesis:DescribeStreamSummary" in each["Action"]
+        for arn in as_list(each["Resource"])
+    ]
+
+
+def test_more_names_than_fit_the_policies_are_refused(app: App, stack: Stack) -> None:
+    streams = [kinesis.Stream(stack, f"Stream{n}") for n in range(75)]
+    guard(stack, streams=GuardedStreams.named(*(each.stream_name for each in streams)))
+    with pytest.raises(RuntimeError, match="choose the streams by prefix or tag"):
+        app.synth()
+
+
+def test_key_of_another_account_may_be_looked_at(stack: Stack) -> None:
+    theirs = KEY_ARN.replace(ACCOUNT, "222222222222")
+    guard(stack, encryption_key=kms.Key.from_key_arn(stack, "Key", theirs))
+    (looks,) = (each for each in statements(stack) if each["Action"] == "kms:DescribeKey")
+    assert theirs in looks["Resource"]
+
+
+def test_guard_in_a_nested_stack_watches_the_deployment_of_all(stack: Stack) -> None:
+    nested = NestedStack(NestedStack(stack, "Outer"), "Inner")
+    guard(nested)
+    told = settings(nested).stack
+    assert told.startswith("referencetoStack")
+    assert "AWSStackId" in told
+    (looks,) = (e for e in statements(nested) if e["Action"] == "cloudformation:DescribeStacks")
+    assert looks["Resource"] == {"Ref": told} or told in json.dumps(looks["Resource"])
 
 
 def test_longest_choice_fits_the_environment(stack: Stack) -> None:
