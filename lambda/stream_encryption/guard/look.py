@@ -109,7 +109,7 @@ class Looker:
         tags: dict[str, str] = {}
         more = True
         while more:
-            start = {"ExclusiveStartTagKey": max(tags)} if tags else {}
+            start = {"ExclusiveStartTagKey": [*tags][-1]} if tags else {}
             page = self._client("kinesis").list_tags_for_stream(StreamName=name, Limit=50, **start)
             tags |= {tag["Key"]: tag.get("Value", "") for tag in page["Tags"]}
             more = page["HasMoreTags"]
