@@ -15,6 +15,10 @@ KEPT = 90 * 24 * 3600
 """Seconds for which a stream is remembered that is not looked at any more."""
 
 
+SOON = 2.0
+"""Seconds after which who came second looks again."""
+
+
 class Table:
     """The guard's table.
 
@@ -50,7 +54,7 @@ class Table:
             )
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                raise NotYet("another invocation has looked at the stream") from error
+                raise NotYet("another invocation has looked at the stream", SOON) from error
             raise
         return written
 

@@ -756,6 +756,21 @@ def test_look_between_another_ones_look_and_write_wins() -> None:
     assert (world.state("orders"), world.told) == ("as wanted", [])
 
 
+def test_look_that_came_second_does_not_wait_as_long_as_for_a_stream() -> None:
+    world = World()
+    world.has("orders", key=None, status="UPDATING")
+    message = world.send(STOP)
+    world.run(20 * MINUTE)
+    world.becomes("orders", None)
+    world.clock.time = message.visible
+    world.after["DescribeStreamSummary"] = [
+        lambda: world.handle({"look": "orders", "exempt": None})
+    ]
+    assert world.receive(message) == pytest.approx(3)
+    world.run(5)
+    assert [told.state for told in world.told] == ["plaintext"]
+
+
 def test_unreadable_answer_is_no_end() -> None:
     world = World()
     world.has("orders", key=None)
