@@ -29,6 +29,13 @@ GRACE = 600.0
 PROMPT = 120.0
 """Seconds within which a drift is told once it may be."""
 
+BETWEEN_LOOKS = 62.0
+"""Seconds between two looks at a stream that has been changing for long.
+
+Another key that is put right and applied again meanwhile is not seen to have begun anew. If each
+change began it anew, whoever applies the key again and again would never be told of.
+"""
+
 PER_FAULT = VISIBILITY + 130.0
 """Seconds that one fault may cost: the message comes back, and waits for a lease to end."""
 
@@ -149,7 +156,11 @@ class Judge:
     def _lasted(self, truth: Truth, one: Told, since: float) -> bool:
         spans = truth.between(since, one.invocation.began - self.staleness)
         # The key that a stream has may be set again: it is UPDATING then, and the same after it.
-        return all(_is(span.fact, one.fact) for span in spans if span.fact.state)
+        return all(
+            _is(span.fact, one.fact) or span.ends - span.begins <= BETWEEN_LOOKS
+            for span in spans
+            if span.fact.state
+        )
 
     def _was_stopped(self, truth: Truth, one: Told) -> bool:
         stops = [event for event in self._events(truth) if event.call == "StopStreamEncryption"]
