@@ -652,18 +652,20 @@ def test_call_that_got_no_answer_is_made_again(operation: str) -> None:
     assert len(world.told) == 1
 
 
-def test_crash_after_the_notification_tells_it_again_and_only_then() -> None:
-    """At least once: whether it came out before the crash, nobody can know."""
-    world = World()
-    world.has("orders", key=None)
-
+def killed_after_the_notification(world: World) -> None:
     def crash() -> None:
         raise KeyboardInterrupt
 
     world.after["Publish"] = [crash]
-    message = world.send(STOP)
     with pytest.raises(KeyboardInterrupt):
-        world.receive(message)
+        world.receive(world.send(STOP))
+
+
+def test_crash_after_the_notification_tells_it_again_and_only_then() -> None:
+    """At least once: whether it came out before the crash, nobody can know."""
+    world = World()
+    world.has("orders", key=None)
+    killed_after_the_notification(world)
     assert world.handle(STOP) is not None, "another one may be telling"
     world.run()
     assert len(world.told) == 2
@@ -674,13 +676,7 @@ def test_crash_after_the_notification_tells_it_again_and_only_then() -> None:
 def test_end_of_a_drift_that_a_crash_left_open_is_told() -> None:
     world = World()
     world.has("orders", key=None)
-
-    def crash() -> None:
-        raise KeyboardInterrupt
-
-    world.after["Publish"] = [crash]
-    with pytest.raises(KeyboardInterrupt):
-        world.receive(world.send(STOP))
+    killed_after_the_notification(world)
     world.becomes("orders", KEY)
     world.run()
     assert [told.state for told in world.told] == ["plaintext", "as wanted"]
@@ -692,13 +688,7 @@ def test_refusal_does_not_make_up_for_a_crash() -> None:
     """What came out before the crash is not unsaid by what a refusing topic did not let out."""
     world = World()
     world.has("orders", key=None)
-
-    def crash() -> None:
-        raise KeyboardInterrupt
-
-    world.after["Publish"] = [crash]
-    with pytest.raises(KeyboardInterrupt):
-        world.receive(world.send(STOP))
+    killed_after_the_notification(world)
     world.failing["Publish"] = [ServiceError("AuthorizationError", "no")]
     world.clock.time += 2 * MINUTE
     assert world.handle(STOP) is not None
