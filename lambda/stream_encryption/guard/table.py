@@ -14,7 +14,6 @@ from stream_encryption.guard.messages import NotYet
 KEPT = 90 * 24 * 3600
 """Seconds for which a stream is remembered that is not looked at any more."""
 
-
 SOON = 2.0
 """Seconds after which who came second looks again."""
 

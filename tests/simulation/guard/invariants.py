@@ -156,8 +156,9 @@ class Judge:
     def _lasted(self, truth: Truth, one: Told, since: float) -> bool:
         spans = truth.between(since, one.invocation.began - self.staleness)
         # The key that a stream has may be set again: it is UPDATING then, and the same after it.
+        unseen = BETWEEN_LOOKS if one.fact[0] == "other key" else 0.0
         return all(
-            _is(span.fact, one.fact) or span.ends - span.begins <= BETWEEN_LOOKS
+            _is(span.fact, one.fact) or span.ends - span.begins <= unseen
             for span in spans
             if span.fact.state
         )
