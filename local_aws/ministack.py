@@ -48,6 +48,9 @@ def start(
             "DOCKER_HOST": f"unix://{temporary / 'no-docker.sock'}",
             "GATEWAY_PORT": str(port),
             "IOT_MTLS_ENABLED": "0",
+            # As Lambda does: a failed asynchronous event comes again after one minute, then two.
+            "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "60",
+            "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "120",
             "LAMBDA_EXECUTOR": "local",
             "MINISTACK_ACCOUNT_ID": account,
             "MINISTACK_HOST": loopback.HOST,

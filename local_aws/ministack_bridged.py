@@ -1,18 +1,27 @@
-"""ministack, showing a custom resource as in progress for as long as its request is open.
+"""ministack, with the requests to custom resources as CloudFormation sends them.
 
-A script for the emulator's own virtual environment, with the arguments of hypercorn. On AWS,
-DescribeStackResource shows a resource that is being created, updated or deleted as such; ministack
-shows its status before, and no resource that is being created. Nothing else is changed.
+A script for the emulator's own virtual environment, with the arguments of hypercorn. On AWS, and
+with this, but not with ministack alone:
+
+- DescribeStackResource shows a resource that is being created, updated or deleted as such;
+- the event is an asynchronous invocation, which Lambda makes again after an error;
+- ServiceTimeout counts from the request, not from the end of the invocation;
+- the answer's URL carries the date of the request.
+
+Nothing else is changed.
 """
 # ruff: noqa: SLF001 - ministack has nothing public for this; its version is pinned.
 
 import inspect
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
 
 from hypercorn.__main__ import main  # type: ignore[import-not-found]
 from ministack.core.responses import now_iso  # type: ignore[import-not-found]
+from ministack.services import lambda_svc  # type: ignore[import-not-found]
 from ministack.services.cloudformation import (  # type: ignore[import-not-found]
     custom_resource,
     handlers,
@@ -20,6 +29,7 @@ from ministack.services.cloudformation import (  # type: ignore[import-not-found
 
 # By stack id and logical id: what DescribeStackResource has to show.
 _open: dict[tuple[str, str], dict[str, str]] = {}
+_sending: ContextVar[bool] = ContextVar("_sending", default=False)
 
 
 def _noting(invoke: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,9 +47,11 @@ def _noting(invoke: Callable[..., Any]) -> Callable[..., Any]:
             "StackName": given["stack_name"],
             "StackId": given["stack_id"],
         }
+        sending = _sending.set(True)
         try:
             return invoke(*args, **kwargs)
         finally:
+            _sending.reset(sending)
             del _open[request]
 
     return noting
@@ -64,7 +76,27 @@ def _showing(describe: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, A
     return showing
 
 
+def _invoking(invoke: Callable[..., Any]) -> Callable[..., Any]:
+    """Invoke asynchronously what is sent to a custom resource, and else as ministack does."""
+
+    def invoking(function: dict[str, Any], event: Any) -> Any:
+        if _sending.get():
+            return lambda_svc.invoke_async_with_retry(function, event)
+        return invoke(function, event)
+
+    return invoking
+
+
+def _dated(url_of: Callable[[str], str]) -> Callable[[str], str]:
+    """Date the answer's URL, as the signature of a presigned one does."""
+    return lambda token: f"{url_of(token)}?X-Amz-Date={datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+
+
 custom_resource.invoke_custom_resource = _noting(custom_resource.invoke_custom_resource)
+custom_resource._response_url = _dated(custom_resource._response_url)
+lambda_svc._execute_function_with_config_scope = _invoking(
+    lambda_svc._execute_function_with_config_scope
+)
 handlers._ACTION_HANDLERS["DescribeStackResource"] = _showing(handlers._describe_stack_resource)
 
 if __name__ == "__main__":

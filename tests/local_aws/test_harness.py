@@ -15,7 +15,7 @@ import urllib.request
 import uuid
 import zipfile
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ pytestmark = [
     pytest.mark.timeout(180),
     pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
 ]
+
+SECOND = timedelta(seconds=1)
 
 IMPORTS = """
 import importlib
@@ -74,6 +76,7 @@ def handler(event, context):
     answer = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
     answer |= {"Status": "SUCCESS", "PhysicalResourceId": "looked"}
     answer["Data"] = {"Seen": found["StackResourceDetail"]["ResourceStatus"]}
+    answer["Data"] |= {"Sent": event["ResponseURL"].partition("X-Amz-Date=")[2]}
     request = urllib.request.Request(
         event["ResponseURL"], data=json.dumps(answer).encode(), method="PUT"
     )
@@ -118,12 +121,24 @@ def invoke(aws: LocalAws, function: str, event: object = None) -> tuple[bool, An
     return "FunctionError" in answer, json.loads(answer["Payload"].read())
 
 
-def create_custom_resource(aws: LocalAws, function: str) -> str:
+def create_custom_resource(
+    aws: LocalAws, function: str, *, shows: str = "Scheme", **properties: str
+) -> str:
     """Begin to create a stack with one custom resource answered by `function`."""
     name = f"harness-{uuid.uuid4().hex[:8]}"
-    template = custom_resource(function, shows="Scheme")
+    template = custom_resource(function, shows=shows, **properties)
     aws.client("cloudformation").create_stack(StackName=name, TemplateBody=template)
     return name
+
+
+def ended(aws: LocalAws, stack: str) -> Any:
+    """The stack as described once nothing is in progress."""
+
+    def described() -> Any:
+        found = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+        return None if found["StackStatus"].endswith("_IN_PROGRESS") else found
+
+    return until(described)
 
 
 def custom_resource(function: str, *, shows: str, **properties: str) -> str:
@@ -183,14 +198,9 @@ class TestLoopback:
 
 class TestTls:
     def test_a_custom_resource_answers_over_verified_tls(self, local_aws: LocalAws) -> None:
-        stack = create_custom_resource(local_aws, make_function(local_aws, ANSWERS))
-        cloudformation = local_aws.client("cloudformation")
-
-        def described() -> Any:
-            found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-            return None if found["StackStatus"] == "CREATE_IN_PROGRESS" else found
-
-        done = until(described)
+        done = ended(
+            local_aws, create_custom_resource(local_aws, make_function(local_aws, ANSWERS))
+        )
         assert done["StackStatus"] == "CREATE_COMPLETE"
         assert done["Outputs"][0]["OutputValue"] == "https"
 
@@ -205,25 +215,35 @@ class TestTls:
 
 
 class TestCloudFormation:
+    """What `ministack_bridged.py` adds; `test_interruptions.py` sees a killed function again."""
+
     def test_a_resource_in_progress_is_shown_as_such(self, local_aws: LocalAws) -> None:
         cloudformation = local_aws.client("cloudformation")
-        name = f"harness-{uuid.uuid4().hex[:8]}"
         function = make_function(local_aws, LOOKS_AT_ITSELF)
-
-        def described() -> Any:
-            found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-            return None if found["StackStatus"].endswith("_IN_PROGRESS") else found
-
-        for operation, change in (("CREATE", "one"), ("UPDATE", "another")):
-            template = custom_resource(function, shows="Seen", Change=change)
-            act = getattr(cloudformation, f"{operation.lower()}_stack")
-            act(StackName=name, TemplateBody=template)
-            (output,) = until(described)["Outputs"]
+        stack = create_custom_resource(local_aws, function, shows="Seen")
+        for operation in ("CREATE", "UPDATE"):
+            (output,) = ended(local_aws, stack)["Outputs"]
             assert output["OutputValue"] == f"{operation}_IN_PROGRESS"
             shown = cloudformation.describe_stack_resource(
-                StackName=name, LogicalResourceId="Custom"
+                StackName=stack, LogicalResourceId="Custom"
             )["StackResourceDetail"]
             assert shown["ResourceStatus"] == f"{operation}_COMPLETE"
+            if operation == "CREATE":
+                changed = custom_resource(function, shows="Seen", Change="another")
+                cloudformation.update_stack(StackName=stack, TemplateBody=changed)
+
+    def test_the_answers_url_tells_when_the_request_was_sent(self, local_aws: LocalAws) -> None:
+        function = make_function(local_aws, LOOKS_AT_ITSELF)
+        done = ended(local_aws, create_custom_resource(local_aws, function, shows="Sent"))
+        sent = datetime.strptime(done["Outputs"][0]["OutputValue"] + "+0000", "%Y%m%dT%H%M%SZ%z")
+        assert timedelta(0) <= sent - done["CreationTime"] + SECOND <= timedelta(minutes=1)
+
+    def test_a_request_ends_with_its_timeout_while_the_function_runs(
+        self, local_aws: LocalAws
+    ) -> None:
+        function = make_function(local_aws, NEVER_ANSWERS)
+        stack = create_custom_resource(local_aws, function, ServiceTimeout="2")
+        assert ended(local_aws, stack)["StackStatus"] == "ROLLBACK_COMPLETE"
 
 
 class TestFunctions:
@@ -274,7 +294,7 @@ class TestKinesis:
             assert status(kinesis, stream) == "UPDATING"
             until(lambda: status(kinesis, stream) == "ACTIVE")
             took = timedelta(seconds=time.monotonic() - changed)
-            assert abs(took - local_aws.updating) < timedelta(seconds=0.5)
+            assert local_aws.updating - SECOND / 2 < took < 2 * local_aws.updating
 
     def test_streams_and_functions_share_account_and_region(
         self, local_aws: LocalAws, stream: str
@@ -309,7 +329,7 @@ def test_nothing_of_the_users_environment_leaks_in(
 
 INSTANCE = """
 import signal
-from datetime import timedelta
+from datetime import datetime, timedelta
 from local_aws import LocalAws, process
 from test_harness import NEVER_ANSWERS, create_custom_resource, make_function
 

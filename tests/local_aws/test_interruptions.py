@@ -1,6 +1,8 @@
 """A wait during which something happens: to the stream, to the function, to the invocation."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -22,6 +24,7 @@ DEPLOYS = 240
 """Seconds within which a deployment gets to the resource, on a busy machine."""
 
 SETTLING = timedelta(seconds=5)
+LAMBDA_WAITS = timedelta(minutes=1)
 ACCEPTED = "the change was accepted"
 
 
@@ -42,21 +45,41 @@ def test_stream_deleted_during_the_wait(local_aws: LocalAws, deployment: Deploym
     assert deployment.describe()["StackStatus"] == "ROLLBACK_COMPLETE"
 
 
+@contextmanager
+def killed_while_updating(aws: LocalAws, stream: str) -> Iterator[None]:
+    """Kill the functions, once, as soon as the stream is UPDATING."""
+
+    def kill() -> None:
+        until(lambda: summary(aws, stream)["StreamStatus"] == "UPDATING", seconds=DEPLOYS)
+        kill_functions(aws)
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    yield
+    killing.join()
+
+
 def test_stack_ends_although_the_function_is_killed(
     local_aws: LocalAws, deployment: Deployment
 ) -> None:
     stream, key = make_stream(local_aws), make_key(local_aws)
-
-    def kill() -> None:
-        until(lambda: summary(local_aws, stream)["StreamStatus"] == "UPDATING", seconds=DEPLOYS)
-        kill_functions(local_aws)
-
-    killing = threading.Thread(target=kill)
-    killing.start()
-    reason = deployment.fails(Encryption={"stream": stream, "key": key, "service_timeout": "12"})
-    killing.join()
+    with killed_while_updating(local_aws, stream):
+        reason = deployment.fails(
+            Encryption={"stream": stream, "key": key, "service_timeout": "12"}
+        )
     assert "timed out" in reason
     assert deployment.describe()["StackStatus"] == "ROLLBACK_COMPLETE"
+
+
+def test_function_that_is_killed_finishes_when_lambda_calls_it_again(
+    local_aws: LocalAws, deployment: Deployment
+) -> None:
+    stream, key = make_stream(local_aws), make_key(local_aws)
+    with killed_while_updating(local_aws, stream):
+        deployment.deploy(Encryption={"stream": stream, "key": key})
+    assert encryption(local_aws, stream) == ("ACTIVE", "KMS", key)
+    assert deployment.took() >= LAMBDA_WAITS
+    assert len(deployment.logged(ACCEPTED)) == 1, "the change is not made twice"
 
 
 def test_wait_that_outlasts_its_invocation_goes_on_in_others() -> None:
