@@ -20,7 +20,7 @@ Template = dict[str, Any]
 Statement = dict[str, Any]
 
 _SECONDS_PER_LOOK = 1
-_LOOKS = 150
+_LOOKS = 240
 
 
 @dataclass(frozen=True)
@@ -273,7 +273,15 @@ class Clone:
                 if event["ResourceStatus"].endswith("_FAILED")
                 and event["ResourceType"] == RESOURCE_TYPE
             ]
-            raise Failed(reasons[0] if reasons else str(error)) from error
+            raise Failed(reasons[0] if reasons else f"{error}: {self._so_far()}") from error
+
+    def _so_far(self) -> str:
+        """How far the stack and its function have got, when nobody gives a reason."""
+        events = [
+            f"{event['Timestamp']:%T} {event['LogicalResourceId']} {event['ResourceStatus']}"
+            for event in self._events()[-3:]
+        ]
+        return f"last events {events}, last lines of the function's log {self.log()[-5:]}"
 
     @property
     def in_progress(self) -> bool:
