@@ -18,7 +18,7 @@ PREFIX = "accept-test"
 @pytest.fixture(scope="module")
 def aws() -> Iterator[LocalAws]:
     """One whose changes take less time: accept makes many."""
-    with LocalAws(updating=timedelta(seconds=0.6)) as aws:
+    with LocalAws(updating=timedelta(seconds=1.2)) as aws:
         yield aws
 
 
