@@ -8,15 +8,18 @@ with this, but not with ministack alone:
 - ServiceTimeout counts from the request, not from the end of the invocation;
 - the answer's URL carries the date of the request.
 
-Nothing else is changed.
+Nothing else is changed. As ministack writes a function's log when an invocation is over, a request
+that is answered ends no earlier.
 """
 # ruff: noqa: SLF001 - ministack has nothing public for this; its version is pinned.
 
 import inspect
 import sys
+import time
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from datetime import UTC, datetime
+from threading import Event, Thread
 from typing import Any
 
 from hypercorn.__main__ import main  # type: ignore[import-not-found]
@@ -29,7 +32,12 @@ from ministack.services.cloudformation import (  # type: ignore[import-not-found
 
 # By stack id and logical id: what DescribeStackResource has to show.
 _open: dict[tuple[str, str], dict[str, str]] = {}
-_sending: ContextVar[bool] = ContextVar("_sending", default=False)
+# Where a custom resource's event is sent: for its invocation, what is set when that is over.
+_invocations: ContextVar[list[Event] | None] = ContextVar("_invocations", default=None)
+
+# Seconds after a failed invocation until Lambda makes it again (Developer Guide, "How Lambda
+# handles errors and retries with asynchronous invocation").
+_RETRIES = (60.0, 120.0)
 
 
 def _noting(invoke: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,11 +55,17 @@ def _noting(invoke: Callable[..., Any]) -> Callable[..., Any]:
             "StackName": given["stack_name"],
             "StackId": given["stack_id"],
         }
-        sending = _sending.set(True)
+        invocations: list[Event] = []
+        sending = _invocations.set(invocations)
         try:
             return invoke(*args, **kwargs)
+        except TimeoutError:
+            invocations.clear()
+            raise
         finally:
-            _sending.reset(sending)
+            for invocation in invocations:
+                invocation.wait()
+            _invocations.reset(sending)
             del _open[request]
 
     return noting
@@ -80,9 +94,23 @@ def _invoking(invoke: Callable[..., Any]) -> Callable[..., Any]:
     """Invoke asynchronously what is sent to a custom resource, and else as ministack does."""
 
     def invoking(function: dict[str, Any], event: Any) -> Any:
-        if _sending.get():
-            return lambda_svc.invoke_async_with_retry(function, event)
-        return invoke(function, event)
+        invocations, over = _invocations.get(), Event()
+        if invocations is None:
+            return invoke(function, event)
+        invocations.append(over)
+
+        def deliver() -> None:
+            for pause in (*_RETRIES, None):
+                try:
+                    failed = invoke(function, event).get("error")
+                finally:
+                    over.set()
+                if not failed or pause is None:
+                    return
+                time.sleep(pause)
+
+        Thread(target=copy_context().run, args=(deliver,), daemon=True).start()
+        return None
 
     return invoking
 
