@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import kinesis_stream_encryption
 
@@ -24,21 +29,46 @@ def api() -> str:
     parts = [_API_HEAD]
     for name in kinesis_stream_encryption.__all__:
         cls = getattr(kinesis_stream_encryption, name)
-        parts += [f"## {name}", _docstring(cls)]
+        parts += [f"## {name}"]
+        if "__init__" in vars(cls):
+            parts += [_signature(cls.__init__, name)]
+        parts += [_docstring(cls)]
         for member, value in vars(cls).items():
             if member.startswith("_") or not (function := _function(value)).__doc__:
                 continue
             if member in getattr(cls, "_fields", ()):  # told by the docstring of the class
                 continue
             called = "" if isinstance(value, property) else "()"
-            parts += [f"### {name}.{member}{called}", _docstring(function)]
+            parts += [f"### {name}.{member}{called}"]
+            parts += [_signature(function, member), _docstring(function)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _function(member: object) -> object:
+def _function(member: Any) -> Any:
     if isinstance(member, property):
         return member.fget
-    return inspect.unwrap(getattr(member, "__func__", member))  # type: ignore[arg-type]
+    return inspect.unwrap(getattr(member, "__func__", member))
+
+
+def _signature(function: Any, name: str) -> str:
+    """Return how a function is called, or the type of a property, as the source has it."""
+    node: Any = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    returned = f": {ast.unparse(node.returns)}"
+    if any(ast.unparse(each) == "property" for each in node.decorator_list):
+        return f"```python\n{name}{returned}\n```"
+    node.args.args = [each for each in node.args.args if each.arg not in {"self", "cls"}]
+    called = f"def {name}({ast.unparse(node.args)}) -> {ast.unparse(node.returns)}: ..."
+    ruff = Path(sys.executable).with_name("ruff")
+    formatted = subprocess.run(  # noqa: S603 - the formatter of this project's environment
+        [ruff, "format", "--line-length", "88", "-"],
+        input=called,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = formatted.stdout.removeprefix("def ").strip().removesuffix(": ...")
+    shown = shown.removesuffix(" -> None")
+    return f"```python\n{shown}\n```"
 
 
 def _docstring(documented: object) -> str:
