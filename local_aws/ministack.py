@@ -48,7 +48,8 @@ def start(
             "DOCKER_HOST": f"unix://{temporary / 'no-docker.sock'}",
             "GATEWAY_PORT": str(port),
             "IOT_MTLS_ENABLED": "0",
-            # As Lambda does: a failed asynchronous event comes again after one minute, then two.
+            # A failed asynchronous event comes again after one minute, then two (Lambda Developer
+            # Guide, "How Lambda handles errors and retries with asynchronous invocation").
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "60",
             "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "120",
             "LAMBDA_EXECUTOR": "local",

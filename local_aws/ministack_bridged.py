@@ -15,11 +15,10 @@ that is answered ends no earlier.
 
 import inspect
 import sys
-import time
 from collections.abc import Callable
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from datetime import UTC, datetime
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 from hypercorn.__main__ import main  # type: ignore[import-not-found]
@@ -34,10 +33,6 @@ from ministack.services.cloudformation import (  # type: ignore[import-not-found
 _open: dict[tuple[str, str], dict[str, str]] = {}
 # Where a custom resource's event is sent: for its invocation, what is set when that is over.
 _invocations: ContextVar[list[Event] | None] = ContextVar("_invocations", default=None)
-
-# Seconds after a failed invocation until Lambda makes it again (Developer Guide, "How Lambda
-# handles errors and retries with asynchronous invocation").
-_RETRIES = (60.0, 120.0)
 
 
 def _noting(invoke: Callable[..., Any]) -> Callable[..., Any]:
@@ -94,25 +89,26 @@ def _invoking(invoke: Callable[..., Any]) -> Callable[..., Any]:
     """Invoke asynchronously what is sent to a custom resource, and else as ministack does."""
 
     def invoking(function: dict[str, Any], event: Any) -> Any:
-        invocations, over = _invocations.get(), Event()
+        invocations = _invocations.get()
         if invocations is None:
             return invoke(function, event)
-        invocations.append(over)
-
-        def deliver() -> None:
-            for pause in (*_RETRIES, None):
-                try:
-                    failed = invoke(function, event).get("error")
-                finally:
-                    over.set()
-                if not failed or pause is None:
-                    return
-                time.sleep(pause)
-
-        Thread(target=copy_context().run, args=(deliver,), daemon=True).start()
-        return None
+        invocations.append(Event())
+        return lambda_svc.invoke_async_with_retry(function, event)
 
     return invoking
+
+
+def _ending(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """Tell who sent a custom resource's event that its invocation is over."""
+
+    def ending(function: dict[str, Any], event: Any) -> Any:
+        try:
+            return execute(function, event)
+        finally:
+            for invocation in _invocations.get() or ():
+                invocation.set()
+
+    return ending
 
 
 def _dated(url_of: Callable[[str], str]) -> Callable[[str], str]:
@@ -125,6 +121,7 @@ custom_resource._response_url = _dated(custom_resource._response_url)
 lambda_svc._execute_function_with_config_scope = _invoking(
     lambda_svc._execute_function_with_config_scope
 )
+lambda_svc._execute_function = _ending(lambda_svc._execute_function)
 handlers._ACTION_HANDLERS["DescribeStackResource"] = _showing(handlers._describe_stack_resource)
 
 if __name__ == "__main__":

@@ -329,7 +329,7 @@ def test_nothing_of_the_users_environment_leaks_in(
 
 INSTANCE = """
 import signal
-from datetime import datetime, timedelta
+from datetime import timedelta
 from local_aws import LocalAws, process
 from test_harness import NEVER_ANSWERS, create_custom_resource, make_function
 
