@@ -127,7 +127,7 @@ them. When the stream turned ACTIVE is observed from outside to ±20 ms. All sam
 machine's processors with each other, so cold starts of a peer's own functions are in its lag.
 
 Each change takes the same time here, to some milliseconds, so that all of a peer's samples meet the
-rhythm of its looks at the same point: at 30 s ours ends just after a look. Simulated changes, as
+rhythm of its looks at the same point, which of two runs need not be the same. Simulated changes, as
 Kinesis' own, differ from each other.
 
 {table}
