@@ -1,118 +1,224 @@
-"""Rights of producers and consumers to a stream's key.
+"""Permissions of producers and consumers to use the keys of an encrypted stream.
 
-Each is a policy of its own whose logical id follows from the key. When another key is given,
-CloudFormation makes the new policy before it switches the stream, and removes the former one after
-everything else has succeeded; in a rollback likewise. A statement in a policy that stays would be
-changed before the switch, and those who use the stream denied until it is over.
+Each permission is a separate policy whose logical ID derives from the key. If the key changes,
+CloudFormation creates the new policy before it switches the stream and removes the previous one
+after everything else has succeeded, in a rollback too. A statement in a policy that stays would
+change before the switch and deny access until the switch is complete.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import Any, cast
 
+import jsii
 from aws_cdk import Annotations, Names, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from constructs import Construct, IConstruct
+from constructs import Construct, IConstruct, IValidation
 
 from kinesis_stream_encryption._keys import AWS_MANAGED_ALIAS, StreamKey
-from kinesis_stream_encryption._tokens import describe, known, stack_facts
+from kinesis_stream_encryption._streams import TargetStream
+from kinesis_stream_encryption._tokens import (
+    describe,
+    known,
+    readable,
+    stack_facts,
+)
 
-__all__ = ["CONSUME", "PRODUCE", "KeyGrant"]
+__all__ = ["DECRYPT", "GENERATE_DATA_KEY", "KeyGrants", "check_grantee", "key_actions"]
 
 # "Permissions to use user-generated KMS keys", Kinesis Data Streams Developer Guide.
-CONSUME = "kms:Decrypt"
-PRODUCE = "kms:GenerateDataKey"
+DECRYPT = "kms:Decrypt"
+GENERATE_DATA_KEY = "kms:GenerateDataKey"
+_RECORD_ACTIONS = {
+    "kinesis:getrecords": DECRYPT,
+    "kinesis:subscribetoshard": DECRYPT,
+    "kinesis:putrecord": GENERATE_DATA_KEY,
+    "kinesis:putrecords": GENERATE_DATA_KEY,
+}
 
 _CONTEXT = "kms:EncryptionContext:aws:kinesis:arn"
-_ACCOUNT_OF_AN_ARN = re.compile(r"arn:[^:]+:(?:iam|sts)::(\d{12}):.*")
+_ACCOUNT_OF_ARN = re.compile(r"arn:[^:]+:(?:iam|sts)::(\d{12}):.*")
+# "Sharing access using resource-based policies", Kinesis Data Streams Developer Guide: these work
+# in identity-based policies only.
+_NOT_IN_RESOURCE_POLICIES = {
+    "kinesis:DescribeStreamConsumer",
+    "kinesis:ListStreams",
+    "kinesis:SubscribeToShard",
+}
 
 
-@dataclass(frozen=True)
-class KeyGrant:
-    """Rights of one grantee to keys, for the records of one stream.
+def key_actions(actions: Iterable[str]) -> list[str]:
+    """Return the key actions that Kinesis actions need, wildcards included.
 
-    Policies and warnings belong to the scope, and the custom resource waits for the policies.
+    Action names are case-insensitive: "IAM JSON policy elements: Action", IAM User Guide.
+    """
+    patterns = [action.lower() for action in actions]
+    needed = {
+        key_action
+        for action, key_action in _RECORD_ACTIONS.items()
+        if any(fnmatchcase(action, pattern) for pattern in patterns)
+    }
+    return sorted(needed)
+
+
+@jsii.implements(IValidation)
+class KeyGrants:
+    """Grants on the keys of one stream.
+
+    The policies belong to ``scope``, and the custom resource waits for them.
     """
 
-    scope: Construct
-    resource: IConstruct
-    stream_arn: str
-    grantee: iam.IGrantable
+    def __init__(self, scope: Construct, resource: IConstruct, stream: TargetStream) -> None:
+        self._scope, self._resource, self._stream = scope, resource, stream
+        self._stack = Stack.of(scope)
+        self._principals: dict[str, IConstruct] = {}
+        self._by_identity: dict[tuple[str, str], tuple[kms.Key, str]] = {}
 
-    def give(self, key: StreamKey, action: str) -> iam.Grant:
-        """Allow ``CONSUME`` or ``PRODUCE`` with a key; the AWS managed one needs no rights."""
+    def allow(self, grantee: iam.IGrantable, key: StreamKey, action: str) -> iam.Grant:
+        """Allow an action with a key; ``alias/aws/kinesis`` needs no permission."""
         if key.is_aws_managed:
-            self._warn_of_other_account()
-            return iam.Grant.drop(self.grantee, f"{AWS_MANAGED_ALIAS} needs no rights")
-        grant = self._by_policy_of_principal(key, action)
+            self._check_account(grantee)
+            return iam.Grant.drop(grantee, f"{AWS_MANAGED_ALIAS} needs no permission")
+        grant = self._by_identity_policy(grantee, key, action)
         if key.owned is None:
-            self._warn_of_key_policy(key, action)
-        elif not grant.success or self._is_elsewhere(key.owned):
-            self._by_policy_of_key(key.owned, action)
+            Annotations.of(self._scope).add_info(
+                f"The key policy of the imported key {describe(key.key_id)} is not changed. If it "
+                "does not let the account use IAM policies, add a statement that allows "
+                f"{action} for {_name(grantee)!r} if {_CONTEXT} is {describe(self._stream.arn)}"
+            )
+        elif not grant.success or _is_other_account(grantee, key.owned):
+            self._by_key_policy(grantee, key.owned, action)
+        else:
+            self._by_identity[key.owned.node.path, action] = key.owned, _name(grantee)
         return grant
 
-    def keep(self, key: StreamKey, action: str) -> None:
-        """Go on allowing an action with a previous key.
+    def keep(self, grantee: iam.IGrantable, key: StreamKey, action: str) -> None:
+        """Continue to allow an action with a previous key.
 
-        Consumers need it for the records that are encrypted with it. Producers need it until the
-        stream is switched, and a key's own policy changes before that; a policy of the producer's
-        lasts by itself.
+        Consumers need it for the records that are encrypted with that key. Producers need it until
+        the switch, which only matters in the key policy: it changes in place, before the switch.
         """
         if key.is_aws_managed:
             return
-        if action == CONSUME:
-            self.give(key, action)
-        elif key.owned and (not self._has_policies or self._is_elsewhere(key.owned)):
-            self._by_policy_of_key(key.owned, action)
+        if action == DECRYPT:
+            self.allow(grantee, key, action)
+        elif key.owned and (not _has_policies(grantee) or _is_other_account(grantee, key.owned)):
+            self._by_key_policy(grantee, key.owned, action)
 
-    @property
-    def _principal(self) -> iam.IPrincipal:
-        return self.grantee.grant_principal
+    def check_stream_policy(self, grantee: iam.IGrantable, grant: iam.Grant) -> iam.Grant:
+        """Return a grant on the stream, or a failed one if it needs the stream's resource policy.
 
-    @property
-    def _has_policies(self) -> bool:
-        return hasattr(self._principal, "attach_inline_policy")
-
-    def _by_policy_of_principal(self, key: StreamKey, action: str) -> iam.Grant:
-        if not self._has_policies:
-            grant = self._allow(self.grantee, key, action)
-            if grant.success:
-                grant.apply_before(self.resource)
+        The resource policy of a stream that this app does not own belongs to the stream's owner.
+        """
+        statement = grant.resource_statement
+        if statement is None or self._stream.owner is not None:
             return grant
-        principal = cast(iam.IRole, self._principal)
-        stack, theirs = Stack.of(self.scope), Stack.of(principal)
-        whose = f"{principal.node.path} {key.identity(stack)}"
-        id_ = f"{action.split(':')[1]}{hashlib.sha256(whose.encode()).hexdigest()[:8]}"
-        scope = self.scope
-        if theirs is not stack:
-            scope, id_ = theirs, f"{Names.unique_id(self.scope)}{id_}"
+        if _has_policies(grantee) and not self._is_known_other_account(grantee):
+            return grant
+        allowed = [each for each in statement.actions if each not in _NOT_IN_RESOURCE_POLICIES]
+        needed = statement.copy(actions=allowed).to_statement_json()
+        self._warn(
+            "streamPolicy",
+            f"{_name(grantee)!r} has no access to the stream {describe(self._stream.name)}, which "
+            "this app does not own: the owner of the stream must add this statement to its resource"
+            f" policy: {readable(self._stack, needed)}",
+        )
+        return iam.Grant.drop(grantee, "the stream's resource policy is not part of this app")
+
+    def validate(self) -> list[str]:
+        """Report dependencies that are circular, and warn of grants without effect."""
+        for (_, action), (key, name) in self._by_identity.items():
+            self._check_delegation(key, action, name)
+        return [
+            f"{scope.node.path!r} depends on {self._scope.node.path!r} and contains the principal "
+            f"{principal.node.path!r}, which needs access to the key first: replace "
+            "node.add_dependency(encryption) by encryption.apply_before(...)"
+            for principal in self._principals.values()
+            for scope in principal.node.scopes
+            if any(self._includes_resource(each) for each in scope.node.dependencies)
+        ]
+
+    def _includes_resource(self, dependency: IConstruct) -> bool:
+        resource = self._resource.node.default_child or self._resource
+        return any(each is dependency for each in resource.node.scopes)
+
+    def _check_delegation(self, key: kms.Key, action: str, name: str) -> None:
+        resource = key.node.default_child
+        if not isinstance(resource, kms.CfnKey):
+            return
+        # Without a policy, KMS sets one that lets the account use IAM policies.
+        document = self._stack.resolve(resource.key_policy)
+        if document is None or any(
+            _delegates(self._stack, each, action) for each in document["Statement"]
+        ):
+            return
+        account = {"AWS": f"arn:{self._stack.partition}:iam::{self._stack.account}:root"}
+        statement = {"Effect": "Allow", "Principal": account, "Action": action, "Resource": "*"}
+        self._warn(
+            "keyPolicy",
+            f"the key policy of {key.node.path!r} does not let the account use IAM policies, so "
+            f"the grant of {action} to {name!r} has no effect: add this statement to the key "
+            f"policy: {readable(self._stack, statement)}",
+        )
+
+    def _by_identity_policy(
+        self, grantee: iam.IGrantable, key: StreamKey, action: str
+    ) -> iam.Grant:
+        if not _has_policies(grantee):
+            grant = self._add_statement(grantee, key, action)
+            if grant.success:
+                grant.apply_before(self._resource)
+            return grant
+        principal = cast(iam.IRole, grantee.grant_principal)
+        home = Stack.of(principal)
+        scope, identity = self._scope, f"{principal.node.path} {key.identity(self._stack)}"
+        id_ = f"{action.split(':')[1]}{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+        if home is not self._stack:
+            scope, id_ = home, f"{Names.unique_id(self._scope)}{id_}"
         policy = cast("iam.Policy | None", scope.node.try_find_child(id_))
         if policy is not None:
-            return self._allow(policy, key, action)
+            return self._add_statement(policy, key, action)
         policy = iam.Policy(scope, id_)
-        grant = self._allow(policy, key, action)
-        # Only now, as a pre-created role takes note of the statements that are there already.
+        grant = self._add_statement(policy, key, action)
+        # Only now: a role replaced by iam.Role.customize_roles reads the statements on attachment.
         principal.attach_inline_policy(policy)
-        if scope is self.scope:
-            self.resource.node.add_dependency(policy)
+        # What waits for the permissions on the stream then waits for those on the key.
+        for child in principal.node.children:
+            if isinstance(child, iam.Policy):
+                child.node.add_dependency(policy)
+        if home is self._stack or self._can_wait_for(home, key):
+            self._resource.node.add_dependency(policy)
+            self._principals.setdefault(principal.node.path, principal)
         else:
-            # The other stack may well refer to this one: waiting for it would be circular.
+            # The other stack may refer to this one: waiting for it would be circular.
             self._warn(
                 "grantElsewhere",
                 f"{principal.node.path!r} is in another stack, so the stream may be encrypted "
-                f"before it has its rights to the key: deploy {theirs.stack_name!r} first",
+                f"before it has access to the key: deploy {home.node.path!r} first",
             )
         return grant
 
-    def _allow(self, grantee: iam.IGrantable, key: StreamKey, action: str) -> iam.Grant:
-        conditions: dict[str, dict[str, Any]] = {"StringEquals": {_CONTEXT: self.stream_arn}}
+    def _can_wait_for(self, home: Stack, key: StreamKey) -> bool:
+        """Return whether this stack can wait for another one of the same nested family."""
+        ours, theirs = _lineage(self._stack), _lineage(home)
+        if ours[-1] is not theirs[-1]:
+            return False
+        inside = [each for each in ours if each not in theirs]
+        used = [key.element, self._stream.owner]
+        return not any(
+            stack in inside for each in used if each is not None for stack in _lineage(each.stack)
+        )
+
+    def _add_statement(self, grantee: iam.IGrantable, key: StreamKey, action: str) -> iam.Grant:
+        conditions: dict[str, dict[str, Any]] = {"StringEquals": {_CONTEXT: self._stream.arn}}
         if key.alias is not None:
             conditions["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": key.alias}
-        any_key = Stack.of(self.scope).format_arn(service="kms", resource="key", resource_name="*")
+        any_key = self._stack.format_arn(service="kms", resource="key", resource_name="*")
         return iam.Grant.add_to_principal(
             grantee=grantee,
             actions=[action],
@@ -120,50 +226,86 @@ class KeyGrant:
             conditions=conditions,
         )
 
-    def _by_policy_of_key(self, key: kms.Key, action: str) -> None:
+    def _by_key_policy(self, grantee: iam.IGrantable, key: kms.Key, action: str) -> None:
         # Grant.add_to_principal_or_resource would leave the condition out.
         key.add_to_resource_policy(
             iam.PolicyStatement(
                 actions=[action],
-                principals=[self._principal],
+                principals=[grantee.grant_principal],
                 resources=["*"],
-                conditions={"StringEquals": {_CONTEXT: self.stream_arn}},
+                conditions={"StringEquals": {_CONTEXT: self._stream.arn}},
             )
         )
 
-    def _is_elsewhere(self, key: kms.Key) -> bool:
-        # Two unknown accounts are both that of the deployment; a known one may be another.
-        return self._account is not None and known(self._account) != known(key.env.account)
+    def _is_known_other_account(self, grantee: iam.IGrantable) -> bool:
+        ours, theirs = stack_facts(self._stack).environment.account, known(_account(grantee))
+        return ours is not None and theirs is not None and ours != theirs
 
-    @property
-    def _account(self) -> str | None:
-        principal = self._principal
-        if isinstance(principal, iam.ArnPrincipal):
-            found = _ACCOUNT_OF_AN_ARN.fullmatch(principal.arn)
-            return found[1] if found else principal.principal_account
-        return principal.principal_account
-
-    @property
-    def _name(self) -> str:
-        return getattr(getattr(self.grantee, "node", None), "path", None) or str(self.grantee)
-
-    def _warn(self, id_: str, message: str) -> None:
-        Annotations.of(self.scope).add_warning_v2(f"cdk-kinesis-stream-encryption:{id_}", message)
-
-    def _warn_of_key_policy(self, key: StreamKey, action: str) -> None:
-        self._warn(
-            "keyPolicy",
-            f"the policy of the imported key {describe(key.key_id)} is not changed: unless it lets "
-            f"the IAM policies of the account decide, add {action} for {self._name!r} on "
-            f"condition that {_CONTEXT} is {describe(self.stream_arn)}",
-        )
-
-    def _warn_of_other_account(self) -> None:
-        ours, theirs = stack_facts(Stack.of(self.scope)).environment.account, known(self._account)
-        if ours is not None and theirs is not None and ours != theirs:
+    def _check_account(self, grantee: iam.IGrantable) -> None:
+        if self._is_known_other_account(grantee):
             self._warn(
                 "managedKeyElsewhere",
-                f"{self._name!r} is of account {theirs!r} and cannot use {AWS_MANAGED_ALIAS!r}, "
-                f"the AWS managed key of account {ours!r}, to which nobody can grant a right: give "
-                "the stream a key of your own, encryption_key=kms.Key(…)",
+                f"{_name(grantee)!r} belongs to account {_account(grantee)!r} and cannot use "
+                f"{AWS_MANAGED_ALIAS!r}, whose key policy cannot be changed: pass a customer "
+                "managed key, encryption_key=kms.Key(…)",
             )
+
+    def _warn(self, id_: str, message: str) -> None:
+        Annotations.of(self._scope).add_warning_v2(f"cdk-kinesis-stream-encryption:{id_}", message)
+
+
+def check_grantee(grantee: iam.IGrantable) -> None:
+    """Raise ValueError for a resource that was imported without its role."""
+    if isinstance(grantee.grant_principal, iam.UnknownPrincipal):
+        raise ValueError(
+            f"{_name(grantee)!r} was imported without a role, so it cannot be granted anything: "
+            "import it with its role, for example lambda_.Function.from_function_attributes("
+            "scope, id, function_arn=..., role=iam.Role.from_role_arn(...))"
+        )
+
+
+def _delegates(stack: Stack, statement: dict[str, Any], action: str) -> bool:
+    """Return whether a key policy statement lets the account's IAM policies allow an action."""
+    actions = statement.get("Action", [])
+    patterns = [str(each).lower() for each in ([actions] if isinstance(actions, str) else actions)]
+    principal = statement.get("Principal", {})
+    accounts = principal.get("AWS", []) if isinstance(principal, dict) else principal
+    return (
+        statement.get("Effect") == "Allow"
+        and "Condition" not in statement
+        and any(fnmatchcase(action.lower(), pattern) for pattern in patterns)
+        and any(
+            re.search(r"(:root|^\*|^\d{12}|^\$\{AWS::AccountId\})$", readable(stack, each))
+            for each in (accounts if isinstance(accounts, list) else [accounts])
+        )
+    )
+
+
+def _lineage(stack: Stack) -> list[Stack]:
+    """Return a stack and the stacks that it is nested in, up to the one that is deployed."""
+    found = [stack]
+    while (parent := found[-1].nested_stack_parent) is not None:
+        found.append(parent)
+    return found
+
+
+def _has_policies(grantee: iam.IGrantable) -> bool:
+    return hasattr(grantee.grant_principal, "attach_inline_policy")
+
+
+def _account(grantee: iam.IGrantable) -> str | None:
+    principal = grantee.grant_principal
+    if isinstance(principal, iam.ArnPrincipal):
+        found = _ACCOUNT_OF_ARN.fullmatch(principal.arn)
+        return found[1] if found else principal.principal_account
+    return principal.principal_account
+
+
+def _is_other_account(grantee: iam.IGrantable, key: kms.Key) -> bool:
+    # Two unknown accounts are both that of the deployment; a known one may be another.
+    account = _account(grantee)
+    return account is not None and known(account) != known(key.env.account)
+
+
+def _name(grantee: iam.IGrantable) -> str:
+    return getattr(getattr(grantee, "node", None), "path", None) or str(grantee)

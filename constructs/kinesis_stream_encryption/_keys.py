@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import NamedTuple, cast
 
 import jsii
-from aws_cdk import CfnDeletionPolicy, Stack
+from aws_cdk import CfnDeletionPolicy, CfnElement, Stack
 from aws_cdk import aws_kms as kms
 from constructs import Construct, IValidation
 
@@ -54,6 +54,15 @@ class StreamKey(NamedTuple):
     def owned(self) -> kms.Key | None:
         """The key, if this app owns it and its policy."""
         return self.construct if isinstance(self.construct, kms.Key) else None
+
+    @property
+    def element(self) -> CfnElement | None:
+        """The resource of the app that the ARN refers to, if there is one."""
+        return referenced_element(self.arn) if self.arn else None
+
+    def is_in_other_stack(self, stack: Stack) -> bool:
+        """Whether another stack of the app owns the key."""
+        return self.element is not None and self.element.stack is not stack
 
     def identity(self, stack: Stack) -> str:
         """Text that another key does not have, the same in every synth."""

@@ -21,6 +21,7 @@ __all__ = [
     "describe",
     "known",
     "read_out",
+    "readable",
     "referenced_element",
     "stack_facts",
     "text",
@@ -85,6 +86,17 @@ def text(stack: Stack, value: str) -> str:
         return f"<{json.dumps(function, sort_keys=True)}>"
 
     return value if known(value) else str(read_out(stack.resolve(value), render))
+
+
+def readable(stack: Stack, value: object) -> str:
+    """Render a value as text, with references as ``${LogicalId.Attribute}``."""
+
+    def render(function: dict[str, object]) -> str:
+        (target,) = function.values()
+        return f"${{{'.'.join(map(str, target)) if isinstance(target, list) else target}}}"
+
+    found = read_out(stack.resolve(value), render)
+    return found if isinstance(found, str) else json.dumps(found)
 
 
 def read_out(resolved: Any, render: Callable[[dict[str, object]], str]) -> Any:

@@ -1,18 +1,27 @@
-"""The construct that encrypts a Kinesis data stream which CloudFormation does not own."""
+"""The construct that encrypts a Kinesis data stream that CloudFormation does not own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, lru_cache
+from typing import cast
 
-from aws_cdk import CustomResource, Duration, Stack
+import jsii
+from aws_cdk import Aspects, CfnResource, CustomResource, Duration, IAspect, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
-from constructs import Construct
+from constructs import Construct, IConstruct
 
-from kinesis_stream_encryption._grants import CONSUME, PRODUCE, KeyGrant
+from kinesis_stream_encryption._grants import (
+    DECRYPT,
+    GENERATE_DATA_KEY,
+    KeyGrants,
+    check_grantee,
+    key_actions,
+)
 from kinesis_stream_encryption._keys import require_lasting, stream_key
+from kinesis_stream_encryption._stream_interface import StreamInterface
 from kinesis_stream_encryption._streams import check_stream, claim_stream, target_stream
 from kinesis_stream_encryption.provider import KinesisStreamEncryptionProvider
 
@@ -20,70 +29,79 @@ __all__ = ["RESOURCE_TYPE", "KinesisStreamEncryption"]
 
 RESOURCE_TYPE = "Custom::KinesisStreamEncryption"
 
-# CloudFormation waits one hour at most for a custom resource, of which the handler keeps the last
-# minute for its answer.
+# CloudFormation waits at most one hour for a custom resource, and the handler reserves the last
+# minute for its response.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
-_SHORTEST_TIMEOUT = 60
-_LONGEST_TIMEOUT = 59 * 60
-_FOR_THE_ANSWER = 60
-# Lambda ends an invocation after 15 minutes; the last one is for the answer to CloudFormation.
-_LONGEST_INVOCATION = 14 * 60
+_MIN_TIMEOUT = 60
+_MAX_TIMEOUT = 59 * 60
+_RESPONSE_RESERVE = 60
+# Lambda ends an invocation after 15 minutes; its last minute is reserved for the response.
+_MAX_INVOCATION = 14 * 60
 
 
-class KinesisStreamEncryption(Construct):
+@jsii.implements(kinesis.IStream)
+class KinesisStreamEncryption(StreamInterface, Construct):
     """Server-side encryption of an existing Kinesis data stream with a KMS key.
 
-    Deploying it encrypts the stream, or switches it to another key, and waits until records
-    written from then on are encrypted. A stream that is encrypted with that key already is left
-    alone. Constructs that depend on this one are deployed only after that. Removing it leaves the
-    stream encrypted.
+    A deployment encrypts the stream, or switches it to another key, and waits until new records are
+    encrypted with that key. A stream that is already encrypted with the key is not modified.
+    Deleting the resource leaves the stream encrypted.
+
+    The construct is an ``IStream``: pass it to an integration (event source, rule target,
+    subscription filter, Firehose source) in place of the stream, so that the principal of the
+    integration also gets access to the key.
 
     Parameters
     ----------
     scope
         Parent construct.
     id
-        Id within the parent.
+        Construct ID.
     stream
-        Stream of the stack's own account and region, usually from
-        ``kinesis.Stream.from_stream_arn``. A stream that this app owns is better encrypted by
-        its own ``encryption`` property, so it gets a warning.
+        Stream in the account and Region of the stack, usually from
+        ``kinesis.Stream.from_stream_arn``. For a stream that this app owns, use its own
+        ``encryption`` property instead; the construct warns about such a stream.
     encryption_key
         Key or alias: ``kms.Key``, ``kms.Key.from_key_arn``, ``kms.Key.from_lookup``,
-        ``kms.Alias``, ``kms.Alias.from_alias_name``. It must be symmetric, enabled and in the
-        stream's region; it may belong to another account. A key of the app must outlive its
-        stack. Default: ``alias/aws/kinesis``, the AWS managed key.
+        ``kms.Alias``, ``kms.Alias.from_alias_name``. It must be a symmetric encryption key that is
+        enabled, in the Region of the stream; another account may own it. A key of the app must be
+        retained when its stack is deleted. To switch a stream that is in use, deploy twice: first
+        list the new key in ``previous_keys``, then pass it here and list the previous one. Then a
+        rollback keeps the records readable that were written with the new key. Default:
+        ``alias/aws/kinesis``, the AWS managed key.
     previous_keys
-        Keys that the stream had before: whoever is granted to read keeps ``kms:Decrypt`` on them,
-        for the records that are still encrypted with them. Drop a key from the list one retention
-        period after the switch, in a deployment of its own. Default: none.
+        Further keys that grantees with read access can decrypt with: previous keys of the stream,
+        for one retention period after the switch, and the next key before a switch. Remove a key
+        from the list in a separate deployment. Default: none.
     timeout
-        How long a change may take, 1 to 59 minutes. A wait of more than 14 minutes goes on in
-        further invocations of the function, which it is allowed to make. Default: 10 minutes.
+        Maximum duration of a change, 1 to 59 minutes. A wait of more than 14 minutes continues in
+        new invocations of the function, which then gets permission to invoke itself. Default: 10
+        minutes.
     revision
-        Any text; another one than in the last deployment has the stream looked at again, and its
-        key put back if somebody has changed it: CloudFormation sends nothing to a resource whose
-        properties are the same. Default: none.
+        Any text. A value that differs from the previous deployment forces an update, which applies
+        the key again if another caller has changed it. Default: none.
     provider
-        Provider of the custom resource, of the same stack. Default: the stack's own, see
+        Provider of the custom resource, in the same stack. Default: the provider of the stack, see
         :meth:`KinesisStreamEncryptionProvider.get_or_create`.
 
     Raises
     ------
     ValueError
-        If a value can be known at synth to fail: a malformed, foreign or doubly encrypted stream,
-        a key that Kinesis cannot use, a timeout out of bounds, a provider of another stack.
-        Synthesis fails if a key of the app, also a previous one, would be deleted with its stack.
+        If the stream is malformed, in another account or Region, or already encrypted by another
+        construct; if Kinesis cannot use the key; if the timeout is out of range; if the provider
+        belongs to another stack. Synthesis fails if a key of the app, previous keys included,
+        would be deleted with its stack.
 
     Notes
     -----
-    What Kinesis does: `StartStreamEncryption
+    API reference: `StartStreamEncryption
     <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_StartStreamEncryption.html>`_.
 
     Examples
     --------
     >>> stream = kinesis.Stream.from_stream_arn(stack, "Orders", orders_arn)
-    >>> KinesisStreamEncryption(stack, "Encryption", stream=stream, encryption_key=key)
+    >>> orders = KinesisStreamEncryption(stack, "Encryption", stream=stream, encryption_key=key)
+    >>> consumer.add_event_source(KinesisEventSource(orders, starting_position=latest))
     """
 
     def __init__(
@@ -109,12 +127,12 @@ class KinesisStreamEncryption(Construct):
         require_lasting(self, self._key, *self._previous_keys)
         claim_stream(self, target)
         self._provider = provider or KinesisStreamEncryptionProvider.get_or_create(stack)
-        rights = self._provider.allow(
+        permissions = self._provider.allow(
             stack,
             stream=target.literal_arn,
             key=self._key.arn,
             alias=self._key.alias,
-            long_wait=seconds > _LONGEST_INVOCATION,
+            long_wait=seconds > _MAX_INVOCATION,
         )
         self._resource = CustomResource(
             self,
@@ -129,103 +147,192 @@ class KinesisStreamEncryption(Construct):
                 **({} if revision is None else {"Revision": revision}),
             },
         )
-        self._resource.node.add_dependency(*rights)
+        self._resource.node.add_dependency(*permissions)
+        if elsewhere := [key.arn for key in self._previous_keys if key.is_in_other_stack(stack)]:
+            # While this template refers to the key, CDK keeps the export of the key's stack.
+            self._cfn_resource.add_metadata("PreviousKeys", elsewhere)
+        self._target = target
 
     @property
-    def stream(self) -> kinesis.IStream:
-        """The stream, as it was passed."""
-        return self._stream
-
-    @property
-    def encryption_key(self) -> kms.IKey | None:
-        """The key or alias; None for ``alias/aws/kinesis`` by default."""
+    def key(self) -> kms.IKey | None:
+        """The key or alias that was passed in; None for ``alias/aws/kinesis`` by default."""
         return self._key.construct
 
     @property
-    def provider(self) -> KinesisStreamEncryptionProvider:
-        """The provider of the custom resource, with its function, role and log group."""
-        return self._provider
+    def encryption_key(self) -> kms.IKey | None:
+        """None: see :attr:`key`.
 
-    @property
-    def stream_arn(self) -> str:
-        """ARN of the stream, known once it is encrypted."""
-        return self._resource.get_att_string("StreamArn")
-
-    @property
-    def stream_name(self) -> str:
-        """Name of the stream, known once it is encrypted."""
-        return self._resource.get_att_string("StreamName")
+        Integrations that find a key here would add a statement for it that is not restricted to
+        this stream, beside the one that the grants of this construct add.
+        """
+        return None
 
     @property
     def key_arn(self) -> str:
-        """ARN of the key that encrypts the stream, also where an alias was given."""
+        """ARN of the key that encrypts the stream, known at deployment, also for an alias."""
         return self._resource.get_att_string("KeyArn")
 
-    def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow reading the stream's records; the right to the key is there before it is applied.
+    @property
+    def provider(self) -> KinesisStreamEncryptionProvider:
+        """The provider of the custom resource, with its function, role, and log group."""
+        return self._provider
 
-        Covers the stream (as ``stream.grant_read``) and ``kms:Decrypt`` on the key and on the
-        previous keys, for records of this stream only.
+    def grant(self, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
+        """Grant Kinesis actions on the stream, and the key actions that they need.
+
+        ``PutRecord`` and ``PutRecords`` need ``kms:GenerateDataKey``; ``GetRecords`` and
+        ``SubscribeToShard`` need ``kms:Decrypt``, on the previous keys too. The permissions on the
+        key are restricted to this stream and are in place before the key is applied.
+
+        Parameters
+        ----------
+        grantee
+            Producer or consumer, for example a role or a function.
+        actions
+            Kinesis actions, for example ``kinesis:PutRecord``; wildcards are allowed.
+
+        Raises
+        ------
+        ValueError
+            If the grantee is a resource that was imported without its role.
+        """
+        return self._grant(
+            lambda: self._stream.grant(grantee, *actions), grantee, key_actions(actions)
+        )
+
+    def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Grant reading from the stream, and ``kms:Decrypt`` on the key and the previous keys.
+
+        See :meth:`grant` for the key.
 
         Parameters
         ----------
         grantee
             Consumer, for example a role or a function.
+
+        Raises
+        ------
+        ValueError
+            If the grantee is a resource that was imported without its role.
         """
-        return self._grant(self._stream.grant_read(grantee), grantee, [CONSUME])
+        return self._grant(lambda: self._stream.grant_read(grantee), grantee, [DECRYPT])
 
     def grant_write(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow writing records to the stream; the right to the key is there before it is applied.
+        """Grant writing to the stream, and ``kms:GenerateDataKey`` on the key.
 
-        Covers the stream (as ``stream.grant_write``) and ``kms:GenerateDataKey`` on the key, for
-        records of this stream only.
+        See :meth:`grant` for the key.
 
         Parameters
         ----------
         grantee
             Producer, for example a role or a function.
+
+        Raises
+        ------
+        ValueError
+            If the grantee is a resource that was imported without its role.
         """
-        return self._grant(self._stream.grant_write(grantee), grantee, [PRODUCE])
+        return self._grant(lambda: self._stream.grant_write(grantee), grantee, [GENERATE_DATA_KEY])
 
     def grant_read_write(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow both reading and writing; the right to the key is there before it is applied.
+        """Grant reading from and writing to the stream, with the same permissions on the keys.
+
+        See :meth:`grant` for the key.
 
         Parameters
         ----------
         grantee
-            Consumer and producer in one.
+            A principal that is both a consumer and a producer.
+
+        Raises
+        ------
+        ValueError
+            If the grantee is a resource that was imported without its role.
         """
-        return self._grant(self._stream.grant_read_write(grantee), grantee, [CONSUME, PRODUCE])
+        return self._grant(
+            lambda: self._stream.grant_read_write(grantee), grantee, [DECRYPT, GENERATE_DATA_KEY]
+        )
+
+    def apply_before(self, *constructs: IConstruct) -> None:
+        """Deploy constructs only after the stream is encrypted.
+
+        Every resource in them waits for the encryption, except IAM and KMS resources: the
+        permissions of a grantee must be in place before. ``node.add_dependency`` would include
+        them, which is circular.
+
+        Parameters
+        ----------
+        constructs
+            For example a function, or an ECS service and its task definition.
+
+        Raises
+        ------
+        ValueError
+            If one of them contains this construct or its provider.
+        """
+        for construct in constructs:
+            for own in (self, self._provider):
+                if any(scope is construct for scope in own.node.scopes):
+                    raise ValueError(
+                        f"{construct.node.path!r} contains {own.node.path!r}, which cannot wait "
+                        "for itself: pass the constructs that must wait"
+                    )
+            Aspects.of(construct).add(_ApplyBefore(self._cfn_resource))
+
+    @cached_property
+    def _grants(self) -> KeyGrants:
+        grants = KeyGrants(self, self._resource, self._target)
+        self.node.add_validation(grants)
+        return grants
+
+    @property
+    def _cfn_resource(self) -> CfnResource:
+        return cast(CfnResource, self._resource.node.default_child)
 
     def _grant(
-        self, on_stream: iam.Grant, grantee: iam.IGrantable, actions: list[str]
+        self, on_stream: Callable[[], iam.Grant], grantee: iam.IGrantable, actions: Iterable[str]
     ) -> iam.Grant:
-        on_keys = KeyGrant(self, self._resource, self._stream.stream_arn, grantee)
-        grant = on_stream
+        check_grantee(grantee)
+        granted = on_stream()
+        checked = self._grants.check_stream_policy(grantee, granted)
         for action in actions:
-            grant = grant.combine(on_keys.give(self._key, action))
+            on_key = self._grants.allow(grantee, self._key, action)
             for key in self._previous_keys:
-                on_keys.keep(key, action)
-        return grant
+                self._grants.keep(grantee, key, action)
+            if checked is granted:
+                granted = checked = granted.combine(on_key)
+        return checked
 
 
-# Most streams have the same timeout, and a Duration is asked in another process.
+@jsii.implements(IAspect)
+class _ApplyBefore:
+    def __init__(self, resource: CfnResource) -> None:
+        self._resource = resource
+
+    def visit(self, node: IConstruct) -> None:
+        if isinstance(node, CfnResource) and not node.cfn_resource_type.startswith(
+            ("AWS::IAM::", "AWS::KMS::")
+        ):
+            node.node.add_dependency(self._resource)
+
+
+# Most streams have the same timeout, and each call on a Duration crosses a process boundary.
 @lru_cache
 def _seconds(timeout: Duration) -> int:
     if timeout.is_unresolved():
         raise ValueError(
-            "timeout is known only at deployment: it decides on the rights of the function; pass "
-            "a fixed Duration"
+            "timeout is known only at deployment, but the permissions of the function depend on "
+            "it: pass a fixed Duration"
         )
     seconds = int(timeout.to_seconds())
-    if not _SHORTEST_TIMEOUT <= seconds <= _LONGEST_TIMEOUT:
+    if not _MIN_TIMEOUT <= seconds <= _MAX_TIMEOUT:
         raise ValueError(
-            f"timeout {timeout.to_human_string()} is out of bounds: it must be between 1 minute "
-            "and 59 minutes, since CloudFormation waits one hour at most"
+            f"timeout {timeout.to_human_string()} is out of range: it must be between 1 minute "
+            "and 59 minutes, because CloudFormation waits at most one hour"
         )
     return seconds
 
 
 @lru_cache
 def _service_timeout(seconds: int) -> Duration:
-    return Duration.seconds(seconds + _FOR_THE_ANSWER)
+    return Duration.seconds(seconds + _RESPONSE_RESERVE)

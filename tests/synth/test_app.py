@@ -105,9 +105,9 @@ class TestContext:
     def test_outputs(self) -> None:
         template = self.synthesize(stream="orders")
         (resource,) = (id_ for id_, each in template["Resources"].items() if each["Type"] == TYPE)
-        assert template["Outputs"] == {
-            name: {"Value": {"Fn::GetAtt": [resource, name]}} for name in ("StreamArn", "KeyArn")
-        }
+        outputs = {name: each["Value"] for name, each in template["Outputs"].items()}
+        assert filled_in(outputs["StreamArn"]) == stream_arn("orders")
+        assert outputs["KeyArn"] == {"Fn::GetAtt": [resource, "KeyArn"]}
 
     @pytest.mark.parametrize(
         ("context", "message"),
@@ -135,8 +135,8 @@ class TestContext:
             ),
             (
                 {"stream": "orders", "timeout": "61"},
-                "timeout 1 hour 1 minute is out of bounds: it must be between 1 minute and 59 "
-                "minutes, since CloudFormation waits one hour at most",
+                "timeout 1 hour 1 minute is out of range: it must be between 1 minute and 59 "
+                "minutes, because CloudFormation waits at most one hour",
             ),
             (
                 {"stream": "or ders"},
@@ -185,7 +185,11 @@ def test_key_switch_changes_the_stream_key_and_who_may_use_which(
         ]
         for number, context in enumerate(steps)
     )
-    changed = [before[id_]["Type"] for id_ in before if during.get(id_, before[id_]) != before[id_]]
+    changed = [
+        each["Type"]
+        for id_, each in before.items()
+        if during.get(id_, each)["Properties"] != each["Properties"]
+    ]
     assert sorted(changed) == ["AWS::IAM::Policy", TYPE], "the function's rights and the resource"
     assert len(before.keys() - during.keys()) == 1, "the producer's right to the first key"
     assert len(during.keys() - before.keys()) == 2, "rights of both to the second"

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 from aws_cdk import Annotations as Acknowledgeable
-from aws_cdk import App, Stack
+from aws_cdk import App, NestedStack, Stack
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk.assertions import Annotations, Template
 
 from kinesis_stream_encryption import KinesisStreamEncryption
 from tests.synth.cloud import (
@@ -141,13 +144,12 @@ def test_the_aws_managed_key_needs_no_rights(stack: Stack, role: iam.Role) -> No
     ],
     ids=["role", "account", "ARN"],
 )
-def test_nobody_elsewhere_can_use_the_aws_managed_key(stack: Stack, consumer: Any) -> None:
+def test_other_accounts_cannot_use_the_aws_managed_key(stack: Stack, consumer: Any) -> None:
     encrypt(stack, None).grant_read(consumer(stack))
-    (warning,) = warnings(stack)
+    (warning,) = (each for each in warnings(stack) if "alias/aws/kinesis" in each)
     assert (
-        "is of account '444455556666' and cannot use 'alias/aws/kinesis', the AWS managed key of "
-        "account '111122223333', to which nobody can grant a right: give the stream a key of your "
-        "own, encryption_key=kms.Key(…)"
+        "belongs to account '444455556666' and cannot use 'alias/aws/kinesis', whose key policy "
+        "cannot be changed: pass a customer managed key, encryption_key=kms.Key(…)"
     ) in warning
 
 
@@ -157,27 +159,137 @@ def test_an_account_that_may_be_the_same_is_not_warned_of(anywhere: Stack) -> No
     assert warnings(anywhere) == []
 
 
-def test_imported_key_warns_of_its_policy(stack: Stack, role: iam.Role) -> None:
+def test_imported_key_is_an_annotation_that_passes_strict_mode(
+    stack: Stack, role: iam.Role
+) -> None:
     encryption = encrypt(stack, kms.Key.from_key_arn(stack, "Key", KEY_ARN))
     encryption.grant_read(role)
     (statement,) = on_key(stack)
     assert statement["Resource"] == KEY_ARN
     assert statement["Condition"] == CONTEXT
+    assert warnings(stack) == []
+    Annotations.from_stack(stack).has_info(
+        "/Stack/Encryption",
+        f"The key policy of the imported key '{KEY_ARN}' is not changed. If it does not let the "
+        "account use IAM policies, add a statement that allows kms:Decrypt for 'Stack/App' if "
+        f"kms:EncryptionContext:aws:kinesis:arn is '{stream_arn('orders')}'",
+    )
+
+
+def key_with(stack: Stack, *statements: iam.PolicyStatement) -> kms.Key:
+    return kms.Key(stack, "Key", policy=iam.PolicyDocument(statements=[*statements]))
+
+
+def administration(principal: iam.IPrincipal, *actions: str) -> iam.PolicyStatement:
+    return iam.PolicyStatement(principals=[principal], actions=[*actions], resources=["*"])
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        [administration(iam.ArnPrincipal(f"arn:aws:iam::{ACCOUNT}:role/admin"), "kms:*")],
+        [administration(iam.AccountRootPrincipal(), "kms:Describe*", "kms:Put*")],
+    ],
+    ids=["other principal", "other actions"],
+)
+def test_key_policy_that_does_not_delegate_to_iam_is_a_warning(
+    stack: Stack, role: iam.Role, policy: list[iam.PolicyStatement]
+) -> None:
+    encrypt(stack, key_with(stack, *policy)).grant_write(role)
+    statements = only(stack, "AWS::KMS::Key")["Properties"]["KeyPolicy"]["Statement"]
+    assert len(statements) == len(policy), "it would change in place, before the switch"
     (warning,) = warnings(stack)
     assert warning.startswith(
-        f"the policy of the imported key '{KEY_ARN}' is not changed: unless it lets the IAM "
-        "policies of the account decide, add kms:Decrypt for 'Stack/App' on condition that "
-        f"kms:EncryptionContext:aws:kinesis:arn is '{stream_arn('orders')}'"
+        "the key policy of 'Stack/Key' does not let the account use IAM policies, so the grant of "
+        "kms:GenerateDataKey to 'Stack/App' has no effect: add this statement to the key policy: "
+        '{"Effect": "Allow", "Principal": {"AWS": "arn:${AWS::Partition}:iam::111122223333:root"}, '
+        '"Action": "kms:GenerateDataKey", "Resource": "*"}'
     )
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        administration(iam.AccountRootPrincipal(), "kms:*"),
+        administration(iam.AccountPrincipal(ACCOUNT), "kms:Generate*"),
+        administration(iam.ArnPrincipal(f"arn:aws:iam::{ACCOUNT}:root"), "*"),
+    ],
+    ids=["root", "account", "ARN"],
+)
+def test_key_policy_that_delegates_to_iam_is_not_a_warning(
+    stack: Stack, role: iam.Role, policy: iam.PolicyStatement
+) -> None:
+    encrypt(stack, key_with(stack, policy)).grant_write(role)
+    assert warnings(stack) == []
 
 
 def test_warning_can_be_acknowledged(stack: Stack, role: iam.Role) -> None:
-    encryption = encrypt(stack, kms.Key.from_key_arn(stack, "Key", KEY_ARN))
-    encryption.grant_read(role)
+    admin = administration(iam.ArnPrincipal(f"arn:aws:iam::{ACCOUNT}:role/admin"), "kms:*")
+    encryption = encrypt(stack, key_with(stack, admin))
+    encryption.grant_write(role)
     Acknowledgeable.of(encryption).acknowledge_warning(
-        "cdk-kinesis-stream-encryption:keyPolicy", "the key's policy lets IAM decide"
+        "cdk-kinesis-stream-encryption:keyPolicy", "another stack completes the key policy"
     )
     assert warnings(stack) == []
+
+
+FOREIGN = [
+    lambda stack: iam.AccountPrincipal("444455556666"),
+    lambda stack: iam.ArnPrincipal("arn:aws:iam::444455556666:role/far"),
+    lambda stack: iam.Role.from_role_arn(stack, "Far", "arn:aws:iam::444455556666:role/far"),
+    lambda stack: iam.OrganizationPrincipal("o-1234567890"),
+]
+
+
+@pytest.mark.parametrize("principal", FOREIGN, ids=["account", "ARN", "role", "organization"])
+def test_imported_stream_needs_a_resource_policy_for_other_accounts(
+    stack: Stack, principal: Any
+) -> None:
+    encryption = encrypt(stack, kms.Key(stack, "Key"))
+    grant = encryption.grant_read(principal(stack))
+    assert not grant.success
+    (statement,) = key_policy(stack)
+    assert statement["Action"] == "kms:Decrypt"
+    assert CONTEXT["StringEquals"].items() <= statement["Condition"]["StringEquals"].items()
+    (warning,) = warnings(stack)
+    assert (
+        "has no access to the stream 'orders', which this app does not own: the owner of the "
+        "stream must add this statement to its resource policy: "
+        '{"Action": ["kinesis:DescribeStreamSummary", "kinesis:GetRecords", '
+    ) in warning
+    assert f'"Resource": "{stream_arn("orders")}"' in warning
+    assert "kinesis:SubscribeToShard" not in warning, "resource policies do not support it"
+    assert resources(stack, "AWS::Kinesis::ResourcePolicy") == {}
+
+
+def test_owned_stream_gets_its_resource_policy_from_the_cdk(stack: Stack) -> None:
+    stream, key = kinesis.Stream(stack, "Stream"), kms.Key(stack, "Key")
+    encryption = KinesisStreamEncryption(stack, "Encryption", stream=stream, encryption_key=key)
+    assert encryption.grant_read(iam.AccountPrincipal("444455556666")).success
+    assert len(resources(stack, "AWS::Kinesis::ResourcePolicy")) == 1
+    assert all("this app does not own" not in each for each in warnings(stack))
+
+
+def test_resource_imported_without_a_role_is_rejected(stack: Stack) -> None:
+    encryption = encrypt(stack, kms.Key(stack, "Key"))
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:consumer"
+    function = lambda_.Function.from_function_arn(stack, "Consumer", arn)
+    message = "'Stack/Consumer' was imported without a role, so it cannot be granted anything: "
+    for grant in (encryption.grant_read, encryption.grant_write, encryption.grant_read_write):
+        with pytest.raises(ValueError, match=f"^{message}import it with its role"):
+            grant(function)
+    with pytest.raises(ValueError, match=message):
+        encryption.grant(function, "kinesis:GetRecords")
+
+
+def test_grants_to_a_function_imported_with_its_role(stack: Stack) -> None:
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:consumer"
+    role = iam.Role.from_role_arn(stack, "Role", f"arn:aws:iam::{ACCOUNT}:role/consumer")
+    function = lambda_.Function.from_function_attributes(
+        stack, "Consumer", function_arn=arn, role=role
+    )
+    assert encrypt(stack, kms.Key(stack, "Key")).grant_read(function).success
+    assert [each["Action"] for each in on_key(stack)] == ["kms:Decrypt"]
 
 
 def test_alias_allows_the_key_behind_it_alone(stack: Stack, role: iam.Role) -> None:
@@ -211,7 +323,72 @@ def test_grantee_of_another_stack_is_warned_of(app: App, stack: Stack) -> None:
     encrypt(stack, kms.Key(stack, "Key")).grant_read(role)
     (warning,) = warnings(stack)
     assert warning.startswith(
-        "'Other/App' is in another stack, so the stream may be encrypted before it has its "
-        "rights to the key: deploy 'Other' first"
+        "'Other/App' is in another stack, so the stream may be encrypted before it has access to "
+        "the key: deploy 'Other' first"
     )
     assert stack.dependencies == []
+
+
+def child_of(stack: Stack, name: str = "Child") -> NestedStack:
+    return NestedStack(stack, name)
+
+
+def logical_id(construct: Any) -> str:
+    found: str = construct.stack.resolve(construct.node.default_child.logical_id)
+    return found
+
+
+def test_nested_stack_waits_for_key_access_of_a_role_in_its_parent(
+    stack: Stack, role: iam.Role
+) -> None:
+    nested = child_of(stack)
+    encrypt(nested, kms.Key(stack, "Key")).grant_write(role)
+    (policy,) = (id_ for id_, each in own_policies(stack).items() if "kms:" in str(each))
+    assert policy in only(stack, "AWS::CloudFormation::Stack")["DependsOn"]
+    assert warnings(stack) == []
+
+
+def test_encryption_waits_for_key_access_of_a_role_in_a_nested_stack(stack: Stack) -> None:
+    nested = child_of(stack)
+    role = iam.Role(nested, "App", assumed_by=iam.AccountRootPrincipal())
+    encrypt(stack, kms.Key(stack, "Key")).grant_write(role)
+    assert len(on_key(nested)) == 1
+    (nested_resource,) = resources(stack, "AWS::CloudFormation::Stack")
+    assert nested_resource in only(stack, TYPE)["DependsOn"]
+    assert warnings(stack) == []
+
+
+def test_siblings_wait_for_each_other(stack: Stack) -> None:
+    ours, theirs = child_of(stack, "Ours"), child_of(stack, "Theirs")
+    role = iam.Role(theirs, "App", assumed_by=iam.AccountRootPrincipal())
+    encrypt(ours, kms.Key(stack, "Key")).grant_write(role)
+    first, second = resources(stack, "AWS::CloudFormation::Stack").items()
+    assert second[0] in first[1]["DependsOn"]
+
+
+def test_nested_stack_that_owns_the_key_cannot_wait(stack: Stack, role: iam.Role) -> None:
+    """The policy refers to the key, and so waits for the nested stack."""
+    nested = child_of(stack)
+    encrypt(nested, kms.Key(nested, "Key")).grant_write(role)
+    assert "DependsOn" not in only(stack, "AWS::CloudFormation::Stack")
+    (warning,) = warnings(stack)
+    assert "'Stack/App' is in another stack" in warning
+    assert "deploy 'Stack' first" in warning
+    assert "Token" not in warning
+
+
+def test_key_of_another_stack_stays_referenced_while_it_is_a_previous_key(
+    app: App, stack: Stack, role: iam.Role
+) -> None:
+    keys = Stack(app, "Keys", env=HERE)
+    first, second = kms.Key(keys, "First"), kms.Key(keys, "Second")
+    encryption = KinesisStreamEncryption(
+        stack,
+        "Encryption",
+        stream=stream_in(stack),
+        encryption_key=second,
+        previous_keys=[first],
+    )
+    encryption.grant_write(role)
+    exports = Template.from_stack(keys).to_json()["Outputs"]
+    assert len(exports) == 2, "an export that disappears is one that another stack still imports"

@@ -70,20 +70,20 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
     (
         "timeout too short",
         lambda stack: encrypt(stack, timeout=Duration.seconds(30)),
-        "timeout 30 seconds is out of bounds: it must be between 1 minute and 59 minutes, since "
-        "CloudFormation waits one hour at most",
+        "timeout 30 seconds is out of range: it must be between 1 minute and 59 minutes, because "
+        "CloudFormation waits at most one hour",
     ),
     (
         "timeout too long",
         lambda stack: encrypt(stack, timeout=Duration.hours(2)),
-        "timeout 2 hours is out of bounds: it must be between 1 minute and 59 minutes, since "
-        "CloudFormation waits one hour at most",
+        "timeout 2 hours is out of range: it must be between 1 minute and 59 minutes, because "
+        "CloudFormation waits at most one hour",
     ),
     (
         "timeout unknown",
         with_timeout_parameter,
-        "timeout is known only at deployment: it decides on the rights of the function; pass a "
-        "fixed Duration",
+        "timeout is known only at deployment, but the permissions of the function depend on it: "
+        "pass a fixed Duration",
     ),
     (
         "not a stream",

@@ -147,23 +147,17 @@ class TestStream:
         assert self.arn(anywhere, stream_in(anywhere)) == stream_arn("orders")
 
 
-def test_attributes_are_those_that_the_handler_answers(stack: Stack) -> None:
+def test_key_arn_is_an_attribute_of_the_resource(stack: Stack) -> None:
     encryption = KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
     (resource,) = resources(stack, TYPE)
-    attributes = {
-        "StreamArn": encryption.stream_arn,
-        "StreamName": encryption.stream_name,
-        "KeyArn": encryption.key_arn,
-    }
-    for name, value in attributes.items():
-        assert stack.resolve(value) == {"Fn::GetAtt": [resource, name]}
+    assert stack.resolve(encryption.key_arn) == {"Fn::GetAtt": [resource, "KeyArn"]}
 
 
-def test_offers_what_it_was_given(stack: Stack) -> None:
+def test_exposes_stream_and_key(stack: Stack) -> None:
     stream, key = stream_in(stack), kms.Key(stack, "Key")
     encryption = KinesisStreamEncryption(stack, "Encryption", stream=stream, encryption_key=key)
     assert encryption.stream is stream
-    assert encryption.encryption_key is key
+    assert encryption.key is key
 
 
 def test_whatever_depends_on_the_construct_waits_for_encryption(stack: Stack) -> None:
