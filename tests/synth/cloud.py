@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from aws_cdk import App, Environment, Stack
@@ -36,7 +38,7 @@ def stream_in(
 
 
 def resources(stack: Stack, type_: str | None = None) -> dict[str, Resource]:
-    """Resources of a stack's template by logical id."""
+    """Resources of a stack's template by logical id; CDK raises an error on a cycle."""
     found: dict[str, Resource] = Template.from_stack(stack).to_json().get("Resources", {})
     return {id_: each for id_, each in found.items() if type_ in (None, each["Type"])}
 
@@ -79,6 +81,50 @@ def warnings(stack: Stack) -> list[str]:
     found = Annotations.from_stack(stack).find_warning("*", Match.any_value())
     texts = [str(each.entry.data) for each in found]
     return [each for each in texts if "[ack: cdk-kinesis-stream-encryption:" in each]
+
+
+def dependencies(template: dict[str, Resource]) -> dict[str, set[str]]:
+    """Logical IDs that each resource refers to or names in `DependsOn`, by its own logical ID."""
+    return {
+        id_: {
+            *(name for name in _references(resource.get("Properties", {})) if name in template),
+            *as_list(resource.get("DependsOn", [])),
+        }
+        for id_, resource in template.items()
+    }
+
+
+def waits_for(template: dict[str, Resource], id_: str) -> set[str]:
+    """Logical IDs of all resources that CloudFormation completes before this one."""
+    graph = dependencies(template)
+    found: set[str] = set()
+    pending = [id_]
+    while pending:
+        new = graph[pending.pop()] - found
+        found |= new
+        pending += new
+    return found
+
+
+def _references(value: Any) -> Iterator[str]:
+    match value:
+        case {"Ref": str(name)}:
+            yield name
+        case {"Fn::GetAtt": [str(name), *_]}:
+            yield name
+        case {"Fn::GetAtt": str(text)}:
+            yield text.split(".")[0]
+        case {"Fn::Sub": str(text)}:
+            yield from re.findall(r"\$\{([^!.}]+)", text)
+        case {"Fn::Sub": [str(text), dict(variables)]}:
+            yield from set(re.findall(r"\$\{([^!.}]+)", text)) - variables.keys()
+            yield from _references(list(variables.values()))
+        case dict():
+            for each in value.values():
+                yield from _references(each)
+        case list():
+            for each in value:
+                yield from _references(each)
 
 
 def as_list(value: Any) -> list[Any]:

@@ -1,0 +1,186 @@
+"""Resources that have to be created or updated after the stream is encrypted."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as events_targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as event_sources
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from kinesis_stream_encryption import KinesisStreamEncryption
+from tests.synth.cloud import TYPE, resources, stream_in, waits_for
+from tests.synth.test_integrations import INTEGRATIONS, Integration, declare
+
+Grant = Literal["grant_read", "grant_write", "grant_read_write"]
+GRANTS: tuple[Grant, ...] = ("grant_read", "grant_write", "grant_read_write")
+
+
+@pytest.fixture
+def encryption(stack: Stack) -> KinesisStreamEncryption:
+    return KinesisStreamEncryption(
+        stack, "Encryption", stream=stream_in(stack), encryption_key=kms.Key(stack, "Key")
+    )
+
+
+@pytest.fixture
+def function(stack: Stack) -> lambda_.Function:
+    return function_in(stack)
+
+
+def function_in(scope: Construct, id: str = "App") -> lambda_.Function:
+    return lambda_.Function(
+        scope,
+        id,
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        handler="index.handler",
+        code=lambda_.Code.from_inline("def handler(event, context): ..."),
+        dead_letter_queue_enabled=True,
+    )
+
+
+def after_encryption(stack: Stack) -> dict[str, str]:
+    """Types of the resources that wait for the custom resource, by logical ID."""
+    template = resources(stack)
+    (custom,) = resources(stack, TYPE)
+    return {
+        id_: each["Type"] for id_, each in template.items() if custom in waits_for(template, id_)
+    }
+
+
+@pytest.mark.parametrize("grant", GRANTS)
+@pytest.mark.parametrize("granted", ["before", "after"])
+def test_a_granted_function_starts_after_encryption(
+    stack: Stack,
+    encryption: KinesisStreamEncryption,
+    function: lambda_.Function,
+    grant: Grant,
+    granted: str,
+) -> None:
+    if granted == "before":
+        getattr(encryption, grant)(function)
+    encryption.apply_before(function)
+    if granted == "after":
+        getattr(encryption, grant)(function)
+    assert "AWS::Lambda::Function" in after_encryption(stack).values()
+
+
+def test_what_is_added_later_waits_too(
+    stack: Stack, encryption: KinesisStreamEncryption, function: lambda_.Function
+) -> None:
+    encryption.apply_before(function)
+    start = lambda_.StartingPosition.LATEST
+    function.add_event_source(event_sources.KinesisEventSource(encryption, starting_position=start))
+    topic = sns.Topic(function, "AddedLater")
+    waiting = after_encryption(stack)
+    assert "AWS::Lambda::EventSourceMapping" in waiting.values()
+    assert stack.resolve(topic.topic_arn)["Ref"] in waiting
+
+
+def test_an_ecs_task_starts_after_encryption(
+    stack: Stack, encryption: KinesisStreamEncryption
+) -> None:
+    task = ecs.FargateTaskDefinition(stack, "Task")
+    task.add_container(
+        "app",
+        image=ecs.ContainerImage.from_registry("app"),
+        logging=ecs.LogDrivers.aws_logs(stream_prefix="app"),
+    )
+    encryption.grant_read_write(task.task_role)
+    encryption.apply_before(task)
+    assert "AWS::ECS::TaskDefinition" in after_encryption(stack).values()
+
+
+def test_several_constructs_are_taken_at_once(
+    stack: Stack, encryption: KinesisStreamEncryption
+) -> None:
+    first, second = sns.Topic(stack, "First"), sns.Topic(stack, "Second")
+    sns.Topic(stack, "Other")
+    encryption.apply_before(first, second)
+    expected = {stack.resolve(each.topic_arn)["Ref"] for each in (first, second)}
+    assert after_encryption(stack).keys() == expected
+
+
+def test_principals_and_keys_do_not_wait(stack: Stack, encryption: KinesisStreamEncryption) -> None:
+    """The custom resource may itself wait for them."""
+    service = Construct(stack, "Service")
+    role = iam.Role(service, "Role", assumed_by=iam.AccountRootPrincipal())
+    kms.Key(service, "Key").grant_encrypt(role)
+    sns.Topic(service, "Topic").grant_publish(role)
+    encryption.grant_read(role)
+    encryption.apply_before(service)
+    assert set(after_encryption(stack).values()) == {"AWS::SNS::Topic"} | policies(role)
+
+
+def policies(role: iam.Role) -> set[str]:
+    """The default policy waits for what its statements name."""
+    return {"AWS::IAM::Policy"} if role.node.try_find_child("DefaultPolicy") else set()
+
+
+@pytest.mark.parametrize("integration", INTEGRATIONS, ids=lambda each: each.declare.__name__)
+def test_every_integration_can_wait(integration: Integration) -> None:
+    declared = declare(integration.declare)
+    declared.encryption.apply_before(declared.construct)
+    types = {each.split("::")[1] for each in after_encryption(declared.stack).values()}
+    assert types - {"IAM"}
+
+
+# --- Dependencies in other ways -------------------------------------------------------------------
+
+
+def test_a_dependency_on_the_construct_needs_no_grant(
+    stack: Stack, encryption: KinesisStreamEncryption
+) -> None:
+    topic = sns.Topic(stack, "Topic")
+    topic.node.add_dependency(encryption)
+    assert after_encryption(stack).keys() == {stack.resolve(topic.topic_arn)["Ref"]}
+
+
+@pytest.mark.parametrize("grant", GRANTS)
+@pytest.mark.parametrize("granted", ["before", "after"])
+def test_a_circular_dependency_fails_with_the_remedy(
+    app: App,
+    encryption: KinesisStreamEncryption,
+    function: lambda_.Function,
+    grant: Grant,
+    granted: str,
+) -> None:
+    if granted == "before":
+        getattr(encryption, grant)(function)
+    function.node.add_dependency(encryption)
+    if granted == "after":
+        getattr(encryption, grant)(function)
+    with pytest.raises(RuntimeError, match=r"Stack/App.*apply_before"):
+        app.synth()
+
+
+def test_a_circular_dependency_of_a_task_fails_with_the_remedy(
+    app: App, stack: Stack, encryption: KinesisStreamEncryption
+) -> None:
+    task = ecs.FargateTaskDefinition(stack, "Task")
+    encryption.grant_read(task.task_role)
+    task.node.add_dependency(encryption)
+    with pytest.raises(RuntimeError, match=r"Stack/Task.*apply_before"):
+        app.synth()
+
+
+def test_a_rule_may_depend_on_the_construct(
+    stack: Stack, encryption: KinesisStreamEncryption
+) -> None:
+    """Its role is shared by the rules of the stream and not within it."""
+    rule = events.Rule(
+        stack,
+        "Rule",
+        event_pattern=events.EventPattern(source=["app.orders"]),
+        targets=[events_targets.KinesisStream(encryption)],
+    )
+    rule.node.add_dependency(encryption)
+    assert "AWS::Events::Rule" in after_encryption(stack).values()
