@@ -1,19 +1,20 @@
-"""Switch a stream to another key.
+"""Switch a stream to another key, with automatic rollback if its records stop.
 
 With `cdk deploy --app "python3 examples/key_switch.py"` and:
 
-    (nothing)                        the stream is encrypted with the first key
-    -c key=second -c previous=first  it is switched to the second one
-    -c key=second                    one retention period later (24 hours by default)
+    (nothing)                        encrypts the stream with the first key
+    -c previous=second               allows the consumer to decrypt with the second key, too
+    -c key=second -c previous=first  switches the stream to the second key
+    -c key=second                    removes access to the first key, one retention period later
 
-Records written before the switch stay encrypted with the first key until they expire, so that the
-consumer keeps its right to it until then. Each has a policy for the key in use at any moment, also
-if the second deployment fails and is rolled back.
+The outputs are the alarms that roll the third deployment back: docs/key-switch.md has the command
+that sets them.
 """
 
 from __future__ import annotations
 
-from aws_cdk import App, Stack
+from aws_cdk import App, CfnOutput, Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
@@ -25,7 +26,7 @@ STREAM = "orders"
 
 
 class KeySwitch(Stack):
-    """Two keys, of which one is in use, with a producer and a consumer."""
+    """Two keys, one of them in use, a producer, a consumer, and alarms on both."""
 
     def __init__(self, scope: Construct, id: str) -> None:
         super().__init__(scope, id)
@@ -44,9 +45,42 @@ class KeySwitch(Stack):
         )
         encryption.grant_write(self._role("Producer"))
         encryption.grant_read(self._role("Consumer"))
+        minute = Duration.minutes(1)
+        self._alarm(
+            "NoIncomingRecords",
+            encryption.metric_incoming_records(statistic="Sum", period=minute),
+            cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            threshold=1,
+        )
+        self._alarm(
+            "IteratorAge",
+            encryption.metric_get_records_iterator_age_milliseconds(period=minute),
+            cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            threshold=Duration.minutes(5).to_milliseconds(),
+        )
 
     def _role(self, id: str) -> iam.Role:
         return iam.Role(self, id, assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+
+    def _alarm(
+        self,
+        id: str,
+        metric: cloudwatch.Metric,
+        operator: cloudwatch.ComparisonOperator,
+        *,
+        threshold: float,
+    ) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            id,
+            metric=metric,
+            comparison_operator=operator,
+            threshold=threshold,
+            evaluation_periods=5,
+            # Requests that are denied the key leave no data.
+            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+        )
+        CfnOutput(self, f"{id}Arn", value=alarm.alarm_arn)
 
 
 app = App()

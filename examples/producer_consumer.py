@@ -1,6 +1,7 @@
-"""A producer and a consumer of a stream that gets encrypted.
+"""Grant your own code access to an encrypted stream, and start it after encryption.
 
-Their rights to the key are in place before it is used, so that no record is refused in between.
+The permissions to the key are in place before the key is applied. The producer handles data that
+must never be stored unencrypted, so it is deployed only after the stream is encrypted.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from aws_cdk import App, Stack
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_event_sources as sources
 from constructs import Construct
 
 from kinesis_stream_encryption import KinesisStreamEncryption
@@ -25,9 +25,14 @@ def handler(event, context):
     return answer.get("EncryptionType")
 """
 
-CONSUME = """
+CONSUME = f"""
+import boto3
+
 def handler(event, context):
-    print(len(event["Records"]), "records")
+    kinesis = boto3.client("kinesis")
+    shard = {{"ShardId": event["shard"], "ShardIteratorType": "TRIM_HORIZON"}}
+    iterator = kinesis.get_shard_iterator(StreamName="{STREAM}", **shard)["ShardIterator"]
+    return len(kinesis.get_records(ShardIterator=iterator)["Records"])
 """
 
 
@@ -37,18 +42,16 @@ class ProducerConsumer(Stack):
     def __init__(self, scope: Construct, id: str) -> None:
         super().__init__(scope, id)
         arn = self.format_arn(service="kinesis", resource="stream", resource_name=STREAM)
-        stream = kinesis.Stream.from_stream_arn(self, "Stream", arn)
         encryption = KinesisStreamEncryption(
             self,
             "Encryption",
-            stream=stream,
+            stream=kinesis.Stream.from_stream_arn(self, "Stream", arn),
             encryption_key=kms.Key(self, "Key", enable_key_rotation=True),
         )
-        encryption.grant_write(self._function("Producer", PRODUCE))
-        consumer = self._function("Consumer", CONSUME)
-        encryption.grant_read(consumer)
-        start = lambda_.StartingPosition.TRIM_HORIZON
-        consumer.add_event_source(sources.KinesisEventSource(stream, starting_position=start))
+        producer = self._function("Producer", PRODUCE)
+        encryption.grant_write(producer)
+        encryption.apply_before(producer)
+        encryption.grant_read(self._function("Consumer", CONSUME))
 
     def _function(self, id: str, code: str) -> lambda_.Function:
         return lambda_.Function(

@@ -17,7 +17,7 @@ from aws_cdk import App, cx_api
 from aws_cdk.assertions import Template
 
 from app import StreamEncryptionStack, main
-from tests.synth.cloud import KEY_ARN, TYPE, filled_in, stream_arn
+from tests.synth.cloud import KEY_ARN, TYPE, filled_in, stream_arn, waits_for
 
 CHECKOUT = Path(__file__).parents[2]
 PATH = os.environ["PATH"]
@@ -156,6 +156,7 @@ class TestContext:
         ("existing_stream", ["orders"], 1),
         ("guard", ["orders"], 0),
         ("key_switch", ["orders"], 2),
+        ("order_pipeline", ["orders"], 1),
         ("producer_consumer", ["orders"], 1),
     ],
 )
@@ -172,26 +173,98 @@ def test_example(
 
 
 def test_every_example_is_tested() -> None:
-    assert EXAMPLES == ["existing_stream", "guard", "key_switch", "producer_consumer"]
+    assert EXAMPLES == [
+        "existing_stream",
+        "guard",
+        "key_switch",
+        "order_pipeline",
+        "producer_consumer",
+    ]
+
+
+def test_order_pipeline_grants_its_rule_and_its_function_the_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    template = synthesize_example(monkeypatch, tmp_path, "order_pipeline").template["Resources"]
+    (encryption,) = (each for each in template.values() if each["Type"] == TYPE)
+    granted = {
+        template[id_]["Properties"]["PolicyDocument"]["Statement"][0]["Action"]: role["Ref"]
+        for id_ in encryption["DependsOn"]
+        for role in template[id_]["Properties"]["Roles"]
+        if "kms:EncryptionContext" in str(template[id_])
+    }
+    trusted = {
+        action: template[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
+        for action, role in granted.items()
+    }
+    assert {action: each["Principal"]["Service"] for action, each in trusted.items()} == {
+        "kms:Decrypt": "lambda.amazonaws.com",
+        "kms:GenerateDataKey": "events.amazonaws.com",
+    }
+
+
+def test_producer_starts_after_encryption(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    template = synthesize_example(monkeypatch, tmp_path, "producer_consumer").template["Resources"]
+    (encryption,) = (id_ for id_, each in template.items() if each["Type"] == TYPE)
+    waiting = {
+        id_
+        for id_, each in template.items()
+        if each["Type"] == "AWS::Lambda::Function" and encryption in waits_for(template, id_)
+    }
+    assert [id_.startswith("Producer") for id_ in waiting] == [True]
 
 
 def test_key_switch_changes_the_stream_key_and_who_may_use_which(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    steps: list[dict[str, str]] = [{}, {"key": "second", "previous": "first"}, {"key": "second"}]
-    before, during, after = (
+    steps: list[dict[str, str]] = [
+        {},
+        {"previous": "second"},
+        {"key": "second", "previous": "first"},
+        {"key": "second"},
+    ]
+    first, listed, switched, last = (
         synthesize_example(monkeypatch, tmp_path / str(number), "key_switch", **context).template[
             "Resources"
         ]
         for number, context in enumerate(steps)
     )
-    changed = [
-        each["Type"]
-        for id_, each in before.items()
-        if during.get(id_, each)["Properties"] != each["Properties"]
-    ]
-    assert sorted(changed) == ["AWS::IAM::Policy", TYPE], "the function's rights and the resource"
-    assert len(before.keys() - during.keys()) == 1, "the producer's right to the first key"
-    assert len(during.keys() - before.keys()) == 2, "rights of both to the second"
-    assert len(during.keys() - after.keys()) == 1, "the consumer's right to the first"
-    assert after.keys() <= during.keys()
+    assert types_changed(first, listed) == []
+    assert len(listed.keys() - first.keys()) == 1, "the consumer's access to the second key"
+    types = types_changed(listed, switched)
+    assert types == ["AWS::IAM::Policy", TYPE], "the function's permissions and the resource"
+    assert len(listed.keys() - switched.keys()) == 1, "the producer's access to the first key"
+    assert len(switched.keys() - listed.keys()) == 1, "the producer's access to the second"
+    assert types_changed(switched, last) == []
+    assert len(switched.keys() - last.keys()) == 1, "the consumer's access to the first"
+    assert first.keys() <= listed.keys()
+    assert last.keys() <= switched.keys()
+
+
+def types_changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Types of the resources that CloudFormation would update."""
+    return sorted(
+        before[id_]["Type"]
+        for id_ in before.keys() & after.keys()
+        if before[id_]["Properties"] != after[id_]["Properties"]
+    )
+
+
+def test_key_switch_alarms_when_requests_are_denied(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    template = synthesize_example(monkeypatch, tmp_path, "key_switch").template
+    alarms = {
+        id_: each["Properties"]
+        for id_, each in template["Resources"].items()
+        if each["Type"] == "AWS::CloudWatch::Alarm"
+    }
+    assert {each["MetricName"] for each in alarms.values()} == {
+        "IncomingRecords",
+        "GetRecords.IteratorAgeMilliseconds",
+    }
+    for alarm in alarms.values():
+        assert alarm["TreatMissingData"] == "breaching"
+        assert alarm["Period"] * alarm["EvaluationPeriods"] < 15 * 60, "the monitoring time"
+    outputs = template["Outputs"].values()
+    assert [each["Value"] for each in outputs] == [{"Fn::GetAtt": [id_, "Arn"]} for id_ in alarms]
