@@ -37,14 +37,86 @@ cdk.CfnOutput(stack, "KeyArn", value=encryption.key_arn)
 app.synth()
 """
 
+INTEGRATIONS_APP = """
+import aws_cdk as cdk
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as events_targets
+from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as event_sources
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_logs_destinations as logs_destinations
+from kinesis_stream_encryption import KinesisStreamEncryption
+
+app = cdk.App()
+stack = cdk.Stack(app, "Foreign")
+arn = "arn:aws:kinesis:eu-central-1:111122223333:stream/orders"
+encryption = KinesisStreamEncryption(
+    stack,
+    "Encryption",
+    stream=kinesis.Stream.from_stream_arn(stack, "Stream", arn),
+    encryption_key=kms.Key(stack, "Key"),
+)
+function = lambda_.Function(
+    stack,
+    "Function",
+    runtime=lambda_.Runtime.PYTHON_3_13,
+    handler="index.handler",
+    code=lambda_.Code.from_inline("def handler(event, context): ..."),
+)
+start = lambda_.StartingPosition.LATEST
+function.add_event_source(event_sources.KinesisEventSource(encryption, starting_position=start))
+encryption.apply_before(function)
+events.Rule(
+    stack,
+    "Rule",
+    event_pattern=events.EventPattern(source=["app"]),
+    targets=[events_targets.KinesisStream(encryption)],
+)
+logs.SubscriptionFilter(
+    stack,
+    "Filter",
+    log_group=logs.LogGroup(stack, "Group"),
+    destination=logs_destinations.KinesisDestination(encryption),
+    filter_pattern=logs.FilterPattern.all_events(),
+)
+cloudfront.RealtimeLogConfig(
+    stack,
+    "Log",
+    end_points=[cloudfront.Endpoint.from_kinesis_stream(encryption)],
+    fields=["timestamp"],
+    sampling_rate=100,
+)
+app.synth()
+"""
+
+
+def foreign(folder: Path, text: str) -> Path:
+    app = folder / "foreign" / "app.py"
+    app.parent.mkdir()
+    app.write_text(text)
+    return app
+
 
 @pytest.fixture
 def foreign_app(tmp_path: Path) -> Path:
     """An app outside the checkout."""
-    app = tmp_path / "foreign" / "app.py"
-    app.parent.mkdir()
-    app.write_text(FOREIGN_APP)
-    return app
+    return foreign(tmp_path, FOREIGN_APP)
+
+
+@pytest.fixture
+def app_with_integrations(tmp_path: Path) -> Path:
+    """An app that uses the stream as far as the oldest release of aws-cdk-lib can."""
+    return foreign(tmp_path, INTEGRATIONS_APP)
+
+
+@pytest.fixture(scope="module")
+def oldest(install: Install, requirements: dict[str, Requirement]) -> Path:
+    """Python of an environment with the oldest releases that the wheel allows."""
+    names = ("aws-cdk-lib", "constructs")
+    return install(*(f"{name}=={floor(requirements[name])}" for name in names))
 
 
 def synthesize(python: Path, app: Path, **environment: str) -> Path:
@@ -66,6 +138,15 @@ def ours(out: Path) -> dict[str, Any]:
         id_: resource["Properties"]
         for id_, resource in template(out)["Resources"].items()
         if resource["Type"].startswith(types)
+    }
+
+
+def key_policies(out: Path) -> dict[str, Any]:
+    """Policies that restrict the use of a key to a stream, by logical ID."""
+    return {
+        id_: resource["Properties"]
+        for id_, resource in template(out)["Resources"].items()
+        if resource["Type"] == "AWS::IAM::Policy" and "kms:EncryptionContext" in str(resource)
     }
 
 
@@ -113,18 +194,18 @@ class TestInAnEmptyEnvironment:
         types = [each["Type"] for each in template(out)["Resources"].values()]
         assert types.count("Custom::KinesisStreamEncryption") == 1
 
-    def test_with_the_oldest_releases(
-        self,
-        install: Install,
-        requirements: dict[str, Requirement],
-        newest: Path,
-        foreign_app: Path,
-    ) -> None:
-        names = ("aws-cdk-lib", "constructs")
-        oldest = install(*(f"{name}=={floor(requirements[name])}" for name in names))
+    def test_with_the_oldest_releases(self, oldest: Path, newest: Path, foreign_app: Path) -> None:
         expected = ours(synthesize(newest, foreign_app))
         assert expected
         assert ours(synthesize(oldest, foreign_app)) == expected
+
+    def test_integrations_with_the_oldest_releases(
+        self, oldest: Path, newest: Path, app_with_integrations: Path
+    ) -> None:
+        """The rest of what CDK makes for them differs from release to release."""
+        expected = key_policies(synthesize(newest, app_with_integrations))
+        assert len(expected) == 4
+        assert key_policies(synthesize(oldest, app_with_integrations)) == expected
 
     @pytest.mark.parametrize("python", other_pythons(), ids=lambda python: Path(python).name)
     def test_with_other_pythons(
