@@ -133,6 +133,15 @@ def test_every_integration_can_wait(integration: Integration) -> None:
     assert types - {"IAM"}
 
 
+@pytest.mark.parametrize("scope", ["Stack", "Stack/Service"])
+def test_a_scope_of_the_encryption_cannot_wait_for_it(stack: Stack, scope: str) -> None:
+    service = Construct(stack, "Service")
+    encryption = KinesisStreamEncryption(service, "Encryption", stream=stream_in(stack))
+    construct = stack if scope == "Stack" else service
+    with pytest.raises(ValueError, match=f"^'{scope}' contains 'Stack/Service/Encryption'"):
+        encryption.apply_before(construct)
+
+
 # --- Dependencies in other ways -------------------------------------------------------------------
 
 

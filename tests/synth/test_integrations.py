@@ -47,6 +47,7 @@ from tests.synth.cloud import (
     stream_arn,
     stream_in,
     waits_for,
+    warnings,
 )
 
 STREAM = stream_arn("orders")
@@ -686,6 +687,25 @@ def test_the_stream_is_given_by_its_own_arn(declared: Declared) -> None:
     elsewhere = {id_: each for id_, each in declared.template.items() if id_ != custom}
     assert custom not in json.dumps([each["Properties"] for each in elsewhere.values()])
     assert STREAM in json.dumps(elsewhere)
+
+
+def test_an_event_source_that_is_deployed_already_can_stay() -> None:
+    """Lambda rejects a second mapping of a function and a stream."""
+
+    def mappings(*, encrypted: bool) -> dict[str, Resource]:
+        stack = Stack(App(), "Stack", env=HERE)
+        stream, function = stream_in(stack), function_in(stack)
+        start = lambda_.StartingPosition.LATEST
+        function.add_event_source(event_sources.KinesisEventSource(stream, starting_position=start))
+        if encrypted:
+            encryption = KinesisStreamEncryption(
+                stack, "Encryption", stream=stream, encryption_key=kms.Key(stack, "Key")
+            )
+            encryption.grant_read(function)
+            assert warnings(stack) == []
+        return resources(stack, "AWS::Lambda::EventSourceMapping")
+
+    assert mappings(encrypted=True).keys() == mappings(encrypted=False).keys()
 
 
 @pytest.mark.parametrize("reference", REFERENCES, ids=lambda each: each.accepts)
