@@ -187,21 +187,41 @@ class KeyGrants:
         grant = self._add_statement(policy, key, action)
         # Only now: a role replaced by iam.Role.customize_roles reads the statements on attachment.
         principal.attach_inline_policy(policy)
-        # What waits for the permissions on the stream then waits for those on the key.
+        if not (isinstance(principal, iam.Role) or _is_attached(policy)):
+            scope.node.try_remove_child(id_)
+            return self._unchangeable(principal, grant)
+        self._order(policy, principal, key)
+        return grant
+
+    def _order(self, policy: iam.Policy, principal: iam.IRole, key: StreamKey) -> None:
+        """Let the encryption wait for a policy, and what waits for the principal's other ones."""
         for child in principal.node.children:
             if isinstance(child, iam.Policy):
                 child.node.add_dependency(policy)
+        home = Stack.of(policy)
         if home is self._stack or self._can_wait_for(home, key):
             self._resource.node.add_dependency(policy)
             self._principals.setdefault(principal.node.path, principal)
-        else:
+        elif home not in self._stack.dependencies:
             # The other stack may refer to this one: waiting for it would be circular.
+            remedy = f"let {self._stack.node.path!r} depend on it, with add_dependency"
+            if key.element is not None and key.element.stack is self._stack:
+                remedy = f"create the key in a third stack, and {remedy}"
             self._warn(
                 "grantElsewhere",
-                f"{principal.node.path!r} is in another stack, so the stream may be encrypted "
-                f"before it has access to the key: deploy {home.node.path!r} first",
+                f"{principal.node.path!r} is in the stack {home.node.path!r}, so the stream may be "
+                f"encrypted before it has access to the key: {remedy}",
             )
-        return grant
+
+    def _unchangeable(self, principal: iam.IPrincipal, grant: iam.Grant) -> iam.Grant:
+        """Handle a role that CDK must not change: its owner adds the permissions."""
+        statement = grant.principal_statement
+        needed = readable(self._stack, statement and statement.to_statement_json())
+        Annotations.of(self._scope).add_info(
+            f"The role {_name(principal)!r} is not changed. Unless it already has access, add this "
+            f"statement to it, and one for the stream: {needed}"
+        )
+        return iam.Grant.drop(principal, "the role is managed elsewhere")
 
     def _can_wait_for(self, home: Stack, key: StreamKey) -> bool:
         """Return whether this stack can wait for another one of the same nested family."""
@@ -227,11 +247,16 @@ class KeyGrants:
         )
 
     def _by_key_policy(self, grantee: iam.IGrantable, key: kms.Key, action: str) -> None:
+        principal = grantee.grant_principal
+        account = known(_account(grantee))
+        if isinstance(principal, iam.Role) and account and Stack.of(principal) is not Stack.of(key):
+            # KMS rejects a key policy that names a role that does not exist yet.
+            principal = iam.AccountPrincipal(account)
         # Grant.add_to_principal_or_resource would leave the condition out.
         key.add_to_resource_policy(
             iam.PolicyStatement(
                 actions=[action],
-                principals=[grantee.grant_principal],
+                principals=[principal],
                 resources=["*"],
                 conditions={"StringEquals": {_CONTEXT: self._stream.arn}},
             )
@@ -307,5 +332,12 @@ def _is_other_account(grantee: iam.IGrantable, key: kms.Key) -> bool:
     return account is not None and known(account) != known(key.env.account)
 
 
+def _is_attached(policy: iam.Policy) -> bool:
+    resource = cast(iam.CfnPolicy, policy.node.default_child)
+    found = Stack.of(policy).resolve([resource.roles, resource.users, resource.groups])
+    return any(found)
+
+
 def _name(grantee: iam.IGrantable) -> str:
-    return getattr(getattr(grantee, "node", None), "path", None) or str(grantee)
+    path = getattr(getattr(grantee, "node", None), "path", None)
+    return path or str(grantee.grant_principal.policy_fragment.principal_json)

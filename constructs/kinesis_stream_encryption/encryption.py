@@ -148,6 +148,7 @@ class KinesisStreamEncryption(StreamInterface, Construct):
             },
         )
         self._resource.node.add_dependency(*permissions)
+        self.node.default_child = self._resource.node.default_child
         if elsewhere := [key.arn for key in self._previous_keys if key.is_in_other_stack(stack)]:
             # While this template refers to the key, CDK keeps the export of the key's stack.
             self._cfn_resource.add_metadata("PreviousKeys", elsewhere)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from aws_cdk import Annotations as Acknowledgeable
-from aws_cdk import App, NestedStack, Stack
+from aws_cdk import App, Environment, NestedStack, PhysicalName, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk.assertions import Annotations, Template
+from aws_cdk.assertions import Annotations, Match, Template
 
 from kinesis_stream_encryption import KinesisStreamEncryption
 from tests.synth.cloud import (
@@ -323,10 +323,52 @@ def test_grantee_of_another_stack_is_warned_of(app: App, stack: Stack) -> None:
     encrypt(stack, kms.Key(stack, "Key")).grant_read(role)
     (warning,) = warnings(stack)
     assert warning.startswith(
-        "'Other/App' is in another stack, so the stream may be encrypted before it has access to "
-        "the key: deploy 'Other' first"
+        "'Other/App' is in the stack 'Other', so the stream may be encrypted before it has access "
+        "to the key: create the key in a third stack, and let 'Stack' depend on it, with "
+        "add_dependency"
     )
     assert stack.dependencies == []
+
+
+def test_stack_that_depends_on_the_grantees_stack_is_in_order(app: App, stack: Stack) -> None:
+    keys, other = Stack(app, "Keys", env=HERE), Stack(app, "Other", env=HERE)
+    stack.add_dependency(other)
+    role = iam.Role(other, "App", assumed_by=iam.AccountRootPrincipal())
+    encrypt(stack, kms.Key(keys, "Key")).grant_write(role)
+    assert len(on_key(other)) == 1
+    assert warnings(stack) == []
+
+
+def test_key_policy_names_no_role_that_does_not_exist_yet(app: App, stack: Stack) -> None:
+    """The stack of the key is deployed first."""
+    keys = Stack(app, "Keys", env=Environment(account="444455556666", region=REGION))
+    key = kms.Key(keys, "Key", alias="orders")
+    role = iam.Role(
+        stack,
+        "App",
+        assumed_by=iam.AccountRootPrincipal(),
+        role_name=PhysicalName.GENERATE_IF_NEEDED,
+    )
+    encrypt(stack, key).grant_write(role)
+    (statement,) = key_policy(keys)
+    assert filled_in(statement["Principal"]) == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+
+
+def test_role_that_cdk_must_not_change_is_described(stack: Stack) -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:role/app"
+    role = iam.Role.from_role_arn(stack, "App", arn, mutable=False)
+    encrypt(stack, kms.Key(stack, "Key")).grant_write(role)
+    assert own_policies(stack) == {}
+    (statement,) = key_policy(stack)
+    assert statement["Principal"] == {"AWS": arn}
+    assert statement["Condition"] == CONTEXT
+    Annotations.from_stack(stack).has_info(
+        "/Stack/Encryption",
+        Match.string_like_regexp(
+            "The role 'Stack/App' is not changed. Unless it already has access, add this statement "
+            'to it, and one for the stream: {"Action": "kms:GenerateDataKey"'
+        ),
+    )
 
 
 def child_of(stack: Stack, name: str = "Child") -> NestedStack:
@@ -372,8 +414,8 @@ def test_nested_stack_that_owns_the_key_cannot_wait(stack: Stack, role: iam.Role
     encrypt(nested, kms.Key(nested, "Key")).grant_write(role)
     assert "DependsOn" not in only(stack, "AWS::CloudFormation::Stack")
     (warning,) = warnings(stack)
-    assert "'Stack/App' is in another stack" in warning
-    assert "deploy 'Stack' first" in warning
+    assert "'Stack/App' is in the stack 'Stack'" in warning
+    assert "create the key in a third stack" in warning
     assert "Token" not in warning
 
 
