@@ -20,6 +20,7 @@ from kinesis_stream_encryption._grants import (
     check_grantee,
     key_actions,
 )
+from kinesis_stream_encryption._key_access import warn_of_missing_key_access
 from kinesis_stream_encryption._keys import require_lasting, stream_key
 from kinesis_stream_encryption._stream_interface import StreamInterface
 from kinesis_stream_encryption._streams import check_stream, claim_stream, target_stream
@@ -153,6 +154,7 @@ class KinesisStreamEncryption(StreamInterface, Construct):
             # While this template refers to the key, CDK keeps the export of the key's stack.
             self._cfn_resource.add_metadata("PreviousKeys", elsewhere)
         self._target = target
+        warn_of_missing_key_access(self, target, self._key)
 
     @property
     def key(self) -> kms.IKey | None:

@@ -1,0 +1,132 @@
+"""Principals that have access to the records of a stream but not to its key.
+
+A grant of the stream itself, and every integration that receives it, cannot know the key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from aws_cdk import Annotations, CfnResource, Stack
+from constructs import Construct
+
+from kinesis_stream_encryption._final_template import Resources, check_final_template
+from kinesis_stream_encryption._grants import key_actions
+from kinesis_stream_encryption._keys import StreamKey
+from kinesis_stream_encryption._streams import TargetStream
+from kinesis_stream_encryption._tokens import describe, known
+
+__all__ = ["warn_of_missing_key_access"]
+
+
+class _Permission(NamedTuple):
+    """Action patterns that a policy allows a principal; principal and resource as JSON."""
+
+    principal: str
+    actions: list[str]
+    resource: str
+
+
+class _Permissions(NamedTuple):
+    by_resource: dict[str, list[_Permission]]
+    by_principal: dict[str, list[_Permission]]
+
+
+def warn_of_missing_key_access(scope: Construct, stream: TargetStream, key: StreamKey) -> None:
+    """Warn of each principal of the stack that can use the records of a stream, but not its key."""
+    stack = stream.stack
+
+    def check(resources: Resources) -> list[str]:
+        found = _permissions(resources, stack)
+        on_stream = found.by_resource[_as_json(_resolved(stack, stream.arn))]
+        for principal in {each.principal: None for each in on_stream}:
+            key_arn = _as_json(_resolved(stack, key.arn))
+            needed = key_actions(
+                action
+                for each in on_stream
+                if each.principal == principal
+                for action in each.actions
+            )
+            missing = [
+                action
+                for action in needed
+                if not any(_allows(each, action, key_arn) for each in found.by_principal[principal])
+            ]
+            if missing:
+                Annotations.of(scope).add_warning_v2(
+                    "cdk-kinesis-stream-encryption:missingKeyAccess",
+                    f"{_name(stack, principal)!r} has access to the records of the stream "
+                    f"{describe(stream.name)}, but no {' and '.join(missing)} on its key: pass the "
+                    f"construct {scope.node.path!r} in place of the stream, or call its grant "
+                    "methods",
+                )
+        return []
+
+    if not key.is_aws_managed:
+        check_final_template(scope, check)
+
+
+def _resolved(stack: Stack, value: str | None) -> Any:
+    return value if known(value) else stack.resolve(value)
+
+
+# All streams of a stack have the same template.
+@lru_cache(maxsize=1)
+def _permissions(resources: Resources, stack: Stack) -> _Permissions:
+    found = _Permissions(defaultdict(list), defaultdict(list))
+    for logical_id, resource in resources(stack).items():
+        if resource["Type"].startswith("AWS::IAM::"):
+            for each in _allowed(logical_id, resource.get("Properties", {})):
+                found.by_resource[each.resource].append(each)
+                found.by_principal[each.principal].append(each)
+    return found
+
+
+def _allowed(logical_id: str, properties: dict[str, Any]) -> Iterator[_Permission]:
+    """What a policy, or the policies in a role, user, or group, allow."""
+    attached = [
+        principal
+        for kind in ("Roles", "Users", "Groups")
+        for principal in properties.get(kind, [])
+        if "PolicyDocument" in properties
+    ]
+    documents = [(attached, properties.get("PolicyDocument", {}))]
+    documents += [
+        ([{"Ref": logical_id}], each["PolicyDocument"]) for each in properties.get("Policies", [])
+    ]
+    for principals, document in documents:
+        for statement in document.get("Statement", []):
+            if statement["Effect"] == "Allow":
+                for resource in _as_list(statement.get("Resource", [])):
+                    for principal in principals:
+                        actions = _as_list(statement.get("Action", []))
+                        yield _Permission(_as_json(principal), actions, _as_json(resource))
+
+
+def _allows(permission: _Permission, action: str, key_arn: str) -> bool:
+    """Whether a permission covers a key, or may do so: what a wildcard means is not known."""
+    return (permission.resource == key_arn or "*" in permission.resource) and any(
+        fnmatchcase(action.lower(), pattern.lower()) for pattern in permission.actions
+    )
+
+
+def _name(stack: Stack, principal: str) -> str:
+    """Path of the construct; the name of a principal that was imported."""
+    value = json.loads(principal)
+    for each in stack.node.find_all() if isinstance(value, dict) else []:
+        if isinstance(each, CfnResource) and stack.resolve(each.ref) == value:
+            return str(each.node.path).removesuffix("/Resource")
+    return value if isinstance(value, str) else principal
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
