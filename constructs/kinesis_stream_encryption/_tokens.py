@@ -21,6 +21,7 @@ __all__ = [
     "describe",
     "known",
     "read_out",
+    "readable",
     "referenced_element",
     "stack_facts",
     "text",
@@ -71,6 +72,16 @@ def referenced_element(value: str) -> CfnElement | None:
     token = Tokenization.reverse_string(value).first_token
     target = token.target if isinstance(token, Reference) else None
     return target if isinstance(target, CfnElement) else None
+
+
+def readable(resolved: Any) -> Any:
+    """Write references in a resolved value as ``${LogicalId.Attribute}``."""
+
+    def name(function: dict[str, object]) -> str:
+        (value,) = function.values()
+        return f"${{{'.'.join(map(str, value)) if isinstance(value, list) else value}}}"
+
+    return read_out(resolved, name)
 
 
 def describe(value: str) -> str:
