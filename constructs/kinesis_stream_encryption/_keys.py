@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from typing import NamedTuple, cast
 
-from aws_cdk import Stack
+from aws_cdk import Annotations, Stack
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
@@ -137,7 +137,8 @@ def _check_arn(stack: Stack, arn: str, region: str) -> None:
         )
     own = stack_facts(stack).environment.region
     if own is not None and known(region) and region != own:
-        raise ValueError(
+        # No exception: it would stop the first pass of a context lookup.
+        Annotations.of(stack).add_error(
             f"the key {describe(arn)} is in region {region!r}, the stream in "
             f"{own!r}: Kinesis uses keys of the stream's own region only; pass a key "
             "of that region, for example a replica of a multi-Region key"

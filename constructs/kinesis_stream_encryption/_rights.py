@@ -91,7 +91,8 @@ class FunctionRights:
     def _adopt(self, given: iam.IRole) -> iam.IRole:
         ours, theirs = stack_facts(self._stack).environment.account, known(given.env.account)
         if ours is not None and theirs is not None and ours != theirs:
-            raise ValueError(
+            # No exception: it would stop the first pass of a context lookup.
+            Annotations.of(self._scope).add_error(
                 f"the role {given.node.path!r} belongs to account {theirs!r}, the provider to "
                 f"{ours!r}: Lambda takes roles of the function's own account only"
             )

@@ -80,7 +80,11 @@ def target_stream(stack: Stack, stream: kinesis.IStream) -> TargetStream:
 
 
 def check_stream(scope: IConstruct, stream: TargetStream) -> None:
-    """Refuse a stream that cannot work; warn of one that CloudFormation itself encrypts."""
+    """Refuse a stream that cannot work; warn of one that CloudFormation itself encrypts.
+
+    An exception would stop the first pass of a context lookup, whose values may all be the same
+    and of another region and account.
+    """
     if known(stream.arn) and _STREAM_ARN.fullmatch(stream.arn) is None:
         raise ValueError(
             f"{stream.arn!r} is not the ARN of a Kinesis data stream: it should read "
@@ -94,7 +98,7 @@ def check_stream(scope: IConstruct, stream: TargetStream) -> None:
     here = stack_facts(stream.stack).environment
     for what, its, own in zip(Environment._fields, stream.environment, here, strict=True):
         if its is not None and own is not None and its != own:
-            raise ValueError(
+            Annotations.of(scope).add_error(
                 f"the stream {stream.name!r} is in {what} {its!r}, the stack "
                 f"{stream.stack.stack_name!r} in {own!r}: encrypt it from a stack with "
                 f"env=Environment({what}={its!r})"
@@ -109,11 +113,11 @@ def check_stream(scope: IConstruct, stream: TargetStream) -> None:
 
 
 def claim_stream(scope: IConstruct, stream: TargetStream) -> None:
-    """Note that ``scope`` encrypts the stream; refuse it if another construct does so already."""
+    """Note that ``scope`` encrypts the stream; it is an error if another construct does, too."""
     claims = _CLAIMS.setdefault(stack_facts(stream.stack).root, {})
     holder = claims.setdefault(stream.identity, scope)
     if holder is not scope:
-        raise ValueError(
+        Annotations.of(scope).add_error(
             f"the stream {describe(stream.name)} is already encrypted by {holder.node.path!r}: "
             "two resources would switch its key back and forth; keep one of them"
         )

@@ -29,11 +29,13 @@ __all__ = [
 
 # "Tokens and token encodings", AWS CDK Developer Guide.
 _TOKEN = re.compile(r"\$\{Token\[[\w:.-]*\]\}")
+# What ContextProvider.get_value returns until the CDK CLI has looked the value up.
+_DUMMY = "dummy-value-for-"
 
 
 def known(value: str | None) -> str | None:
-    """Return a string that holds no token, which only deployment could replace; None else."""
-    return None if value is None or _TOKEN.search(value) else value
+    """Return a string that is final at synth: without tokens and dummies of lookups; else None."""
+    return None if value is None or _DUMMY in value or _TOKEN.search(value) else value
 
 
 class Environment(NamedTuple):

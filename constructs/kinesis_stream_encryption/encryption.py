@@ -71,9 +71,11 @@ class KinesisStreamEncryption(Construct):
     Raises
     ------
     ValueError
-        If a value can be known at synth to fail: a malformed, foreign or doubly encrypted stream,
-        a key that Kinesis cannot use, a timeout out of bounds, a provider of another stack.
-        Synthesis fails if a key of the app, also a previous one, would be deleted with its stack.
+        If a value can be known at synth to fail: a malformed stream, a key that Kinesis cannot
+        use, a timeout out of bounds, a provider of another stack. Synthesis fails if a key of the
+        app, also a previous one, would be deleted with its stack. A stream that is encrypted twice,
+        or a stream or key of another Region or account, is an error annotation, on which the CDK
+        CLI fails: an exception would stop the first pass of a context lookup.
 
     Notes
     -----

@@ -80,7 +80,8 @@ class KinesisStreamEncryptionProvider(Construct):
     Raises
     ------
     ValueError
-        If the runtime cannot run the handler, or the role belongs to another account. Synthesis fails if the streams are more than the role's policies have room for, or if an
+        If the runtime cannot run the handler. A role of another account is an error annotation.
+        Synthesis fails if the streams are more than the role's policies have room for, or if an
         Aspect sets a runtime that cannot run the handler. A warning lists the permissions that the
         role lacks for what Aspects set.
     """
