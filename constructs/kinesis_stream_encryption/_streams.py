@@ -45,12 +45,14 @@ class TargetStream(NamedTuple):
     def identity(self) -> object:
         """The same for all constructs of the app that are known to stand for this stream.
 
-        Two stacks whose region or account only deployment will tell are two places.
+        Two stacks whose region or account only deployment will tell are two places, and a value
+        known only at deployment may be another one in each stack.
         """
         if self.owner is not None:
             return self.owner.node.path
-        place: object = self.stack if None in self.environment else self.environment
-        return place, known(self.name) or text(self.stack, self.arn)
+        if None in self.environment or not known(self.name):
+            return self.stack, known(self.name) or text(self.stack, self.arn)
+        return self.environment, self.name
 
     @property
     def literal_arn(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from aws_cdk import App, Environment, NestedStack, Stack, Stage
+from aws_cdk import App, CfnParameter, Environment, NestedStack, Stack, Stage
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from aws_cdk.assertions import Template
@@ -55,6 +55,32 @@ def test_the_same_stage_twice(app: App) -> None:
     for stack in stacks:
         encrypt_by_name(stack)
     assert [errors(stack) for stack in stacks] == [[], []]
+
+
+@pytest.mark.parametrize("env", [None, HERE])
+def test_values_known_only_at_deployment_are_not_compared_across_stacks(
+    app: App, env: Environment | None
+) -> None:
+    stacks = [Stack(app, name, env=env) for name in ("Orders", "Returns")]
+    for stack in stacks:
+        encrypt_by_name(stack, name=CfnParameter(stack, "StreamName").value_as_string)
+    assert [errors(stack) for stack in stacks] == [[], []]
+
+
+def test_one_value_known_only_at_deployment_twice_in_one_stack_is_an_error(stack: Stack) -> None:
+    name = CfnParameter(stack, "StreamName").value_as_string
+    encrypt_by_name(stack, name=name)
+    encrypt_by_name(stack, "Again", name=name)
+    assert errors(stack) == [
+        "the stream known only at deployment is already encrypted by 'Stack/Encryption': two "
+        "resources would switch its key back and forth; keep one of them"
+    ]
+
+
+def test_two_values_known_only_at_deployment_in_one_stack_are_two_streams(stack: Stack) -> None:
+    for id_ in ("Orders", "Returns"):
+        encrypt_by_name(stack, id_, CfnParameter(stack, f"{id_}Name").value_as_string)
+    assert errors(stack) == []
 
 
 @pytest.mark.parametrize("literal", [False, True], ids=["name", "ARN"])
