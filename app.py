@@ -1,12 +1,12 @@
-"""Encrypt an existing Kinesis data stream.
+"""Encrypt existing Kinesis data streams.
 
     cdk deploy -c stream=orders
-    cdk deploy -c stream=orders -c key=alias/orders -c timeout=30
+    cdk deploy -c stream=orders,payments -c key=alias/orders -c timeout=30
 
 Context
 -------
 stream
-    Name or ARN of the stream. Required.
+    Names or ARNs of the streams, separated by commas. Required.
 key
     Key id, key ARN, alias or alias ARN. Default: ``alias/aws/kinesis``, the AWS managed key.
 timeout
@@ -35,37 +35,44 @@ _KEY_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32
 
 
 class StreamEncryptionStack(Stack):
-    """A stack that encrypts one stream."""
+    """A stack that encrypts streams with one key."""
 
     def __init__(self, scope: Construct, id: str) -> None:
-        super().__init__(scope, id, description="Encrypts an existing Kinesis data stream")
-        encryption = KinesisStreamEncryption(
-            self,
-            "Encryption",
-            stream=self._stream(self._given("stream")),
-            encryption_key=self._key(self._context("key") or "alias/aws/kinesis"),
-            timeout=self._timeout(self._context("timeout") or "10"),
-            revision=self._context("revision"),
-        )
-        CfnOutput(self, "StreamArn", value=encryption.stream_arn)
-        CfnOutput(self, "KeyArn", value=encryption.key_arn)
+        super().__init__(scope, id, description="Encrypts existing Kinesis data streams")
+        streams = self._streams()
+        key = self._key(self._context("key") or "alias/aws/kinesis")
+        for name, stream in streams.items():
+            # The ID depends on the name alone, so that others can be added to the list.
+            scope = Construct(self, f"Stream-{name}")
+            encryption = KinesisStreamEncryption(
+                scope,
+                "Encryption",
+                stream=kinesis.Stream.from_stream_arn(scope, "Stream", stream),
+                encryption_key=key,
+                timeout=self._timeout(self._context("timeout") or "10"),
+                revision=self._context("revision"),
+            )
+            outputs = self if len(streams) == 1 else scope
+            CfnOutput(outputs, "StreamArn", value=encryption.stream_arn)
+            CfnOutput(outputs, "KeyArn", value=encryption.key_arn)
 
     def _context(self, name: str) -> str | None:
         value = self.node.try_get_context(name)
         return None if value is None else str(value)
 
-    def _given(self, name: str) -> str:
-        value = self._context(name)
-        if not value:
+    def _streams(self) -> dict[str, str]:
+        """Return the ARN of each stream by its name."""
+        streams: dict[str, str] = {}
+        for given in filter(None, map(str.strip, (self._context("stream") or "").split(","))):
+            name = given.rsplit("/", 1)[-1]
+            if name in streams:
+                raise ValueError(f"stream {name!r} is given twice: name each one once")
+            streams[name] = self._arn("kinesis", "stream", given)
+        if not streams:
             raise ValueError(
-                f"no {name} is given: name an existing one, cdk deploy -c {name}=<name or ARN>"
+                "no stream is given: name existing ones, cdk deploy -c stream=<name or ARN>,…"
             )
-        return value
-
-    def _stream(self, stream: str) -> kinesis.IStream:
-        return kinesis.Stream.from_stream_arn(
-            self, "Stream", self._arn("kinesis", "stream", stream)
-        )
+        return streams
 
     def _key(self, key: str) -> kms.IKey:
         name = key.rsplit(":", 1)[-1] if key.startswith("arn:") else key

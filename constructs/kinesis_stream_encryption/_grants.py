@@ -25,7 +25,7 @@ from kinesis_stream_encryption._streams import TargetStream
 from kinesis_stream_encryption._tokens import (
     describe,
     known,
-    readable,
+    rendered,
     stack_facts,
 )
 
@@ -126,7 +126,7 @@ class KeyGrants:
             "streamPolicy",
             f"{_name(grantee)!r} has no access to the stream {describe(self._stream.name)}, which "
             "this app does not own: the owner of the stream must add this statement to its resource"
-            f" policy: {readable(self._stack, needed)}",
+            f" policy: {rendered(self._stack, needed)}",
         )
         return iam.Grant.drop(grantee, "the stream's resource policy is not part of this app")
 
@@ -163,7 +163,7 @@ class KeyGrants:
             "keyPolicy",
             f"the key policy of {key.node.path!r} does not let the account use IAM policies, so "
             f"the grant of {action} to {name!r} has no effect: add this statement to the key "
-            f"policy: {readable(self._stack, statement)}",
+            f"policy: {rendered(self._stack, statement)}",
         )
 
     def _by_identity_policy(
@@ -216,7 +216,7 @@ class KeyGrants:
     def _unchangeable(self, principal: iam.IPrincipal, grant: iam.Grant) -> iam.Grant:
         """Handle a role that CDK must not change: its owner adds the permissions."""
         statement = grant.principal_statement
-        needed = readable(self._stack, statement and statement.to_statement_json())
+        needed = rendered(self._stack, statement and statement.to_statement_json())
         Annotations.of(self._scope).add_info(
             f"The role {_name(principal)!r} is not changed. Unless it already has access, add this "
             f"statement to it, and one for the stream: {needed}"
@@ -300,7 +300,7 @@ def _delegates(stack: Stack, statement: dict[str, Any], action: str) -> bool:
         and "Condition" not in statement
         and any(fnmatchcase(action.lower(), pattern) for pattern in patterns)
         and any(
-            re.search(r"(:root|^\*|^\d{12}|^\$\{AWS::AccountId\})$", readable(stack, each))
+            re.search(r"(:root|^\*|^\d{12}|^\$\{AWS::AccountId\})$", rendered(stack, each))
             for each in (accounts if isinstance(accounts, list) else [accounts])
         )
     )

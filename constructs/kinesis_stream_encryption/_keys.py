@@ -6,11 +6,15 @@ import re
 from contextlib import suppress
 from typing import NamedTuple, cast
 
-import jsii
-from aws_cdk import CfnDeletionPolicy, CfnElement, Stack
+from aws_cdk import Annotations, CfnElement, Stack
 from aws_cdk import aws_kms as kms
-from constructs import Construct, IValidation
+from constructs import Construct
 
+from kinesis_stream_encryption._final_template import (
+    Resources,
+    check_final_template,
+    final_resource,
+)
 from kinesis_stream_encryption._tokens import (
     describe,
     known,
@@ -142,7 +146,8 @@ def _check_arn(stack: Stack, arn: str, region: str) -> None:
         )
     own = stack_facts(stack).environment.region
     if own is not None and known(region) and region != own:
-        raise ValueError(
+        # No exception: it would stop the first pass of a context lookup.
+        Annotations.of(stack).add_error(
             f"the key {describe(arn)} is in region {region!r}, the stream in "
             f"{own!r}: Kinesis uses keys of the stream's own region only; pass a key "
             "of that region, for example a replica of a multi-Region key"
@@ -171,26 +176,18 @@ def _check_owned(key: kms.IKey) -> None:
 
 
 def require_lasting(scope: Construct, *keys: StreamKey) -> None:
-    """Have synth fail if a key of the app would be deleted while a stream's records need it.
-
-    Aspects may still change what becomes of a key, so this is looked at after them.
-    """
+    """Have synth fail if a key of the app would be deleted while a stream's records need it."""
     found = [referenced_element(key.arn) for key in keys if key.arn is not None]
     owned = [each for each in found if isinstance(each, kms.CfnKey)]
-    if owned:
-        scope.node.add_validation(_Lasting(owned))
 
-
-@jsii.implements(IValidation)
-class _Lasting:
-    def __init__(self, keys: list[kms.CfnKey]) -> None:
-        self._keys = keys
-
-    def validate(self) -> list[str]:
+    def check(resources: Resources) -> list[str]:
         return [
             f"the key {key.node.path!r} would be deleted with its stack, or by the rollback of "
             "its first deployment, and the records that it encrypts would be lost: give it "
             "RemovalPolicy.RETAIN"
-            for key in self._keys
-            if key.cfn_options.deletion_policy is not CfnDeletionPolicy.RETAIN
+            for key in owned
+            if final_resource(key, resources).get("DeletionPolicy") != "Retain"
         ]
+
+    if owned:
+        check_final_template(scope, check)

@@ -45,12 +45,14 @@ class TargetStream(NamedTuple):
     def identity(self) -> object:
         """The same for all constructs of the app that are known to stand for this stream.
 
-        Two stacks whose region or account only deployment will tell are two places.
+        Two stacks whose region or account only deployment will tell are two places, and a value
+        known only at deployment may be another one in each stack.
         """
         if self.owner is not None:
             return self.owner.node.path
-        place: object = self.stack if None in self.environment else self.environment
-        return place, known(self.name) or text(self.stack, self.arn)
+        if None in self.environment or not known(self.name):
+            return self.stack, known(self.name) or text(self.stack, self.arn)
+        return self.environment, self.name
 
     @property
     def literal_arn(self) -> str:
@@ -80,7 +82,11 @@ def target_stream(stack: Stack, stream: kinesis.IStream) -> TargetStream:
 
 
 def check_stream(scope: IConstruct, stream: TargetStream) -> None:
-    """Refuse a stream that cannot work; warn of one that CloudFormation itself encrypts."""
+    """Refuse a stream that cannot work; warn of one that CloudFormation itself encrypts.
+
+    An exception would stop the first pass of a context lookup, whose values may all be the same
+    and of another region and account.
+    """
     if known(stream.arn) and _STREAM_ARN.fullmatch(stream.arn) is None:
         raise ValueError(
             f"{stream.arn!r} is not the ARN of a Kinesis data stream: it should read "
@@ -94,7 +100,7 @@ def check_stream(scope: IConstruct, stream: TargetStream) -> None:
     here = stack_facts(stream.stack).environment
     for what, its, own in zip(Environment._fields, stream.environment, here, strict=True):
         if its is not None and own is not None and its != own:
-            raise ValueError(
+            Annotations.of(scope).add_error(
                 f"the stream {stream.name!r} is in {what} {its!r}, the stack "
                 f"{stream.stack.stack_name!r} in {own!r}: encrypt it from a stack with "
                 f"env=Environment({what}={its!r})"
@@ -109,11 +115,11 @@ def check_stream(scope: IConstruct, stream: TargetStream) -> None:
 
 
 def claim_stream(scope: IConstruct, stream: TargetStream) -> None:
-    """Note that ``scope`` encrypts the stream; refuse it if another construct does so already."""
+    """Note that ``scope`` encrypts the stream; it is an error if another construct does, too."""
     claims = _CLAIMS.setdefault(stack_facts(stream.stack).root, {})
     holder = claims.setdefault(stream.identity, scope)
     if holder is not scope:
-        raise ValueError(
+        Annotations.of(scope).add_error(
             f"the stream {describe(stream.name)} is already encrypted by {holder.node.path!r}: "
             "two resources would switch its key back and forth; keep one of them"
         )

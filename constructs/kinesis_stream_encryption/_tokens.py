@@ -23,17 +23,20 @@ __all__ = [
     "read_out",
     "readable",
     "referenced_element",
+    "rendered",
     "stack_facts",
     "text",
 ]
 
 # "Tokens and token encodings", AWS CDK Developer Guide.
 _TOKEN = re.compile(r"\$\{Token\[[\w:.-]*\]\}")
+# What ContextProvider.get_value returns until the CDK CLI has looked the value up.
+_DUMMY = "dummy-value-for-"
 
 
 def known(value: str | None) -> str | None:
-    """Return a string that holds no token, which only deployment could replace; None else."""
-    return None if value is None or _TOKEN.search(value) else value
+    """Return a string that is final at synth: without tokens and dummies of lookups; else None."""
+    return None if value is None or _DUMMY in value or _TOKEN.search(value) else value
 
 
 class Environment(NamedTuple):
@@ -74,6 +77,16 @@ def referenced_element(value: str) -> CfnElement | None:
     return target if isinstance(target, CfnElement) else None
 
 
+def readable(resolved: Any) -> Any:
+    """Write references in a resolved value as ``${LogicalId.Attribute}``."""
+
+    def name(function: dict[str, object]) -> str:
+        (value,) = function.values()
+        return f"${{{'.'.join(map(str, value)) if isinstance(value, list) else value}}}"
+
+    return read_out(resolved, name)
+
+
 def describe(value: str) -> str:
     """Name a value in a message: itself, or what it is when only deployment will tell."""
     return repr(value) if known(value) else "known only at deployment"
@@ -88,14 +101,9 @@ def text(stack: Stack, value: str) -> str:
     return value if known(value) else str(read_out(stack.resolve(value), render))
 
 
-def readable(stack: Stack, value: object) -> str:
-    """Render a value as text, with references as ``${LogicalId.Attribute}``."""
-
-    def render(function: dict[str, object]) -> str:
-        (target,) = function.values()
-        return f"${{{'.'.join(map(str, target)) if isinstance(target, list) else target}}}"
-
-    found = read_out(stack.resolve(value), render)
+def rendered(stack: Stack, value: object) -> str:
+    """Render a value as text for a message: a string as it is, anything else as JSON."""
+    found = readable(stack.resolve(value))
     return found if isinstance(found, str) else json.dumps(found)
 
 

@@ -88,10 +88,11 @@ class KinesisStreamEncryption(StreamInterface, Construct):
     Raises
     ------
     ValueError
-        If the stream is malformed, in another account or Region, or already encrypted by another
-        construct; if Kinesis cannot use the key; if the timeout is out of range; if the provider
-        belongs to another stack. Synthesis fails if a key of the app, previous keys included,
-        would be deleted with its stack.
+        If the stream is malformed, if Kinesis cannot use the key, if the timeout is out of range,
+        or if the provider belongs to another stack. Synthesis fails if a key of the app, previous
+        keys included, would be deleted with its stack. A stream that is encrypted twice, and a
+        stream or key of another Region or account, are error annotations: the CDK CLI fails on
+        them, and an exception would stop the first pass of a context lookup.
 
     Notes
     -----

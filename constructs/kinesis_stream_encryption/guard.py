@@ -147,6 +147,7 @@ class StreamEncryptionGuard(Construct):
             role=rights.role,
             log_group=self._log_group,
         )
+        rights.check_function(self._function, self._queue, self._dead_letter_queue)
         if notify is not None:
             notify.grant_publish(self._function)
         self._function.add_event_source(

@@ -80,8 +80,10 @@ class KinesisStreamEncryptionProvider(Construct):
     Raises
     ------
     ValueError
-        If the runtime cannot run the handler, or the role belongs to another account. Synthesis
-        fails if the streams are more than the role's policies have room for.
+        If the runtime cannot run the handler. A role of another account is an error annotation.
+        Synthesis fails if the streams are more than the role's policies have room for, or if an
+        Aspect sets a runtime that cannot run the handler. A warning lists the permissions that the
+        role lacks for what Aspects set.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class KinesisStreamEncryptionProvider(Construct):
             security_groups=security_groups,
         )
         self._function_arn = self._function.function_arn
+        self._rights.check_function(self._function)
         self._permission: lambda_.CfnPermission | None = None
         self._is_first = _PROVIDERS.setdefault(self._stack, self) is self
         if self._is_first:

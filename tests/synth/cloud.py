@@ -127,6 +127,12 @@ def _references(value: Any) -> Iterator[str]:
                 yield from _references(each)
 
 
+def errors(stack: Stack) -> list[str]:
+    """Texts of all errors at constructs of a stack: they do not stop synthesis, but the CDK CLI."""
+    found = Annotations.from_stack(stack).find_error("*", Match.any_value())
+    return [str(each.entry.data) for each in found]
+
+
 def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 

@@ -60,7 +60,7 @@ def test_a_mistake_is_told_in_one_line() -> None:
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == (
-        "error: no stream is given: name an existing one, cdk deploy -c stream=<name or ARN>"
+        "error: no stream is given: name existing ones, cdk deploy -c stream=<name or ARN>,…"
     )
 
 
@@ -97,6 +97,21 @@ class TestContext:
         (found,) = properties(self.synthesize(stream="orders", key=key))
         assert filled_in(found["KeyId"]) == key_id
 
+    def test_several_streams(self) -> None:
+        template = self.synthesize(stream=f"orders, {stream_arn('payments')}", key="alias/orders")
+        found = properties(template)
+        assert [filled_in(each["StreamArn"]) for each in found] == [
+            stream_arn("orders"),
+            stream_arn("payments"),
+        ]
+        assert [each["KeyId"] for each in found] == ["alias/orders"] * 2
+        assert len(template["Outputs"]) == 4
+
+    def test_adding_a_stream_leaves_the_others(self) -> None:
+        one, two = (self.synthesize(stream=each) for each in ("orders", "payments,orders"))
+        (id_,) = (id_ for id_, each in one["Resources"].items() if each["Type"] == TYPE)
+        assert two["Resources"][id_]["Properties"] == one["Resources"][id_]["Properties"]
+
     def test_options(self) -> None:
         (found,) = properties(self.synthesize(stream="orders", revision="2", timeout="30"))
         assert found["Revision"] == "2"
@@ -112,7 +127,12 @@ class TestContext:
     @pytest.mark.parametrize(
         ("context", "message"),
         [
-            ({}, "no stream is given: name an existing one, cdk deploy -c stream=<name or ARN>"),
+            ({}, "no stream is given: name existing ones, cdk deploy -c stream=<name or ARN>,…"),
+            ({"stream": " , "}, "no stream is given"),
+            (
+                {"stream": f"orders,{stream_arn('orders')}"},
+                "stream 'orders' is given twice: name each one once",
+            ),
             *[
                 (
                     {"stream": "orders", "key": key},

@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jsii
 import pytest
-from aws_cdk import App, RemovalPolicies, RemovalPolicy, Stack
+from aws_cdk import (
+    App,
+    Aspects,
+    CfnResource,
+    IAspect,
+    NestedStack,
+    RemovalPolicies,
+    RemovalPolicy,
+    Stack,
+    Stage,
+)
 from aws_cdk import aws_kms as kms
+from constructs import IConstruct
 
 from kinesis_stream_encryption import KinesisStreamEncryption
 from tests.synth.cloud import HERE, KEY_ARN, stream_in
@@ -68,6 +80,52 @@ def test_what_an_aspect_changes_counts(app: App, stack: Stack) -> None:
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
     RemovalPolicies.of(app).destroy()
     assert MESSAGE.format("Stack/Key/Resource") in refused(app)
+
+
+def overridden(key: kms.Key, policy: str) -> kms.Key:
+    resource = key.node.default_child
+    assert isinstance(resource, kms.CfnKey)
+    resource.add_override("DeletionPolicy", policy)
+    return key
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("staged", [False, True])
+def test_an_override_to_delete_is_refused(app: App, nested: bool, staged: bool) -> None:
+    """Wherever stack and key are."""
+    stack = Stack(Stage(app, "Stage") if staged else app, "Stack", env=HERE)
+    key = overridden(kms.Key(NestedStack(stack, "Nested") if nested else stack, "Key"), "Delete")
+    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
+    assert MESSAGE.format(f"{key.node.path}/Resource") in refused(app)
+
+
+def test_an_override_to_delete_of_a_key_in_another_stack_is_refused(app: App, stack: Stack) -> None:
+    key = overridden(kms.Key(Stack(app, "Other", env=HERE), "Key"), "Delete")
+    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), previous_keys=[key])
+    assert MESSAGE.format("Other/Key/Resource") in refused(app)
+
+
+def test_an_override_to_retain_is_accepted(app: App, stack: Stack) -> None:
+    key = overridden(kms.Key(stack, "Key", removal_policy=RemovalPolicy.DESTROY), "Retain")
+    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
+    app.synth()
+
+
+@jsii.implements(IAspect)
+class AddOnce:
+    """An Aspect that cannot stand a second visit, as many do not."""
+
+    def visit(self, node: IConstruct) -> None:
+        if isinstance(node, kms.Key):
+            CfnResource(node, "More", type="Test::More::Resource")
+
+
+def test_aspects_visit_each_construct_once(app: App, stack: Stack) -> None:
+    KinesisStreamEncryption(
+        stack, "Encryption", stream=stream_in(stack), encryption_key=kms.Key(stack, "Key")
+    )
+    Aspects.of(app).add(AddOnce())
+    app.synth()
 
 
 def test_an_aspect_can_save_a_key(app: App, stack: Stack) -> None:

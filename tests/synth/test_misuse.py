@@ -15,7 +15,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
-from tests.synth.cloud import KEY_ARN, stream_arn, stream_in
+from tests.synth.cloud import KEY_ARN, errors, stream_arn, stream_in
 
 
 def encrypt(stack: Stack, id_: str = "Encryption", **options: Any) -> None:
@@ -114,37 +114,6 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
         "malformed stream name 'or:ders': a name has 1 to 128 letters, digits, '_', '.' or '-'",
     ),
     (
-        "stream of another region",
-        lambda stack: encrypt(stack, stream=stream_in(stack, region="us-east-1")),
-        "the stream 'orders' is in region 'us-east-1', the stack 'Stack' in 'eu-central-1': "
-        "encrypt it from a stack with env=Environment(region='us-east-1')",
-    ),
-    (
-        "stream of another account",
-        lambda stack: encrypt(stack, stream=stream_in(stack, account="444455556666")),
-        "the stream 'orders' is in account '444455556666', the stack 'Stack' in '111122223333': "
-        "encrypt it from a stack with env=Environment(account='444455556666')",
-    ),
-    (
-        "one stream twice",
-        twice,
-        "the stream 'orders' is already encrypted by 'Stack/First': two resources would switch "
-        "its key back and forth; keep one of them",
-    ),
-    (
-        "one stream twice, by ARN and by name",
-        twice_by_name_and_arn,
-        "the stream 'orders' is already encrypted by 'Stack/First': two resources would switch "
-        "its key back and forth; keep one of them",
-    ),
-    (
-        "key of another region",
-        lambda stack: with_key_arn(stack, KEY_ARN.replace("eu-central-1", "us-east-1")),
-        "the key 'arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab' is "
-        "in region 'us-east-1', the stream in 'eu-central-1': Kinesis uses keys of the stream's "
-        "own region only; pass a key of that region, for example a replica of a multi-Region key",
-    ),
-    (
         "ARN of an alias as a key's",
         lambda stack: with_key_arn(stack, "arn:aws:kms:eu-central-1:111122223333:alias/orders"),
         "'arn:aws:kms:eu-central-1:111122223333:alias/orders' is the ARN of an alias, not of a "
@@ -204,6 +173,47 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
         "runtime 'nodejs22.x' cannot run the handler: it takes Python 3.11 or newer",
     ),
     (
+        "the provider's id is taken",
+        with_the_providers_id_taken,
+        "the id 'KinesisStreamEncryptionProvider' in 'Stack' is taken by another construct: "
+        "rename it, or make a provider of your own first",
+    ),
+]
+
+# The values of a context lookup's first pass can look like these, so they do not raise.
+CONFLICTS: list[tuple[str, Callable[[Stack], None], str]] = [
+    (
+        "stream of another region",
+        lambda stack: encrypt(stack, stream=stream_in(stack, region="us-east-1")),
+        "the stream 'orders' is in region 'us-east-1', the stack 'Stack' in 'eu-central-1': "
+        "encrypt it from a stack with env=Environment(region='us-east-1')",
+    ),
+    (
+        "stream of another account",
+        lambda stack: encrypt(stack, stream=stream_in(stack, account="444455556666")),
+        "the stream 'orders' is in account '444455556666', the stack 'Stack' in '111122223333': "
+        "encrypt it from a stack with env=Environment(account='444455556666')",
+    ),
+    (
+        "one stream twice",
+        twice,
+        "the stream 'orders' is already encrypted by 'Stack/First': two resources would switch "
+        "its key back and forth; keep one of them",
+    ),
+    (
+        "one stream twice, by ARN and by name",
+        twice_by_name_and_arn,
+        "the stream 'orders' is already encrypted by 'Stack/First': two resources would switch "
+        "its key back and forth; keep one of them",
+    ),
+    (
+        "key of another region",
+        lambda stack: with_key_arn(stack, KEY_ARN.replace("eu-central-1", "us-east-1")),
+        "the key 'arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab' is "
+        "in region 'us-east-1', the stream in 'eu-central-1': Kinesis uses keys of the stream's "
+        "own region only; pass a key of that region, for example a replica of a multi-Region key",
+    ),
+    (
         "role of another account",
         lambda stack: with_provider(
             stack,
@@ -211,12 +221,6 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
         ),
         "the role 'Stack/Role' belongs to account '444455556666', the provider to "
         "'111122223333': Lambda takes roles of the function's own account only",
-    ),
-    (
-        "the provider's id is taken",
-        with_the_providers_id_taken,
-        "the id 'KinesisStreamEncryptionProvider' in 'Stack' is taken by another construct: "
-        "rename it, or make a provider of your own first",
     ),
 ]
 
@@ -227,6 +231,16 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
 def test_misuse_is_refused(stack: Stack, misuse: Callable[[Stack], None], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         misuse(stack)
+
+
+@pytest.mark.parametrize(
+    ("conflict", "message"), [pytest.param(*rest, id=what) for what, *rest in CONFLICTS]
+)
+def test_conflict_is_an_error_after_synthesis(
+    stack: Stack, conflict: Callable[[Stack], None], message: str
+) -> None:
+    conflict(stack)
+    assert errors(stack) == [message]
 
 
 def test_values_known_only_at_deployment_are_not_judged(anywhere: Stack) -> None:
@@ -241,6 +255,10 @@ def test_values_known_only_at_deployment_are_not_judged(anywhere: Stack) -> None
 
 def test_streams_of_one_name_in_two_regions_are_two() -> None:
     app = App()
-    for region in ("eu-central-1", "us-east-1"):
-        there = Stack(app, region, env=Environment(account="111122223333", region=region))
-        encrypt(there, stream=stream_in(there, region=region))
+    stacks = [
+        Stack(app, region, env=Environment(account="111122223333", region=region))
+        for region in ("eu-central-1", "us-east-1")
+    ]
+    for there in stacks:
+        encrypt(there, stream=stream_in(there, region=there.region))
+    assert [errors(there) for there in stacks] == [[], []]

@@ -9,7 +9,7 @@ from aws_cdk import aws_kinesis as kinesis
 from aws_cdk.assertions import Annotations, Match
 
 from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.cloud import HERE, stream_in
+from tests.synth.cloud import HERE, errors, stream_in
 
 WARNING = Match.string_like_regexp("the stream 'Stack/.*' belongs to this app")
 
@@ -52,5 +52,6 @@ def test_owned_stream_cannot_be_encrypted_twice_under_two_names(stack: Stack) ->
     owned = kinesis.Stream(stack, "Owned")
     again = kinesis.Stream.from_stream_arn(stack, "Again", owned.stream_arn)
     KinesisStreamEncryption(stack, "First", stream=owned)
-    with pytest.raises(ValueError, match="is already encrypted by 'Stack/First'"):
-        KinesisStreamEncryption(stack, "Second", stream=again)
+    KinesisStreamEncryption(stack, "Second", stream=again)
+    (error,) = errors(stack)
+    assert "is already encrypted by 'Stack/First'" in error

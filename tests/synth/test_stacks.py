@@ -5,17 +5,26 @@ from __future__ import annotations
 import re
 
 import pytest
-from aws_cdk import App, Environment, NestedStack, Stack, Stage
+from aws_cdk import App, CfnParameter, Environment, NestedStack, Stack, Stage
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from aws_cdk.assertions import Template
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
-from tests.synth.cloud import ACCOUNT, HERE, REGION, TYPE, resources, stream_arn, stream_in
+from tests.synth.cloud import (
+    ACCOUNT,
+    HERE,
+    REGION,
+    TYPE,
+    errors,
+    resources,
+    stream_arn,
+    stream_in,
+)
 
 
-def encrypt_by_name(stack: Stack, id_: str = "Encryption") -> None:
-    arn = stack.format_arn(service="kinesis", resource="stream", resource_name="orders")
+def encrypt_by_name(stack: Stack, id_: str = "Encryption", name: str = "orders") -> None:
+    arn = stack.format_arn(service="kinesis", resource="stream", resource_name=name)
     stream = kinesis.Stream.from_stream_arn(stack, f"{id_}Stream", arn)
     KinesisStreamEncryption(stack, id_, stream=stream)
 
@@ -35,36 +44,73 @@ def test_one_name_in_two_places_is_two_streams(
     app: App, first: Environment | None, second: Environment | None
 ) -> None:
     """A place that only deployment will tell is a place of its own."""
-    for name, env in (("Dev", first), ("Prod", second)):
-        encrypt_by_name(Stack(app, name, env=env))
-    app.synth()
+    stacks = [Stack(app, name, env=env) for name, env in (("Dev", first), ("Prod", second))]
+    for stack in stacks:
+        encrypt_by_name(stack)
+    assert [errors(stack) for stack in stacks] == [[], []]
 
 
 def test_the_same_stage_twice(app: App) -> None:
-    for name in ("Dev", "Prod"):
-        encrypt_by_name(Stack(Stage(app, name), "Stack"))
-    app.synth()
+    stacks = [Stack(Stage(app, name), "Stack") for name in ("Dev", "Prod")]
+    for stack in stacks:
+        encrypt_by_name(stack)
+    assert [errors(stack) for stack in stacks] == [[], []]
 
 
-def test_one_stream_twice_in_one_place_is_refused(app: App) -> None:
-    encrypt_by_name(Stack(app, "First", env=HERE))
-    with pytest.raises(ValueError, match="is already encrypted by 'First/Encryption'"):
-        encrypt_by_name(Stack(app, "Second", env=HERE))
+@pytest.mark.parametrize("env", [None, HERE])
+def test_values_known_only_at_deployment_are_not_compared_across_stacks(
+    app: App, env: Environment | None
+) -> None:
+    stacks = [Stack(app, name, env=env) for name in ("Orders", "Returns")]
+    for stack in stacks:
+        encrypt_by_name(stack, name=CfnParameter(stack, "StreamName").value_as_string)
+    assert [errors(stack) for stack in stacks] == [[], []]
 
 
-def test_one_stream_twice_in_one_stack_is_refused(app: App) -> None:
+def test_one_value_known_only_at_deployment_twice_in_one_stack_is_an_error(stack: Stack) -> None:
+    name = CfnParameter(stack, "StreamName").value_as_string
+    encrypt_by_name(stack, name=name)
+    encrypt_by_name(stack, "Again", name=name)
+    assert errors(stack) == [
+        "the stream known only at deployment is already encrypted by 'Stack/Encryption': two "
+        "resources would switch its key back and forth; keep one of them"
+    ]
+
+
+def test_two_values_known_only_at_deployment_in_one_stack_are_two_streams(stack: Stack) -> None:
+    for id_ in ("Orders", "Returns"):
+        encrypt_by_name(stack, id_, CfnParameter(stack, f"{id_}Name").value_as_string)
+    assert errors(stack) == []
+
+
+@pytest.mark.parametrize("literal", [False, True], ids=["name", "ARN"])
+def test_one_stream_twice_in_one_place_is_an_error(app: App, literal: bool) -> None:
+    first, second = (Stack(app, name, env=HERE) for name in ("First", "Second"))
+    encrypt_by_name(first)
+    if literal:
+        KinesisStreamEncryption(second, "Encryption", stream=stream_in(second))
+    else:
+        encrypt_by_name(second)
+    assert errors(first) == []
+    (error,) = errors(second)
+    assert "is already encrypted by 'First/Encryption'" in error
+
+
+def test_one_stream_twice_in_one_stack_is_an_error(app: App) -> None:
     stack = Stack(app, "Stack")
     encrypt_by_name(stack)
-    with pytest.raises(ValueError, match="is already encrypted by 'Stack/Encryption'"):
-        encrypt_by_name(stack, "Again")
+    encrypt_by_name(stack, "Again")
+    (error,) = errors(stack)
+    assert "is already encrypted by 'Stack/Encryption'" in error
 
 
-def test_one_arn_twice_is_refused_wherever_the_stacks_go(app: App) -> None:
+def test_one_arn_twice_is_an_error_wherever_the_stacks_go(app: App) -> None:
     """The ARN tells the place."""
     first, second = Stack(app, "First"), Stack(app, "Second")
-    KinesisStreamEncryption(first, "Encryption", stream=stream_in(first))
-    with pytest.raises(ValueError, match="is already encrypted by 'First/Encryption'"):
-        KinesisStreamEncryption(second, "Encryption", stream=stream_in(second))
+    for stack in (first, second):
+        KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+    (error,) = errors(second)
+    assert "is already encrypted by 'First/Encryption'" in error
 
 
 def test_a_nested_stack_has_a_provider_of_its_own(app: App, stack: Stack) -> None:

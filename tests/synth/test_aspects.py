@@ -1,0 +1,384 @@
+"""What Aspects and overrides change about the functions and queues is checked in the end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jsii
+import pytest
+from aws_cdk import Annotations as Acknowledgeable
+from aws_cdk import App, Aspects, Fn, IAspect, NestedStack, Stack, Stage
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import IConstruct
+
+from kinesis_stream_encryption import (
+    GuardedStreams,
+    KinesisStreamEncryption,
+    KinesisStreamEncryptionProvider,
+    StreamEncryptionGuard,
+)
+from tests.synth.cloud import ACCOUNT, HERE, KEY_ARN, REGION, stream_in, warnings
+
+NETWORK = {
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+}
+TRACING = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+DELIVERY = {"kms:GenerateDataKey", "kms:Decrypt"}
+QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:my-sns-failures"
+TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:failures"
+
+
+@jsii.implements(IAspect)
+class On:
+    """An Aspect that changes all constructs of a class."""
+
+    def __init__(self, kind: type, change: Callable[[Any], None]) -> None:
+        self._kind, self._change = kind, change
+
+    def visit(self, node: IConstruct) -> None:
+        if isinstance(node, self._kind):
+            self._change(node)
+
+
+def encrypt(stack: Stack) -> None:
+    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+
+
+def guard(stack: Stack) -> None:
+    StreamEncryptionGuard(stack, "Guard", streams=GuardedStreams.all())
+
+
+both = pytest.mark.parametrize("make", [encrypt, guard])
+
+
+def change_functions(stack: Stack, change: Callable[[lambda_.CfnFunction], None]) -> None:
+    Aspects.of(stack).add(On(lambda_.CfnFunction, change))
+
+
+def refused(app: App) -> str:
+    with pytest.raises(RuntimeError) as failure:
+        app.synth()
+    return str(failure.value)
+
+
+def set_property(name: str, value: Any) -> Callable[[lambda_.CfnFunction], None]:
+    return lambda function: setattr(function, name, value)
+
+
+def override(name: str, value: Any) -> Callable[[lambda_.CfnFunction], None]:
+    return lambda function: function.add_property_override(name, value)
+
+
+@both
+@pytest.mark.parametrize("change", [set_property, override])
+@pytest.mark.parametrize("runtime", ["python3.10", "python3.9", "nodejs22.x"])
+def test_a_runtime_that_cannot_run_the_function_is_refused(
+    app: App,
+    stack: Stack,
+    make: Callable[[Stack], None],
+    change: Callable[[str, Any], Callable[[lambda_.CfnFunction], None]],
+    runtime: str,
+) -> None:
+    make(stack)
+    change_functions(stack, change("runtime" if change is set_property else "Runtime", runtime))
+    said = refused(app)
+    assert f"runtime {runtime!r} cannot run the handler: it takes Python 3.11 or newer" in said
+    assert "Stack/" in said
+
+
+@both
+def test_another_runtime_that_can_run_the_function_is_accepted(
+    app: App, stack: Stack, make: Callable[[Stack], None]
+) -> None:
+    make(stack)
+    change_functions(stack, set_property("runtime", "python3.11"))
+    app.synth()
+    assert warnings(stack) == []
+
+
+def test_other_functions_are_not_judged(app: App, stack: Stack) -> None:
+    encrypt(stack)
+    lambda_.Function(
+        stack,
+        "Other",
+        runtime=lambda_.Runtime.NODEJS_22_X,
+        handler="index.handler",
+        code=lambda_.Code.from_inline("exports.handler = async () => {}"),
+        tracing=lambda_.Tracing.ACTIVE,
+    )
+    app.synth()
+    assert warnings(stack) == []
+
+
+VPC = lambda_.CfnFunction.VpcConfigProperty(subnet_ids=["subnet-1"], security_group_ids=["sg-1"])
+
+
+def dead_letters(arn: str) -> Callable[[lambda_.CfnFunction], None]:
+    config = lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=arn)
+    return set_property("dead_letter_config", config)
+
+
+CONFIGURATIONS: dict[str, tuple[Callable[[lambda_.CfnFunction], None], set[str], str]] = {
+    "VPC": (set_property("vpc_config", VPC), NETWORK, '"*"'),
+    "VPC by override": (override("VpcConfig.SubnetIds", ["subnet-1"]), NETWORK, '"*"'),
+    "tracing": (
+        set_property("tracing_config", lambda_.CfnFunction.TracingConfigProperty(mode="Active")),
+        TRACING,
+        '"*"',
+    ),
+    "dead-letter queue": (dead_letters(QUEUE_ARN), {"sqs:SendMessage"}, f'"{QUEUE_ARN}"'),
+    "dead-letter topic": (dead_letters(TOPIC_ARN), {"sns:Publish"}, f'"{TOPIC_ARN}"'),
+    "environment key": (set_property("kms_key_arn", KEY_ARN), {"kms:Decrypt"}, f'"{KEY_ARN}"'),
+}
+
+
+@both
+@pytest.mark.parametrize(
+    ("change", "needed"),
+    [(change, (actions, resource)) for change, actions, resource in CONFIGURATIONS.values()],
+    ids=CONFIGURATIONS,
+)
+def test_configuration_that_the_role_does_not_suffice_for_is_warned_of(
+    app: App,
+    stack: Stack,
+    make: Callable[[Stack], None],
+    change: Callable[[lambda_.CfnFunction], None],
+    needed: tuple[set[str], str],
+) -> None:
+    """In the assembly, from which the CDK CLI reads it."""
+    make(stack)
+    change_functions(stack, change)
+    messages = [str(each.entry.data) for each in app.synth().get_stack_by_name("Stack").messages]
+    (warning,) = (each for each in messages if "missingPermissions" in each)
+    _, *statements = warning.partition(" [ack:")[0].splitlines()
+    (statement,) = statements
+    actions, resource = needed
+    assert resource in statement
+    for action in actions:
+        assert f'"{action}"' in statement
+
+
+def test_a_dead_letter_topic_of_the_app_is_told_from_a_queue(stack: Stack) -> None:
+    encrypt(stack)
+    topic = sns.Topic(stack, "Topic")
+    change_functions(stack, dead_letters(topic.topic_arn))
+    (warning,) = warnings(stack)
+    assert '"sns:Publish"' in warning
+    assert "${Topic" in warning
+
+
+@pytest.mark.parametrize(
+    "allow",
+    [
+        lambda role: role.add_to_principal_policy(
+            iam.PolicyStatement(actions=["ec2:*"], resources=["*"])
+        ),
+        lambda role: role.add_managed_policy(
+            iam.ManagedPolicy.from_aws_managed_policy_name(
+                "service-role/AWSLambdaVPCAccessExecutionRole"
+            )
+        ),
+        lambda role: role.add_managed_policy(
+            iam.ManagedPolicy(
+                role,
+                "Network",
+                statements=[iam.PolicyStatement(actions=["ec2:*"], resources=["*"])],
+            )
+        ),
+    ],
+    ids=["statement", "AWS managed policy", "managed policy of the app"],
+)
+def test_permissions_that_the_role_has_are_not_warned_of(
+    stack: Stack, allow: Callable[[iam.Role], None]
+) -> None:
+    role = KinesisStreamEncryptionProvider(stack, "Provider").role
+    assert isinstance(role, iam.Role)
+    allow(role)
+    encrypt(stack)
+    change_functions(stack, set_property("vpc_config", VPC))
+    assert warnings(stack) == []
+
+
+def test_options_of_the_provider_are_not_warned_of(stack: Stack) -> None:
+    KinesisStreamEncryptionProvider(
+        stack, "Provider", vpc=ec2.Vpc(stack, "Vpc"), tracing=lambda_.Tracing.ACTIVE
+    )
+    encrypt(stack)
+    assert warnings(stack) == []
+
+
+@pytest.mark.parametrize("references", ["strong", "weak"])
+def test_keys_of_other_stacks_are_not_warned_of(references: str) -> None:
+    """However CDK makes the reference."""
+    app = App(context={"@aws-cdk/core:defaultCrossStackReferences": references})
+    stack = Stack(app, "Stack", env=HERE)
+    key = kms.Key(Stack(app, "Other", env=HERE), "Key")
+    for where in (stack, NestedStack(stack, "Nested")):
+        stream = stream_in(where, where.node.id)
+        KinesisStreamEncryption(where, "Encryption", stream=stream, encryption_key=key)
+    assert warnings(stack) == []
+
+
+def test_100_streams_are_not_warned_of(stack: Stack) -> None:
+    """CDK merges and splits their statements."""
+    for number in range(100):
+        stream = stream_in(stack, f"stream-{number:03}".ljust(128, "x"))
+        KinesisStreamEncryption(stack, f"Encryption{number}", stream=stream)
+    assert warnings(stack) == []
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_role_that_an_aspect_sets_instead_is_warned_of(stack: Stack, known: bool) -> None:
+    """It has none of the permissions."""
+    other = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    encrypt(stack)
+    arn = f"arn:aws:iam::{ACCOUNT}:role/mine" if known else other.role_arn
+    change_functions(stack, set_property("role", arn))
+    (warning,) = warnings(stack)
+    assert '"kinesis:StartStreamEncryption"' in warning
+    assert '"logs:PutLogEvents"' in warning
+
+
+def encrypt_queues(scope: IConstruct, key: str) -> None:
+    Aspects.of(scope).add(On(sqs.CfnQueue, lambda queue: setattr(queue, "kms_master_key_id", key)))
+
+
+def for_eventbridge(*actions: str, **options: Any) -> iam.PolicyStatement:
+    principals = options.pop("principals", [iam.ServicePrincipal("events.amazonaws.com")])
+    return iam.PolicyStatement(
+        actions=list(actions), principals=principals, resources=["*"], **options
+    )
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_queues_under_the_aws_managed_key_are_refused(app: App, staged: bool) -> None:
+    """Its policy does not let EventBridge use it, and cannot be changed."""
+    stack = Stack(Stage(app, "Stage") if staged else app, "Stack", env=HERE)
+    guard(stack)
+    encrypt_queues(app if not staged else stack, "alias/aws/sqs")
+    said = refused(app)
+    for queue in ("Queue", "DeadLetters"):
+        assert re.search(
+            f"EventBridge cannot send to the queue '(Stage/)?Stack/Guard/{queue}/Resource' unless "
+            "the policy of the KMS key 'alias/aws/sqs' allows events.amazonaws.com "
+            "kms:GenerateDataKey and kms:Decrypt",
+            said,
+        )
+
+
+def test_a_dead_letter_queue_is_a_target_too(app: App, stack: Stack) -> None:
+    guard(stack)
+    encrypt_queues(stack.node.find_child("Guard").node.find_child("DeadLetters"), "alias/aws/sqs")
+    said = refused(app)
+    assert "Guard/DeadLetters/Resource" in said
+    assert "Guard/Queue/Resource" not in said
+
+
+def test_an_override_counts_for_queues(app: App, stack: Stack) -> None:
+    queue = StreamEncryptionGuard(stack, "Guard", streams=GuardedStreams.all()).queue
+    resource = queue.node.default_child
+    assert isinstance(resource, sqs.CfnQueue)
+    resource.add_property_override("KmsMasterKeyId", "alias/aws/sqs")
+    assert "Stack/Guard/Queue/Resource" in refused(app)
+
+
+def test_other_queues_are_not_judged(app: App, stack: Stack) -> None:
+    guard(stack)
+    sqs.Queue(stack, "Other", encryption=sqs.QueueEncryption.KMS_MANAGED)
+    app.synth()
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [],
+        [for_eventbridge("kms:Decrypt")],
+        [for_eventbridge("kms:*", effect=iam.Effect.DENY)],
+        [for_eventbridge("kms:*", principals=[iam.ServicePrincipal("sns.amazonaws.com")])],
+    ],
+    ids=["none", "decrypt", "deny", "another service"],
+)
+def test_a_key_that_eventbridge_cannot_use_is_refused(
+    app: App, stack: Stack, statements: list[iam.PolicyStatement]
+) -> None:
+    key = kms.Key(stack, "Key")
+    for statement in statements:
+        key.add_to_resource_policy(statement)
+    guard(stack)
+    encrypt_queues(stack, key.key_arn)
+    assert re.search(
+        "queue 'Stack/Guard/Queue/Resource'.* key '.{Key.*add a statement to the key policy",
+        refused(app),
+    )
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [for_eventbridge("kms:GenerateDataKey", "kms:Decrypt")],
+        [for_eventbridge("kms:GenerateDataKey*"), for_eventbridge("kms:Decrypt")],
+        [
+            for_eventbridge(
+                "kms:*",
+                principals=[
+                    iam.ServicePrincipal("sns.amazonaws.com"),
+                    iam.ServicePrincipal("events.amazonaws.com"),
+                ],
+                conditions={"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+            )
+        ],
+    ],
+    ids=["exact", "two", "wildcard"],
+)
+@pytest.mark.parametrize("by", ["key_arn", "key_id"])
+def test_a_key_that_eventbridge_can_use_is_accepted(
+    stack: Stack, statements: list[iam.PolicyStatement], by: str
+) -> None:
+    """The function needs the key, too."""
+    key = kms.Key(stack, "Key")
+    for statement in statements:
+        key.add_to_resource_policy(statement)
+    guard(stack)
+    encrypt_queues(stack, getattr(key, by))
+    (warning,) = warnings(stack)
+    assert "missingPermissions" in warning
+    for action in DELIVERY:
+        assert f'"{action}"' in warning
+
+
+def test_a_key_that_both_can_use_needs_nothing(stack: Stack) -> None:
+    key = kms.Key(stack, "Key")
+    key.add_to_resource_policy(for_eventbridge("kms:GenerateDataKey", "kms:Decrypt"))
+    function = StreamEncryptionGuard(stack, "Guard", streams=GuardedStreams.all()).function
+    key.grant_encrypt_decrypt(function)
+    encrypt_queues(stack, key.key_arn)
+    assert warnings(stack) == []
+
+
+@pytest.mark.parametrize(
+    "key", [KEY_ARN, "alias/mine", Fn.import_value("key")], ids=["ARN", "alias", "import"]
+)
+def test_a_key_that_is_not_in_the_template_is_warned_of(stack: Stack, key: str) -> None:
+    guard(stack)
+    encrypt_queues(stack, key)
+    found = [each for each in warnings(stack) if "queueKey" in each]
+    assert len(found) == 2
+    for each in found:
+        assert "the key is not in the template of the queue" in each
+
+
+def test_warnings_can_be_acknowledged(stack: Stack) -> None:
+    guard(stack)
+    encrypt_queues(stack, KEY_ARN)
+    for id_ in ("queueKey", "missingPermissions"):
+        Acknowledgeable.of(stack).acknowledge_warning(f"cdk-kinesis-stream-encryption:{id_}", "ok")
+    assert warnings(stack) == []
