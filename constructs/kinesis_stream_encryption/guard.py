@@ -124,12 +124,12 @@ class StreamEncryptionGuard(Construct):
         )
         settings = {
             "queue": self._queue.queue_url,
-            "dead_letters": self._dead_letter_queue.queue_url,
+            "dead_letter_queue": self._dead_letter_queue.queue_url,
             "table": self._table.table_name,
             "stack": deployed,
             "topic": notify and notify.topic_arn,
             "key": key and key.key_id,
-            "exempt_tag": exempt_tag,
+            "exempt_tag_key": exempt_tag,
             **streams.settings,
         }
         self._allow(rights, streams, deployed, key, tags=tags)
@@ -163,7 +163,7 @@ class StreamEncryptionGuard(Construct):
 
     @property
     def queue(self) -> sqs.Queue:
-        """The queue of what is to be looked at; the message ``{"sweep": {}}`` begins a sweep."""
+        """The queue of what is to be looked at; the message ``{"scan": {}}`` begins a scan."""
         return self._queue
 
     @property
@@ -186,8 +186,8 @@ class StreamEncryptionGuard(Construct):
             that failed, and are made again), ``DeadLetters`` (messages given up), or ``Streams``,
             as counted at the end of each sweep.
         state
-            Of ``Streams``: ``as wanted``, ``plaintext``, ``other key``, ``unknown``, ``exempt`` or
-            ``gone``. Default: none.
+            Of ``Streams``: ``compliant``, ``unencrypted``, ``other key``, ``unknown``, ``exempt``
+            or ``deleted``. Default: none.
         """
         return cloudwatch.Metric(
             namespace=_NAMESPACE,
@@ -274,12 +274,12 @@ class StreamEncryptionGuard(Construct):
             event_pattern=pattern,
             targets=[targets.SqsQueue(self._queue, dead_letter_queue=undelivered)],
         )
-        sweep = events.RuleTargetInput.from_object({"sweep": {}})
+        scan = events.RuleTargetInput.from_object({"scan": {}})
         events.Rule(
             self,
             "Schedule",
             schedule=events.Schedule.rate(check_every),
-            targets=[targets.SqsQueue(self._queue, message=sweep, dead_letter_queue=undelivered)],
+            targets=[targets.SqsQueue(self._queue, message=scan, dead_letter_queue=undelivered)],
         )
 
 

@@ -16,7 +16,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Match, Template
 
 from kinesis_stream_encryption import GuardedStreams, StreamEncryptionGuard
-from stream_encryption.guard import handler, look
+from stream_encryption.guard import check, handler
 from stream_encryption.guard.settings import Settings
 from tests.synth.cloud import (
     ACCOUNT,
@@ -115,13 +115,13 @@ def test_function_is_told_all_it_needs(stack: Stack) -> None:
     told = settings(stack)
     assert told == Settings(
         queue="GuardQueue",
-        dead_letters="GuardDeadLetters",
+        dead_letter_queue="GuardDeadLetters",
         table="GuardTable",
         stack="AWS::StackId",
         topic="Topic",
         key=KEY_ARN,
         names=["orders", "returns"],
-        exempt_tag="exempt",
+        exempt_tag_key="exempt",
     )
 
 
@@ -137,7 +137,7 @@ def test_function_is_told_all_it_needs(stack: Stack) -> None:
 def test_choice_reaches_the_function(stack: Stack, choice: str, told: dict[str, Any]) -> None:
     guard(stack, streams=CHOICES[choice])
     found = settings(stack)
-    assert (found.key, found.topic, found.exempt_tag) == (None, None, None)
+    assert (found.key, found.topic, found.exempt_tag_key) == (None, None, None)
     assert found._asdict() | told == found._asdict()
 
 
@@ -185,11 +185,11 @@ def test_tags_are_listened_to_only_where_they_count(stack: Stack) -> None:
     assert not any("Tag" in action for each in statements(stack) for action in each["Action"])
 
 
-def test_schedule_begins_a_sweep(stack: Stack) -> None:
+def test_schedule_begins_a_scan(stack: Stack) -> None:
     guard(stack, check_every=Duration.hours(1))
     _, schedule = rules(stack)
     assert schedule["ScheduleExpression"] == "rate(1 hour)"
-    assert json.loads(schedule["Targets"][0]["Input"]) == {"sweep": {}}
+    assert json.loads(schedule["Targets"][0]["Input"]) == {"scan": {}}
 
 
 def test_queue_lets_a_message_come_back_and_gives_it_up_in_the_end(stack: Stack) -> None:
@@ -208,11 +208,12 @@ def test_queue_lets_a_message_come_back_and_gives_it_up_in_the_end(stack: Stack)
         "AWS::SQS::Queue", {"RedrivePolicy": redrive, "VisibilityTimeout": 120}
     )
     timeout = properties(stack, "AWS::Lambda::Function")["Timeout"]
-    assert timeout < look.LEASE < 120, "who began to tell has ended before another one begins"
+    assert timeout < check.NOTIFICATION_LEASE < 120
     waits = 0.0
     receives = 0
-    while waits < handler.PATIENCE:
-        waits += 0.8 * min(max(handler.SHARE * waits, handler.SHORTEST), handler.LONGEST)
+    while waits < handler.MAX_AGE:
+        delay = max(handler.RETRY_SHARE * waits, handler.MIN_RETRY_DELAY)
+        waits += 0.8 * min(delay, handler.MAX_RETRY_DELAY)
         receives += 1
     assert receives < 100, "the function gives up before the queue does"
 
@@ -293,9 +294,9 @@ def test_metrics_are_those_that_the_function_writes(stack: Stack) -> None:
         assert (metric.metric_name, metric.namespace) == (name, handler.NAMESPACE)
         assert (metric.statistic, list(metric.dimensions or {})) == ("Sum", ["FunctionName"])
         assert f"{name}=" in source
-    streams = made.metric("Streams", "plaintext")
+    streams = made.metric("Streams", "unencrypted")
     assert streams.statistic == "Maximum"
-    assert (streams.dimensions or {})["State"] == "plaintext"
+    assert (streams.dimensions or {})["State"] == "unencrypted"
     assert sorted(streams.dimensions or {}) == ["FunctionName", "State"]
 
 

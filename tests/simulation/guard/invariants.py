@@ -73,7 +73,7 @@ class Told:
     def fact(self) -> tuple[str, str, str]:
         """State, key and creation time that it tells."""
         lines = self.publication.lines
-        key = lines["Key found"]
+        key = lines["Observed key"]
         return lines["State"], "" if key == "none" else key, lines["Created"]
 
     @property
@@ -166,7 +166,7 @@ class Judge:
     def _was_stopped(self, truth: Truth, one: Told) -> bool:
         stops = [event for event in self._events(truth) if event.call == "StopStreamEncryption"]
         created = datetime.fromisoformat(one.fact[2]).timestamp()
-        return one.fact[0] == "plaintext" and any(
+        return one.fact[0] == "unencrypted" and any(
             created - 1 <= event.time <= one.when for event in stops
         )
 
@@ -223,7 +223,7 @@ class Judge:
         for event, when in self._deliveries(truth):
             if not max(ready, default=0) - 0.5 <= event.time <= span.begins or not event.named:
                 continue
-            stopped = event.call == "StopStreamEncryption" and span.fact.state == "plaintext"
+            stopped = event.call == "StopStreamEncryption" and span.fact.state == "unencrypted"
             due.append(max(when, span.begins) + (0 if stopped else grace) + PROMPT)
         return self._disturbed(span.begins, min(due), grace)
 
@@ -266,15 +266,15 @@ class Judge:
 
     def _check_row(self, truth: Truth) -> None:
         row, fact = self.world.table.row(truth.name), truth.spans[-1].fact
-        if not row and fact.state in {"gone", "exempt"}:
+        if not row and fact.state in {"deleted", "exempt"}:
             return
         if "tag" in self.world.schedule.settings and fact.state == "exempt":
             # Made anew without the tag: if no event tells it, no list does.
-            fact = fact if row["state"] == "exempt" else Fact("gone", "", 0.0)
+            fact = fact if row["state"] == "exempt" else Fact("deleted", "", 0.0)
         found = (row.get("state", ""), row.get("key", ""))
         if found != (fact.state, fact.key):
             self._violated("d", f"{truth.name} is {fact}, and the table has {found}")
-        elif row["telling"] or not row["told"].startswith(fact.state):
+        elif row["notifying_since"] or not row["last_notified"].startswith(fact.state):
             self._violated("d", f"{truth.name} is left untold: {row}")
 
     # e, f
@@ -311,7 +311,7 @@ def _is_exempt_anew(truth: Truth, before: Told, one: Told) -> bool:
 def _is(fact: Fact, told: tuple[str, str, str]) -> bool:
     """Tell whether a notification says what is so."""
     state, key, created = told
-    if fact.state == state == "gone":
+    if fact.state == state == "deleted":
         return True
     same = abs(datetime.fromisoformat(created).timestamp() - fact.created) < 0.01
     return (fact.state, fact.key) == (state, key) and same

@@ -103,10 +103,15 @@ class DynamoDb:
     def _put(self, params: Params) -> dict[str, Any]:
         self.writes += 1
         item = params["Item"]
-        assert params["ConditionExpression"] == "attribute_not_exists(#arn) OR #version = :version"
-        assert params["ExpressionAttributeNames"] == {"#arn": "arn", "#version": "version"}
-        present = self.items.get(item["arn"]["S"])
-        if present and present["version"] != params["ExpressionAttributeValues"][":version"]:
+        assert params["ConditionExpression"] == (
+            "attribute_not_exists(arn) OR format_version <> :format OR revision = :revision"
+        )
+        present, values = self.items.get(item["arn"]["S"]), params["ExpressionAttributeValues"]
+        if (
+            present
+            and present["format_version"] == values[":format"]
+            and present["revision"] != values[":revision"]
+        ):
             raise ServiceError("ConditionalCheckFailedException", "The conditional request failed")
         self.items[item["arn"]["S"]] = dict(item)
         return {}
