@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import ceil
+from typing import Any
+
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
@@ -33,7 +36,9 @@ _CHANGES = ["CreateStream", "DeleteStream", "StartStreamEncryption", "StopStream
 _TAG_CHANGES = ["AddTagsToStream", "RemoveTagsFromStream", "TagResource", "UntagResource"]
 
 # A sweep of 4,500 streams takes a quarter of an hour.
-_SHORTEST, _LONGEST = Duration.minutes(15), Duration.days(7)
+# Two intervals have to fit the seven days that CloudWatch evaluates at most ("PutMetricAlarm",
+# CloudWatch API Reference).
+_SHORTEST, _LONGEST = Duration.minutes(15), Duration.days(3)
 _TIMEOUT = Duration.seconds(90)
 # A message that a crash left behind comes back after it. Lambda wants no less than the timeout.
 _VISIBILITY = Duration.seconds(120)
@@ -64,7 +69,7 @@ class StreamEncryptionGuard(Construct):
     exempt_tag
         Key of a tag that exempts a stream, whatever its value. Default: none is exempt.
     check_every
-        How often all streams are looked at: 15 minutes to 7 days, in whole minutes. It has to be
+        How often all streams are looked at: 15 minutes to 3 days, in whole minutes. It has to be
         longer than a sweep takes, an hour for 17,000 streams. Default: 6 hours. The first sweep is
         that long after the deployment.
     notify
@@ -90,6 +95,7 @@ class StreamEncryptionGuard(Construct):
     ) -> None:
         super().__init__(scope, id)
         _check_interval(check_every)
+        self._check_interval = check_every
         if exempt_tag is not None:
             check_tag(exempt_tag)
         stack, rights = Stack.of(self), FunctionRights(self, None, _DESCRIPTION, remedy=_REMEDY)
@@ -176,53 +182,76 @@ class StreamEncryptionGuard(Construct):
         """The table of streams, by ARN."""
         return self._table
 
-    def metric(self, name: str, state: str | None = None) -> cloudwatch.Metric:
-        """Metric with a period of five minutes: the sum, or the maximum where a state is given.
+    def metric(
+        self, metric_name: str, state: str | None = None, **options: Any
+    ) -> cloudwatch.Metric:
+        """Metric of the guard.
 
         Parameters
         ----------
-        name
-            ``Checks`` (looks at streams), ``Drifts`` (looks that found drift), ``Failures`` (calls
-            that failed, and are made again), ``DeadLetters`` (messages given up), or ``Streams``,
-            as counted at the end of each sweep.
+        metric_name
+            ``NoncompliantStreams`` (confirmed, after each change and each scan), ``Streams`` (by
+            state, after each scan), ``Checks`` (of one stream), ``Failures`` (of calls, which are
+            retried), or ``DeadLetters`` (messages that were given up).
         state
-            Of ``Streams``: ``compliant``, ``unencrypted``, ``other key``, ``unknown``, ``exempt``
+            Of ``Streams``: ``compliant``, ``unencrypted``, ``other key``, ``unknown``, ``exempt``,
             or ``deleted``. Default: none.
+        options
+            Options of :class:`aws_cdk.aws_cloudwatch.MetricOptions`, for example ``period``.
+            Default: the maximum of the numbers of streams, the sum of the others, in five minutes.
         """
-        return cloudwatch.Metric(
-            namespace=_NAMESPACE,
-            metric_name=name,
-            dimensions_map={
-                "FunctionName": self._function.function_name,
-                **({"State": state} if state else {}),
-            },
-            statistic="Maximum" if state else "Sum",
-        )
-
-    def alarms(self) -> list[cloudwatch.Alarm]:
-        """Make alarms: a drift was found, a message was given up, the guard does not keep up.
-
-        They have no actions, and missing data breaches none of them. To be called once.
-        """
-        dead = self._dead_letter_queue.metric_approximate_number_of_messages_visible()
-        metrics = {
-            "DriftAlarm": (self.metric("Drifts"), 1),
-            "DeadLettersAlarm": (dead, 1),
-            "AgeAlarm": (self._queue.metric_approximate_age_of_oldest_message(), 2 * 3600),
+        dimensions = {"FunctionName": self._function.function_name}
+        defaults = {
+            "statistic": "Maximum" if metric_name.endswith("Streams") else "Sum",
+            "dimensions_map": dimensions | ({"State": state} if state else {}),
         }
-        return [
+        metric = cloudwatch.Metric(
+            namespace=_NAMESPACE, metric_name=metric_name, **(defaults | options)
+        )
+        return metric.attach_to(self)
+
+    def alarms(self, *actions: cloudwatch.IAlarmAction) -> list[cloudwatch.Alarm]:
+        """Create four alarms; call it once.
+
+        ``DriftAlarm``: a stream is noncompliant. ``ScanAlarm``: no scan has been completed for two
+        intervals, nor the first one of a new guard. ``DeadLettersAlarm``: a message was given up.
+        ``AgeAlarm``: a message is older than two hours.
+
+        Parameters
+        ----------
+        actions
+            What each of them does when it goes into ALARM, for example
+            ``aws_cloudwatch_actions.SnsAction(topic)``. Default: nothing.
+        """
+        missing = cloudwatch.TreatMissingData
+        drift = self.metric("NoncompliantStreams", period=Duration.minutes(1))
+        dead = self._dead_letter_queue.metric_approximate_number_of_messages_visible()
+        age = self._queue.metric_approximate_age_of_oldest_message()
+        alarms = [
             metric.create_alarm(
-                self,
-                name,
-                threshold=threshold,
-                evaluation_periods=1,
-                comparison_operator=(
-                    cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
-                ),
-                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+                self, name, threshold=threshold, evaluation_periods=1, treat_missing_data=treatment
             )
-            for name, (metric, threshold) in metrics.items()
+            for name, metric, threshold, treatment in (
+                ("DriftAlarm", drift, 1, missing.IGNORE),
+                ("DeadLettersAlarm", dead, 1, missing.NOT_BREACHING),
+                ("AgeAlarm", age, 2 * 3600, missing.NOT_BREACHING),
+            )
         ]
+        # Only a completed scan emits this metric, whatever its value.
+        hour = Duration.hours(1)
+        scans = self.metric("Streams", "compliant", statistic="SampleCount", period=hour)
+        scan_alarm = scans.create_alarm(
+            self,
+            "ScanAlarm",
+            threshold=1,
+            comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            evaluation_periods=ceil(2 * self._check_interval.to_minutes() / 60) + 1,
+            treat_missing_data=missing.BREACHING,
+        )
+        alarms.append(scan_alarm)
+        for alarm in alarms:
+            alarm.add_alarm_action(*actions)
+        return alarms
 
     def _allow(
         self,

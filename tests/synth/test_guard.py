@@ -10,13 +10,16 @@ from typing import Any
 import cdk_nag
 import pytest
 from aws_cdk import App, Duration, NestedStack, Stack, Validations
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Match, Template
+from aws_cdk.aws_cloudwatch_actions import SnsAction
 
 from kinesis_stream_encryption import GuardedStreams, StreamEncryptionGuard
 from stream_encryption.guard import check, handler
+from stream_encryption.guard.finding import State
 from stream_encryption.guard.settings import Settings
 from tests.synth.cloud import (
     ACCOUNT,
@@ -274,30 +277,96 @@ def test_deleting_the_stack_leaves_nothing(stack: Stack) -> None:
     assert table["Properties"]["TimeToLiveSpecification"]["AttributeName"] == "expires"
 
 
-def test_alarms_are_made_on_request_only(stack: Stack) -> None:
+def alarm(stack: Stack, name: str) -> dict[str, Any]:
+    """Properties of one of the guard's alarms."""
+    found = resources(stack, "AWS::CloudWatch::Alarm")
+    (properties,) = (each["Properties"] for id_, each in found.items() if f"Guard{name}" in id_)
+    return dict(properties)
+
+
+def test_alarms_are_created_on_request_only(stack: Stack) -> None:
     made = guard(stack)
     assert resources(stack, "AWS::CloudWatch::Alarm") == {}
-    assert len(made.alarms()) == 3
+    names = [each.node.id for each in made.alarms()]
+    assert names == ["DriftAlarm", "DeadLettersAlarm", "AgeAlarm", "ScanAlarm"]
 
 
-def test_alarms_take_missing_data_for_good(stack: Stack) -> None:
+def test_drift_alarm_lasts_until_the_next_count(stack: Stack) -> None:
     guard(stack).alarms()
-    for alarm in resources(stack, "AWS::CloudWatch::Alarm").values():
-        assert alarm["Properties"]["TreatMissingData"] == "notBreaching"
+    drift = alarm(stack, "DriftAlarm")
+    assert (drift["MetricName"], drift["Statistic"]) == ("NoncompliantStreams", "Maximum")
+    assert drift["TreatMissingData"] == "ignore"
+    assert drift["Period"] * drift["EvaluationPeriods"] < check.COUNT_DELAY
+    assert drift["Threshold"] == 1
+    assert drift["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
 
 
-def test_metrics_are_those_that_the_function_writes(stack: Stack) -> None:
+@pytest.mark.parametrize(
+    ("interval", "hours"),
+    [
+        (Duration.minutes(15), 2),
+        (Duration.minutes(61), 4),
+        (Duration.hours(6), 13),
+        (Duration.days(3), 145),
+    ],
+)
+def test_missing_scans_are_alarming(stack: Stack, interval: Duration, hours: int) -> None:
+    """Within what CloudWatch evaluates: seven days, for periods of an hour or more."""
+    guard(stack, check_every=interval).alarms()
+    scans = alarm(stack, "ScanAlarm")
+    assert (scans["MetricName"], scans["Statistic"]) == ("Streams", "SampleCount")
+    assert {"Name": "State", "Value": State.COMPLIANT} in scans["Dimensions"]
+    assert scans["TreatMissingData"] == "breaching"
+    assert (scans["Threshold"], scans["ComparisonOperator"]) == (1, "LessThanThreshold")
+    assert (scans["Period"], scans["EvaluationPeriods"]) == (3600, hours)
+    assert hours * 3600 <= 7 * 24 * 3600
+    assert hours * 3600 > 2 * interval.to_seconds()
+
+
+@pytest.mark.parametrize("name", ["DeadLettersAlarm", "AgeAlarm"])
+def test_empty_queues_are_not_alarming(stack: Stack, name: str) -> None:
+    guard(stack).alarms()
+    assert alarm(stack, name)["TreatMissingData"] == "notBreaching"
+
+
+def test_alarms_take_actions(stack: Stack) -> None:
+    topic = sns.Topic(stack, "Oncall")
+    guard(stack).alarms(SnsAction(topic))
+    for each in resources(stack, "AWS::CloudWatch::Alarm").values():
+        assert each["Properties"]["AlarmActions"] == [stack.resolve(topic.topic_arn)]
+
+
+def test_metrics_are_those_that_the_function_emits(stack: Stack) -> None:
     made = guard(stack)
     source = Path(handler.__file__).read_text()
-    for name in ("Checks", "Drifts", "Failures", "DeadLetters"):
+    for name in ("Checks", "NoncompliantStreams", "Failures", "DeadLetters"):
         metric = made.metric(name)
         assert (metric.metric_name, metric.namespace) == (name, handler.NAMESPACE)
-        assert (metric.statistic, list(metric.dimensions or {})) == ("Sum", ["FunctionName"])
+        assert list(metric.dimensions or {}) == ["FunctionName"]
+        assert metric.statistic == ("Maximum" if name == "NoncompliantStreams" else "Sum")
         assert f"{name}=" in source
     streams = made.metric("Streams", "unencrypted")
     assert streams.statistic == "Maximum"
     assert (streams.dimensions or {})["State"] == "unencrypted"
     assert sorted(streams.dimensions or {}) == ["FunctionName", "State"]
+
+
+def test_metrics_accept_the_usual_options(stack: Stack) -> None:
+    metric = guard(stack).metric(
+        "Checks",
+        period=Duration.hours(1),
+        statistic="SampleCount",
+        label="checks",
+        color="#00ff00",
+        unit=cloudwatch.Unit.COUNT,
+        account="444455556666",
+        region="us-east-1",
+        dimensions_map={"FunctionName": "another"},
+    )
+    assert metric.period.to_seconds() == 3600
+    assert (metric.statistic, metric.label, metric.color) == ("SampleCount", "checks", "#00ff00")
+    assert (metric.account, metric.region) == ("444455556666", "us-east-1")
+    assert metric.dimensions == {"FunctionName": "another"}
 
 
 def test_parts_are_offered(stack: Stack) -> None:
@@ -328,7 +397,7 @@ def test_bad_choice_is_refused(make: Any, said: str) -> None:
     ("options", "said"),
     [
         ({"check_every": Duration.minutes(14)}, "check_every 14 minutes is out of bounds"),
-        ({"check_every": Duration.days(8)}, "check_every 8 days is out of bounds"),
+        ({"check_every": Duration.hours(73)}, "check_every 3 days 1 hour is out of bounds"),
         ({"check_every": Duration.seconds(1001)}, "must be whole minutes"),
         ({"exempt_tag": "x" * 129}, "takes 1 to 128 characters"),
     ],

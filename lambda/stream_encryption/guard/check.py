@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from botocore.exceptions import ClientError
 
 from stream_encryption.aws.arn import key_arn
@@ -29,6 +31,16 @@ DEPLOYMENT_TAIL = 3.0
 """Seconds before the end of a deployment in which it changes neither streams nor this function.
 
 The handler waits for five after a stream has changed, CloudFormation for a function's update.
+"""
+
+KEY_PROPAGATION = 15.0
+"""Seconds for which KMS may not find a new key or alias."""
+
+COUNT_DELAY = 90
+"""Seconds between a change of compliance and the count that follows it.
+
+An alarm sees one value for each of its periods, a minute, and not the last one: the count after
+the last change must be alone in its period.
 """
 
 
@@ -77,7 +89,7 @@ class Checker:
         if finding is None:
             return None
         item = (stored or Item(arn, finding)).observed(finding, self._clock.now(), call)
-        item = self._table.put(item, self._clock.now())
+        item = self._put(item, stored)
         if item.is_due:
             self._notify(item, call, began)
         return item
@@ -122,7 +134,8 @@ class Checker:
             return Kms(lambda: self._client("kms")).describe(alias_arn).arn
         except AwsError as error:
             if error.kind is Kind.NOT_FOUND and alias_arn == self._desired_key:
-                raise NonRetryableError(f"the desired key {alias_arn} does not exist") from error
+                reason = f"the desired key {alias_arn} does not exist"
+                raise NonRetryableError(reason, after=KEY_PROPAGATION) from error
             if error.kind in {Kind.NOT_FOUND, Kind.DENIED, Kind.DENIED_EXPLICITLY}:
                 return None
             raise
@@ -140,7 +153,7 @@ class Checker:
         remaining = GRACE_PERIOD - item.age(self._clock.now())
         if state in NONCOMPLIANT and not stopped and remaining > 0:
             raise RetryLater("a deployment may be about to encrypt the stream", remaining)
-        begun = self._table.put(item.notifying(self._clock.now()), self._clock.now())
+        begun = self._put(item.notifying(self._clock.now()), item)
         if self._settings.topic:
             text = notification(item, self._settings.key)
             try:
@@ -152,3 +165,13 @@ class Checker:
                     self._table.put(reset, self._clock.now())
                 raise
         self._table.put(begun.notified(), self._clock.now())
+
+    def _put(self, item: Item, stored: Item | None) -> Item:
+        if bool(item.confirmed) != bool(stored and stored.confirmed):
+            # First, as a crash after the write would leave the change uncounted until a scan.
+            self._client("sqs").send_message(
+                QueueUrl=self._settings.queue,
+                MessageBody=json.dumps({"count": {}}),
+                DelaySeconds=COUNT_DELAY,
+            )
+        return self._table.put(item, self._clock.now())

@@ -44,6 +44,11 @@ class Finding(NamedTuple):
     key: str
     created: str
 
+    @property
+    def noncompliance(self) -> str:
+        """The state if it is noncompliant, else empty."""
+        return self.state if self.state in NONCOMPLIANT else ""
+
     def __str__(self) -> str:
         return f"{self.state}, {self.key or 'no key'}, created {self.created}"
 

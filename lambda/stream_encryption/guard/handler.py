@@ -16,9 +16,9 @@ from stream_encryption.aws.arn import Place
 from stream_encryption.aws.errors import AwsError
 from stream_encryption.encryption.failure import MAX_REASON, cut
 from stream_encryption.guard.check import Checker
-from stream_encryption.guard.finding import NONCOMPLIANT
 from stream_encryption.guard.messages import (
     Check,
+    Count,
     NonRetryableError,
     RetryLater,
     Scan,
@@ -26,6 +26,7 @@ from stream_encryption.guard.messages import (
 )
 from stream_encryption.guard.scan import Scanner
 from stream_encryption.guard.settings import VARIABLE, Environment, Settings
+from stream_encryption.guard.table import Table
 from stream_encryption.log import Log
 from stream_encryption.runtime import Runtime
 
@@ -75,11 +76,11 @@ class _Receipt:
         """Handle the message; False if it has to be received again."""
         first = float(self._record["attributes"]["ApproximateFirstReceiveTimestamp"]) / 1000
         age = self._runtime.clock.now() - first
-        delay = min(max(RETRY_SHARE * age, MIN_RETRY_DELAY), MAX_RETRY_DELAY)
+        delay, max_age = min(max(RETRY_SHARE * age, MIN_RETRY_DELAY), MAX_RETRY_DELAY), MAX_AGE
         try:
             self._handle(parse(self._record["body"]))
         except NonRetryableError as error:
-            return self._give_up(str(error))
+            reason, max_age = str(error), error.after
         except RetryLater as error:
             reason, delay = str(error), delay if error.seconds is None else error.seconds
             self._log.info("the message will be retried", reason=reason, seconds=delay)
@@ -89,9 +90,9 @@ class _Receipt:
             self._log.warning("handling failed", error=reason, **self._metrics(Failures=1))
         else:
             return True
-        return self._give_up(reason) if age > MAX_AGE else self._retry(delay)
+        return self._give_up(reason) if age >= max_age else self._retry(delay)
 
-    def _handle(self, message: Check | Scan | None) -> None:
+    def _handle(self, message: Check | Scan | Count | None) -> None:
         if message is None or (
             isinstance(message, Check) and not self._settings.selects(message.name)
         ):
@@ -103,12 +104,19 @@ class _Receipt:
         environment = Environment(self._settings, place, clock, client)
         if isinstance(message, Check):
             item = Checker(environment).check(message)
-            drifts = int(item is not None and item.finding.state in NONCOMPLIANT)
-            metrics = self._metrics(Checks=1, Drifts=drifts)
-            self._log.info("checked the stream", finding=item and str(item.finding), **metrics)
+            finding = item and str(item.finding)
+            self._log.info("checked the stream", finding=finding, **self._metrics(Checks=1))
             return
-        for state, streams in (Scanner(environment).scan(message) or {}).items():
-            self._log.info("finished a scan", **self._metrics({"State": state}, Streams=streams))
+        if isinstance(message, Scan):
+            counts = Scanner(environment).scan(message)
+            if counts is None:
+                return
+            for state, streams in counts.items():
+                dimensions = {"State": str(state)}
+                self._log.info("finished a scan", **self._metrics(dimensions, Streams=streams))
+        arns = Table(client("dynamodb"), self._settings.table).noncompliant()
+        count = sum(self._settings.selects(arn.split("/", 1)[1]) for arn in arns)
+        self._log.info("counted streams", **self._metrics(NoncompliantStreams=count))
 
     def _retry(self, seconds: float) -> bool:
         try:

@@ -17,8 +17,8 @@ class Item(NamedTuple):
     The finding has been the same ``since`` then, and was last ``checked`` then. ``caller``,
     ``call``, and ``call_time`` describe the call that changed the stream, if an event named it.
     ``last_notified`` is the finding of the last notification; ``notifying_since`` is when another
-    one was begun, and empty once it is done. ``revision`` counts
-    writes.
+    one was begun, and empty once it is done. ``confirmed`` is a noncompliant state that is due for
+    notification; it becomes empty when the stream is found otherwise. ``revision`` counts writes.
     """
 
     arn: str
@@ -30,6 +30,7 @@ class Item(NamedTuple):
     call_time: str = ""
     last_notified: str = _NOTHING
     notifying_since: str = ""
+    confirmed: str = ""
     revision: int = 0
 
     def observed(self, finding: Finding, now: float, call: ApiCall | None) -> Item:
@@ -43,13 +44,15 @@ class Item(NamedTuple):
         item = item._replace(since=item.since or item.checked)
         if call and call.may_explain(self.finding, finding) and utc(call.time) >= item.call_time:
             item = item._replace(caller=call.caller, call=call.name, call_time=utc(call.time))
+        if not finding.noncompliance or item.last_notified == str(finding):
+            item = item._replace(confirmed=finding.noncompliance)
         # After a crash it is unknown whether a notification was published: report any finding.
         is_news = self.notifying_since or _is_news(self.last_notified, finding.state)
         return item if is_news else item._replace(last_notified=str(finding))
 
     def notifying(self, now: float) -> Item:
         """Begin a notification."""
-        return self._replace(notifying_since=utc(now))
+        return self._replace(notifying_since=utc(now), confirmed=self.finding.noncompliance)
 
     def notified(self) -> Item:
         """Complete the notification."""

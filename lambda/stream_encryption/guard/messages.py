@@ -69,6 +69,10 @@ class Scan(NamedTuple):
     listed: bool = False
 
 
+class Count(NamedTuple):
+    """Count the noncompliant streams."""
+
+
 class RetryLater(Exception):
     """The message has to be received again: after ``seconds``, or later the older it is."""
 
@@ -78,10 +82,14 @@ class RetryLater(Exception):
 
 
 class NonRetryableError(Exception):
-    """Receiving the message again does not help."""
+    """Receiving the message again does not help, once it is ``after`` seconds old."""
+
+    def __init__(self, reason: str, after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.after = after
 
 
-def parse(body: str) -> Check | Scan | None:
+def parse(body: str) -> Check | Scan | Count | None:
     """Parse a message; None for an event that does not name a stream.
 
     Sources: Kinesis developer guide, "Logging Amazon Kinesis Data Streams API calls with AWS
@@ -97,6 +105,8 @@ def parse(body: str) -> Check | Scan | None:
         message = json.loads(body)
         if "scan" in message:
             return Scan(**message["scan"])
+        if "count" in message:
+            return Count(**message["count"])
         if "check" in message:
             return Check(message["check"], exempt=message["exempt"])
         return _event(message["detail"])

@@ -70,6 +70,16 @@ class Table:
         for page in self._client.get_paginator("scan").paginate(TableName=self._name):
             yield from _parse(page["Items"])
 
+    def noncompliant(self) -> Iterator[str]:
+        """Read the ARNs of the streams whose noncompliance is confirmed."""
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._name,
+            FilterExpression="confirmed <> :no AND format_version = :format",
+            ProjectionExpression="arn",
+            ExpressionAttributeValues={":no": {"S": ""}, ":format": {"N": FORMAT}},
+        )
+        return (item["arn"]["S"] for page in pages for item in page["Items"])
+
 
 def _attributes(item: Item, now: float) -> dict[str, dict[str, str]]:
     texts = item._asdict() | item.finding._asdict()

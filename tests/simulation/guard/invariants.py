@@ -7,7 +7,8 @@ b. One notification a state: the same is told again only where an invocation end
    stream that was exempt and not so meanwhile, which is no news, is exempt again.
 c. Each drift is told within two minutes of its event, or of the end of its ten minutes, or by the
    sweep after it; and its end likewise.
-d. The table is true once events have ceased, and nothing in it is untold.
+d. The table is true once events have ceased, and nothing in it is untold; the metric
+   NoncompliantStreams is their number.
 e. The queue is empty then; no message is received so often that SQS gives it up, no chain of
    messages is so long that Lambda stops it, and what is given up has a reason.
 f. Only reads are called, and what is the guard's own.
@@ -16,6 +17,7 @@ f. Only reads are called, and what is the guard's own.
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -114,6 +116,7 @@ class Judge:
             for span in truth.spans:
                 self._check_told(truth, span, told)
             self._check_row(truth)
+        self._check_count()
         self._check_queues()
         self._check_calls()
         return self.violations
@@ -276,6 +279,14 @@ class Judge:
             self._violated("d", f"{truth.name} is {fact}, and the table has {found}")
         elif row["notifying_since"] or not row["last_notified"].startswith(fact.state):
             self._violated("d", f"{truth.name} is left untold: {row}")
+
+    def _check_count(self) -> None:
+        rows = [self.world.table.row(name) for name in sorted(self.guarded)]
+        noncompliant = sum(row.get("state") in DRIFT for row in rows)
+        lines = [json.loads(line) for line in self.world.function.log]
+        counts = [line["NoncompliantStreams"] for line in lines if "NoncompliantStreams" in line]
+        if counts[-1] != noncompliant:
+            self._violated("d", f"{noncompliant} streams are noncompliant, counted {counts[-1]}")
 
     # e, f
 
