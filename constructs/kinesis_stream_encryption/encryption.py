@@ -109,7 +109,7 @@ class KinesisStreamEncryption(Construct):
         require_lasting(self, self._key, *self._previous_keys)
         claim_stream(self, target)
         self._provider = provider or KinesisStreamEncryptionProvider.get_or_create(stack)
-        rights = self._provider.allow(
+        rights = self._provider._allow(  # noqa: SLF001
             stack,
             stream=target.literal_arn,
             key=self._key.arn,
@@ -118,7 +118,7 @@ class KinesisStreamEncryption(Construct):
         )
         self._resource = CustomResource(
             self,
-            self._provider.resource_id,
+            self._provider._resource_id,  # noqa: SLF001
             resource_type=RESOURCE_TYPE,
             service_token=self._provider.service_token,
             service_timeout=_service_timeout(seconds),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from aws_cdk import App, Environment, Stack
@@ -50,6 +51,35 @@ def only(stack: Stack, type_: str) -> Resource:
 def properties(stack: Stack, type_: str = TYPE) -> dict[str, Any]:
     found: dict[str, Any] = only(stack, type_)["Properties"]
     return found
+
+
+def dependencies(stack: Stack) -> dict[str, set[str]]:
+    """Resources of a stack's template, each with those that it depends on or refers to."""
+    found = resources(stack)
+
+    def named(value: Any) -> set[str]:
+        match value:
+            case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), _]}:
+                return {name} & found.keys()
+            case dict():
+                return set().union(*map(named, value.values()))
+            case list():
+                return set().union(*map(named, value))
+        return set()
+
+    return {
+        id_: {*as_list(each.get("DependsOn", []))} | named(each.get("Properties", {}))
+        for id_, each in found.items()
+    }
+
+
+def is_acyclic(graph: dict[str, set[str]]) -> bool:
+    """Whether CloudFormation can order the resources."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError:
+        return False
+    return True
 
 
 def documents(stack: Stack) -> dict[str, Any]:
