@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import TypedDict, Unpack
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
@@ -18,8 +18,6 @@ from kinesis_stream_encryption._rights import FunctionRights
 
 __all__ = ["FunctionOptions", "HandlerFunction"]
 
-# By name, as older releases of aws-cdk-lib do not list it.
-_RUNTIME = lambda_.Runtime("python3.14", lambda_.RuntimeFamily.PYTHON)
 _PYTHON = re.compile(r"python3\.1[1-9]")
 
 
@@ -61,6 +59,15 @@ class FunctionOptions(TypedDict, total=False):
     architecture: lambda_.Architecture
 
 
+_DEFAULTS: FunctionOptions = {
+    "memory_size": 256,
+    # By name, as older releases of aws-cdk-lib do not list it.
+    "runtime": lambda_.Runtime("python3.14", lambda_.RuntimeFamily.PYTHON),
+    "architecture": lambda_.Architecture.ARM_64,
+    "tracing": lambda_.Tracing.DISABLED,
+}
+
+
 class HandlerFunction:
     """The function, its log group, and its permissions, created in a scope."""
 
@@ -72,23 +79,19 @@ class HandlerFunction:
         description: str,
         *,
         remedy: str,
-        memory_size: int = 256,
-        log_group: logs.ILogGroup | None = None,
-        role: iam.IRole | None = None,
-        vpc: ec2.IVpc | None = None,
-        vpc_subnets: ec2.SubnetSelection | None = None,
-        security_groups: Sequence[ec2.ISecurityGroup] | None = None,
-        tracing: lambda_.Tracing = lambda_.Tracing.DISABLED,
-        runtime: lambda_.Runtime = _RUNTIME,
-        architecture: lambda_.Architecture = lambda_.Architecture.ARM_64,
+        **options: Unpack[FunctionOptions],
     ) -> None:
-        if _PYTHON.fullmatch(runtime.name) is None:
+        if unknown := options.keys() - FunctionOptions.__annotations__.keys():
+            raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
+        given = _DEFAULTS | options
+        vpc, runtime = given.get("vpc"), given["runtime"].name
+        if _PYTHON.fullmatch(runtime) is None:
             raise ValueError(
-                f"runtime {runtime.name!r} cannot run the handler: it takes Python 3.11 or newer"
+                f"runtime {runtime!r} cannot run the handler: it takes Python 3.11 or newer"
             )
         # First, as context can be set only while nothing is in the scope.
-        self.permissions = FunctionRights(scope, role, description, remedy=remedy)
-        self.log_group = log_group or logs.LogGroup(
+        self.permissions = FunctionRights(scope, given.get("role"), description, remedy=remedy)
+        self.log_group = given.get("log_group") or logs.LogGroup(
             scope,
             "LogGroup",
             retention=logs.RetentionDays.THREE_MONTHS,
@@ -106,25 +109,18 @@ class HandlerFunction:
                 *("ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
                 on=["*"],
             )
-        if tracing is not lambda_.Tracing.DISABLED:
+        if given["tracing"] is not lambda_.Tracing.DISABLED:
             # CDK adds the same to a role that can be changed. X-Ray has no resources.
             add("xray:PutTraceSegments", "xray:PutTelemetryRecords", on=["*"])
+        given |= {"role": self.permissions.role, "log_group": self.log_group}
         self.function = lambda_.Function(
             scope,
             "Function",
             description=description,
-            runtime=runtime,
-            architecture=architecture,
             handler=handler,
             code=handler_code(),
             timeout=timeout,
-            memory_size=memory_size,
-            role=self.permissions.role,
-            log_group=self.log_group,
-            tracing=tracing,
-            vpc=vpc,
-            vpc_subnets=vpc_subnets,
-            security_groups=security_groups,
+            **given,
         )
         resource = self.function.node.default_child
         if vpc is not None and resource is not None:
