@@ -13,7 +13,6 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from kinesis_stream_encryption._asset import handler_code
 from kinesis_stream_encryption._rights import FunctionRights
 
 __all__ = ["FunctionOptions", "HandlerFunction"]
@@ -77,6 +76,7 @@ class HandlerFunction:
         handler: str,
         timeout: Duration,
         description: str,
+        code: lambda_.AssetCode,
         *,
         remedy: str,
         **options: Unpack[FunctionOptions],
@@ -118,7 +118,7 @@ class HandlerFunction:
             "Function",
             description=description,
             handler=handler,
-            code=handler_code(),
+            code=code,
             timeout=timeout,
             **given,
         )

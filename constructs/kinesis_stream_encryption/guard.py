@@ -17,6 +17,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from kinesis_stream_encryption._asset import handler_code
 from kinesis_stream_encryption._function import FunctionOptions, HandlerFunction
 from kinesis_stream_encryption._guarded import GuardedStreams, check_tag
 from kinesis_stream_encryption._keys import StreamKey, stream_key
@@ -107,7 +108,10 @@ class StreamEncryptionGuard(Construct):
         stack, self._check_interval = Stack.of(self), check_interval
         for stream in streams.streams:
             _check_environment(stack, stream, "region", "account")
-        made = HandlerFunction(self, _HANDLER, _TIMEOUT, _DESCRIPTION, remedy=_REMEDY, **options)
+        code = handler_code(guard=True)
+        made = HandlerFunction(
+            self, _HANDLER, _TIMEOUT, _DESCRIPTION, code, remedy=_REMEDY, **options
+        )
         self._permissions, self._function = made.permissions, made.function
         self._any_key = stack.format_arn(service="kms", resource="key", resource_name="*")
         deployed = _deployed_with(stack)

@@ -12,7 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct, IConstruct, IDependable, IValidation
 
-from kinesis_stream_encryption._asset import HANDLER
+from kinesis_stream_encryption._asset import HANDLER, handler_code
 from kinesis_stream_encryption._function import FunctionOptions, HandlerFunction
 
 __all__ = ["KinesisStreamEncryptionProvider"]
@@ -61,7 +61,13 @@ class KinesisStreamEncryptionProvider(Construct):
         super().__init__(scope, id)
         self._stack = Stack.of(self)
         made = HandlerFunction(
-            self, HANDLER, Duration.minutes(15), _DESCRIPTION, remedy=_REMEDY, **options
+            self,
+            HANDLER,
+            Duration.minutes(15),
+            _DESCRIPTION,
+            handler_code(guard=False),
+            remedy=_REMEDY,
+            **options,
         )
         self._permissions, self._function = made.permissions, made.function
         self._log_group = made.log_group
