@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -68,18 +68,15 @@ _DEFAULTS: FunctionOptions = {
 
 
 class HandlerFunction:
-    """The function, its log group, and its permissions, created in a scope."""
+    """The function with its log group and permissions; ``props`` are not for users to change."""
 
     def __init__(
         self,
         scope: Construct,
-        handler: str,
-        timeout: Duration,
+        options: FunctionOptions,
         description: str,
-        code: lambda_.AssetCode,
-        *,
         remedy: str,
-        **options: Unpack[FunctionOptions],
+        **props: Any,
     ) -> None:
         if unknown := options.keys() - FunctionOptions.__annotations__.keys():
             raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
@@ -114,13 +111,7 @@ class HandlerFunction:
             add("xray:PutTraceSegments", "xray:PutTelemetryRecords", on=["*"])
         given |= {"role": self.permissions.role, "log_group": self.log_group}
         self.function = lambda_.Function(
-            scope,
-            "Function",
-            description=description,
-            handler=handler,
-            code=code,
-            timeout=timeout,
-            **given,
+            scope, "Function", description=description, **props, **given
         )
         resource = self.function.node.default_child
         if vpc is not None and resource is not None:

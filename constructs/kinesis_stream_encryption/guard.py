@@ -108,10 +108,8 @@ class StreamEncryptionGuard(Construct):
         stack, self._check_interval = Stack.of(self), check_interval
         for stream in streams.streams:
             _check_environment(stack, stream, "region", "account")
-        code = handler_code(guard=True)
-        made = HandlerFunction(
-            self, _HANDLER, _TIMEOUT, _DESCRIPTION, code, remedy=_REMEDY, **options
-        )
+        props = {"handler": _HANDLER, "code": handler_code(guard=True), "timeout": _TIMEOUT}
+        made = HandlerFunction(self, options, _DESCRIPTION, _REMEDY, **props)
         self._permissions, self._function = made.permissions, made.function
         self._any_key = stack.format_arn(service="kms", resource="key", resource_name="*")
         deployed = _deployed_with(stack)
@@ -155,7 +153,8 @@ class StreamEncryptionGuard(Construct):
         }
         self._function.add_environment("GUARD", stack.to_json_string(settings))
         self._allow(streams, deployed, key, reads_tags=reads_tags)
-        self._allow_queue_key(queue_encryption_key)
+        if queue_encryption_key is not None:
+            self._allow_queue_key(queue_encryption_key)
         write = ("kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*")
         self._allow_key(table_encryption_key, "kms:DescribeKey", *write)
         if notification_topic is not None:
@@ -218,9 +217,9 @@ class StreamEncryptionGuard(Construct):
     def alarms(self, *actions: cloudwatch.IAlarmAction) -> list[cloudwatch.Alarm]:
         """Create four alarms; call it once.
 
-        ``DriftAlarm``: a stream is noncompliant. ``ScanAlarm``: no scan has been completed for two
-        intervals, nor the first one of a new guard. ``DeadLettersAlarm``: a message was given up.
-        ``AgeAlarm``: a message is older than two hours.
+        ``DriftAlarm``: a stream is noncompliant. ``ScanAlarm``: no scan was completed within two
+        intervals, as before the first scan of a new guard. ``DeadLettersAlarm``: a message was
+        given up. ``AgeAlarm``: a message is older than two hours.
 
         Parameters
         ----------
@@ -232,30 +231,29 @@ class StreamEncryptionGuard(Construct):
         drift = self.metric("NoncompliantStreams", period=Duration.minutes(1))
         dead = self._dead_letter_queue.metric_approximate_number_of_messages_visible()
         age = self._queue.metric_approximate_age_of_oldest_message()
-        alarms = [
-            metric.create_alarm(
-                self, name, threshold=threshold, evaluation_periods=1, treat_missing_data=treatment
-            )
-            for name, metric, threshold, treatment in (
-                ("DriftAlarm", drift, 1, missing.IGNORE),
-                ("DeadLettersAlarm", dead, 1, missing.NOT_BREACHING),
-                ("AgeAlarm", age, 2 * 3600, missing.NOT_BREACHING),
-            )
-        ]
         # Only a completed scan emits this metric, whatever its value.
         hour = Duration.hours(1)
         scans = self.metric("Streams", "compliant", statistic="SampleCount", period=hour)
-        scan_alarm = scans.create_alarm(
-            self,
-            "ScanAlarm",
-            threshold=1,
-            comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-            evaluation_periods=ceil(2 * self._check_interval.to_minutes() / 60) + 1,
-            treat_missing_data=missing.BREACHING,
-        )
-        alarms.append(scan_alarm)
-        for alarm in alarms:
+        no_scan = {
+            "comparison_operator": cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            "evaluation_periods": ceil(2 * self._check_interval.to_minutes() / 60) + 1,
+            "treat_missing_data": missing.BREACHING,
+        }
+        defaults: dict[str, Any] = {
+            "evaluation_periods": 1,
+            "treat_missing_data": missing.NOT_BREACHING,
+        }
+        rows: list[tuple[str, cloudwatch.Metric, int, dict[str, Any]]] = [
+            ("DriftAlarm", drift, 1, {"treat_missing_data": missing.IGNORE}),
+            ("DeadLettersAlarm", dead, 1, {}),
+            ("AgeAlarm", age, 2 * 3600, {}),
+            ("ScanAlarm", scans, 1, no_scan),
+        ]
+        alarms = []
+        for name, metric, threshold, options in rows:
+            alarm = metric.create_alarm(self, name, threshold=threshold, **(defaults | options))
             alarm.add_alarm_action(*actions)
+            alarms.append(alarm)
         return alarms
 
     def _allow(
@@ -283,22 +281,24 @@ class StreamEncryptionGuard(Construct):
             # aliases to control access to KMS keys", KMS Developer Guide).
             add("kms:DescribeKey", on=[self._any_key, *([key.arn] if key.arn else [])])
 
-    def _allow_key(self, key: kms.IKey | None, *actions: str) -> None:
-        if key is None or _is_aws_managed(key):  # whose policy allows all callers of the account
-            return
+    def _allow_key(self, key: kms.IKey | None, *actions: str) -> StreamKey | None:
+        """Allow the use of a key, unless AWS manages it and its policy allows all principals."""
+        if key is None or str(getattr(key, "alias_name", "")).startswith("alias/aws/"):
+            return None
         used = stream_key(Stack.of(self), key)
         condition = used.alias and {"kms:ResourceAliases": used.alias}
         resources = [used.arn or self._any_key]
         self._permissions.add("kms:Decrypt", *actions, on=resources, condition=condition)
+        return used
 
-    def _allow_queue_key(self, key: kms.IKey | None) -> None:
-        self._allow_key(key, "kms:GenerateDataKey")
-        if key is not None and _is_aws_managed(key):
+    def _allow_queue_key(self, key: kms.IKey) -> None:
+        used = self._allow_key(key, "kms:GenerateDataKey")
+        if used is None:
             raise ValueError(
                 "queue_encryption_key is an AWS managed key, which EventBridge is not allowed to "
                 "use: pass a customer managed key"
             )
-        if key is not None and not isinstance(key, kms.Key):
+        if used.owned is None:
             self._inform(
                 "queueKeyPolicy",
                 "the policy of the queues' key is not changed, as the key is imported: it must "
@@ -371,10 +371,6 @@ def _check_environment(stack: Stack, resource: IResource, *properties: str) -> N
                 f"{resource.node.path!r} is in {name} {other!r}, the guard in {own!r}: pass one of "
                 f"the guard's {name}, which is the only one that it reaches"
             )
-
-
-def _is_aws_managed(key: kms.IKey) -> bool:
-    return str(getattr(key, "alias_name", "")).startswith("alias/aws/")
 
 
 def _deployed_with(stack: Stack) -> str:

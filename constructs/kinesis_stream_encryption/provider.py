@@ -62,12 +62,12 @@ class KinesisStreamEncryptionProvider(Construct):
         self._stack = Stack.of(self)
         made = HandlerFunction(
             self,
-            HANDLER,
-            Duration.minutes(15),
+            options,
             _DESCRIPTION,
-            handler_code(guard=False),
-            remedy=_REMEDY,
-            **options,
+            _REMEDY,
+            handler=HANDLER,
+            code=handler_code(guard=False),
+            timeout=Duration.minutes(15),
         )
         self._permissions, self._function = made.permissions, made.function
         self._log_group = made.log_group

@@ -37,10 +37,9 @@ KEY_PROPAGATION = 15.0
 """Seconds for which KMS may not find a new key or alias."""
 
 COUNT_DELAY = 90
-"""Seconds between a change of compliance and the count that follows it.
+"""Seconds between a change of compliance and its count: more than the period of an alarm.
 
-An alarm sees one value for each of its periods, a minute, and not the last one: the count after
-the last change must be alone in its period.
+An alarm sees the maximum of a period: the count after the last change must be alone in its period.
 """
 
 

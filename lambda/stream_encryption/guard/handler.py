@@ -16,14 +16,7 @@ from stream_encryption.aws.arn import Place
 from stream_encryption.aws.errors import AwsError
 from stream_encryption.encryption.failure import MAX_REASON, cut
 from stream_encryption.guard.check import Checker
-from stream_encryption.guard.messages import (
-    Check,
-    Count,
-    NonRetryableError,
-    RetryLater,
-    Scan,
-    parse,
-)
+from stream_encryption.guard.messages import Count, NonRetryableError, RetryLater, Scan, parse
 from stream_encryption.guard.scan import Scanner
 from stream_encryption.guard.settings import VARIABLE, Environment, Settings
 from stream_encryption.guard.table import Table
@@ -78,7 +71,7 @@ class _Receipt:
         age = self._runtime.clock.now() - first
         delay, max_age = min(max(RETRY_SHARE * age, MIN_RETRY_DELAY), MAX_RETRY_DELAY), MAX_AGE
         try:
-            self._handle(parse(self._record["body"]))
+            self._handle()
         except NonRetryableError as error:
             reason, max_age = str(error), error.after
         except RetryLater as error:
@@ -92,31 +85,28 @@ class _Receipt:
             return True
         return self._give_up(reason) if age >= max_age else self._retry(delay)
 
-    def _handle(self, message: Check | Scan | Count | None) -> None:
-        if message is None or (
-            isinstance(message, Check) and not self._settings.selects(message.name)
-        ):
-            self._log.info("the message names no guarded stream")
-            return
-        self._log.add(**message._asdict())
+    def _handle(self) -> None:
+        message, settings = parse(self._record["body"]), self._settings
         place = Place.of(self._context.invoked_function_arn)
-        clock, client = self._runtime.clock, self._runtime.client
-        environment = Environment(self._settings, place, clock, client)
-        if isinstance(message, Check):
-            item = Checker(environment).check(message)
-            finding = item and str(item.finding)
-            self._log.info("checked the stream", finding=finding, **self._metrics(Checks=1))
-            return
+        environment = Environment(settings, place, self._runtime.clock, self._runtime.client)
+        self._log.add(**(message._asdict() if message else {}))
         if isinstance(message, Scan):
             counts = Scanner(environment).scan(message)
             if counts is None:
                 return
             for state, streams in counts.items():
-                dimensions = {"State": str(state)}
-                self._log.info("finished a scan", **self._metrics(dimensions, Streams=streams))
-        arns = Table(client("dynamodb"), self._settings.table).noncompliant()
-        count = sum(self._settings.selects(arn.split("/", 1)[1]) for arn in arns)
-        self._log.info("counted streams", **self._metrics(NoncompliantStreams=count))
+                metrics = self._metrics({"State": str(state)}, Streams=streams)
+                self._log.info("finished a scan", **metrics)
+        if isinstance(message, Scan | Count):
+            arns = Table(environment.client("dynamodb"), settings.table).noncompliant()
+            count = sum(settings.selects(arn.split("/", 1)[1]) for arn in arns)
+            self._log.info("counted streams", **self._metrics(NoncompliantStreams=count))
+        elif message and settings.selects(message.name):
+            item = Checker(environment).check(message)
+            finding = item and str(item.finding)
+            self._log.info("checked the stream", finding=finding, **self._metrics(Checks=1))
+        else:
+            self._log.info("the message names no guarded stream")
 
     def _retry(self, seconds: float) -> bool:
         try:
