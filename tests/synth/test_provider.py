@@ -297,14 +297,47 @@ class TestVpcWithoutNat:
         assert endpoints.keys() <= graph[function]
         assert resources(stack, "AWS::EC2::SecurityGroupIngress").keys() <= graph[function]
 
-    def test_imported_vpc_has_nothing_to_wait_for(self, app: App, stack: Stack) -> None:
-        vpc = ec2.Vpc.from_vpc_attributes(
+    def test_endpoint_outside_of_the_vpc_construct_can_be_waited_for(
+        self, app: App, stack: Stack
+    ) -> None:
+        """As docs/vpc.md says, also if it refers to the function's security group."""
+        vpc = self.network(stack)
+        subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+        provider = KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, vpc_subnets=subnets)
+        endpoint = ec2.InterfaceVpcEndpoint(
+            stack, "Logs", vpc=vpc, service=ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS
+        )
+        endpoint.connections.allow_default_port_from(provider.function)
+        provider.function.node.default_child.node.add_dependency(endpoint)  # type: ignore[union-attr]
+        app.synth()
+        graph = dependencies(stack)
+        assert is_acyclic(graph)
+        (function,) = resources(stack, "AWS::Lambda::Function")
+        assert resources(stack, "AWS::EC2::VPCEndpoint").keys() <= graph[function]
+
+    def test_endpoint_of_an_imported_vpc_is_waited_for(self, app: App, stack: Stack) -> None:
+        vpc = self.imported(stack)
+        vpc.add_interface_endpoint("Kms", service=ec2.InterfaceVpcEndpointAwsService.KMS)
+        subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+        KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, vpc_subnets=subnets)
+        app.synth()
+        (function,) = resources(stack, "AWS::Lambda::Function")
+        (endpoint,) = resources(stack, "AWS::EC2::VPCEndpoint")
+        assert endpoint in dependencies(stack)[function]
+
+    @staticmethod
+    def imported(stack: Stack) -> ec2.IVpc:
+        return ec2.Vpc.from_vpc_attributes(
             stack,
             "Vpc",
             vpc_id="vpc-1",
+            vpc_cidr_block="10.0.0.0/16",
             availability_zones=["a"],
             isolated_subnet_ids=["subnet-1"],
         )
+
+    def test_imported_vpc_has_nothing_to_wait_for(self, app: App, stack: Stack) -> None:
+        vpc = self.imported(stack)
         subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
         KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, vpc_subnets=subnets)
         app.synth()
