@@ -26,6 +26,9 @@ PAGES = CHECKS_PER_SECOND * MAX_DELAY // PAGE
 PAGE_INTERVAL = 0.4
 """Seconds between two ListStreams calls, of which an account has five per second in a Region."""
 
+STEP_MARGIN = 10
+"""Seconds after the last check at which a scan continues: the end of a scan counts its results."""
+
 BATCH = 10
 """Messages of one SendMessageBatch."""
 
@@ -62,7 +65,8 @@ class Scanner:
             checks += [{"check": name, "exempt": name in exempt} for name in selected]
         self._enqueue(checks)
         step = message._replace(after=after, listed=listed)
-        self._enqueue([{"scan": step._asdict()}], delay=len(checks) // CHECKS_PER_SECOND)
+        delay = min(len(checks) // CHECKS_PER_SECOND + STEP_MARGIN, MAX_DELAY)
+        self._enqueue([{"scan": step._asdict()}], delay)
         return None
 
     def _finish(self, message: Scan) -> Counter[State]:

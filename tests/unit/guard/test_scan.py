@@ -49,6 +49,18 @@ def test_checks_are_spread_over_time_and_invocations() -> None:
     assert set(checked(world).values()) == {1}
 
 
+def test_scan_ends_after_its_checks() -> None:
+    """SQS has no order, and streams that are checked later would be missing in the counts."""
+    world = World()
+    for number in range(3):
+        world.add(f"s{number}")
+    world.handle(SCAN)
+    waiting = world.sqs.queues[QUEUE].values()
+    last = max(message.visible for message in waiting if '"check"' in message.body)
+    (step,) = (message for message in waiting if '"scan"' in message.body)
+    assert step.visible - last >= 10
+
+
 def test_streams_are_listed_slowly() -> None:
     world = World()
     for number in range(1000):
