@@ -1,12 +1,12 @@
-"""Encrypt a stream, and be told when it is no longer encrypted with that key.
+"""Encrypt a stream, and get notified when it is no longer encrypted with that key.
 
     cdk deploy --app "python3 examples/guard.py" -c key=<key ARN>
 
-encrypts the stream (`-c stream=<name>`, by default orders) and guards it; with another
-`-c revision=2` it puts the key back after somebody has changed it.
+encrypts the stream (`-c stream=<name>`, by default orders) and guards it. After another principal
+has changed the key, `-c revision=2` applies it again.
 
-A trail of the account has to log management events, or the guard hears of a change at its next
-sweep only. Subscribe to the topic to be told: `aws sns subscribe --protocol email …`.
+A trail of the account has to log management events; without one, the guard finds a change at its
+next scan only. Subscribe to the topic to be notified: `aws sns subscribe --protocol email …`.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ class Guarded(Stack):
 
     def __init__(self, scope: Construct, id: str) -> None:
         super().__init__(scope, id)
-        stream = self.node.try_get_context("stream") or "orders"
+        name = self.node.try_get_context("stream") or "orders"
         given = self.node.try_get_context("key")
         key = kms.Key.from_key_arn(self, "Key", given) if given else None
-        arn = self.format_arn(service="kinesis", resource="stream", resource_name=stream)
+        arn = self.format_arn(service="kinesis", resource="stream", resource_name=name)
+        stream = kinesis.Stream.from_stream_arn(self, "Stream", arn)
         KinesisStreamEncryption(
             self,
             "Encryption",
-            stream=kinesis.Stream.from_stream_arn(self, "Stream", arn),
+            stream=stream,
             encryption_key=key,
             revision=self.node.try_get_context("revision"),
         )
@@ -46,8 +47,8 @@ class Guarded(Stack):
             "Guard",
             streams=GuardedStreams.named(stream),
             encryption_key=key,
-            exempt_tag="stream-encryption-exempt",
-            notify=topic,
+            exempt_tag_key="stream-encryption-exempt",
+            notification_topic=topic,
         )
         CfnOutput(self, "TopicArn", value=topic.topic_arn)
         CfnOutput(self, "QueueUrl", value=guard.queue.queue_url)

@@ -37,16 +37,18 @@ class GuardDemo:
         guarding.subscribe()
         self._until_active(self._key)
         guarding.tell("StartStreamEncryption", _STREAM, _CLOUDFORMATION, keyId=self._key)
-        if not within(_PATIENCE, lambda: guarding.row(_STREAM).get("state") == "as wanted"):
-            raise GuardDemoError(f"the table does not have it as wanted: {guarding.row(_STREAM)}")
+        if not within(_PATIENCE, lambda: guarding.row(_STREAM).get("state") == "compliant"):
+            raise GuardDemoError(
+                f"the table does not show it as compliant: {guarding.row(_STREAM)}"
+            )
 
         self._say(f"somebody ends its encryption: {ALICE.rsplit('/', 1)[-1]}, by hand")
         self._kinesis.stop_stream_encryption(
             StreamName=_STREAM, EncryptionType="KMS", KeyId=self._key
         )
         guarding.tell("StopStreamEncryption", _STREAM, ALICE)
-        self._told(guarding, "plaintext", ALICE)
-        within(5, lambda: not guarding.row(_STREAM)["telling"])
+        self._told(guarding, "unencrypted", ALICE)
+        within(5, lambda: not guarding.row(_STREAM)["notifying_since"])
         row = guarding.row(_STREAM)
         for name in ("state", "key", "since", "caller", "call"):
             _show(f"table: {name} = {row[name]!r}")
@@ -55,7 +57,7 @@ class GuardDemo:
         self._deploy(revision="2")
         self._until_active(self._key)
         guarding.tell("StartStreamEncryption", _STREAM, _CLOUDFORMATION, keyId=self._key)
-        self._told(guarding, "as wanted", _CLOUDFORMATION)
+        self._told(guarding, "compliant", _CLOUDFORMATION)
 
         self._say("destroy the stack: the stream stays encrypted, of the guard nothing is left")
         self._cdk.destroy(context=self._context())

@@ -15,6 +15,7 @@ __all__ = ["HANDLER", "handler_code"]
 HANDLER = "stream_encryption.handler.on_event"
 
 _PACKAGES = ("stream_encryption", "crhelper")
+_GUARD = "stream_encryption/guard/"
 
 # Lambda reads the files as another user than the one who made them: under a strict umask they
 # would be unreadable there.
@@ -22,13 +23,15 @@ _FILE_MODE = 0o644
 _DIRECTORY_MODE = 0o755
 
 
-def handler_code() -> lambda_.AssetCode:
-    """Bundle the handler without Docker, network or pip.
+def handler_code(*, guard: bool) -> lambda_.AssetCode:
+    """Bundle the handler, or the guard that is built on it, without Docker, network or pip.
 
     The asset hash is taken over the names and the contents of the files alone, so that it is the
     same for every checkout, Python version, umask and file system.
     """
-    sources = _sources(_handler_root(), _crhelper_root())
+    found = _sources(_handler_root(), _crhelper_root())
+    # A change in the guard alone must not update the function of each encrypted stream.
+    sources = {name: found[name] for name in found if guard or not name.startswith(_GUARD)}
     # CDK asks for an image even where a local bundler always does the work; it is never pulled.
     image = DockerImage.from_registry("scratch")
     return lambda_.Code.from_asset(

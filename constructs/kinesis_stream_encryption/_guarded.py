@@ -1,4 +1,4 @@
-"""Which streams a guard looks at."""
+"""Which streams a guard checks."""
 
 from __future__ import annotations
 
@@ -6,58 +6,71 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from aws_cdk import aws_kinesis as kinesis
+
 from kinesis_stream_encryption._tokens import known
 
 __all__ = ["GuardedStreams", "check_tag"]
 
 # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_CreateStream.html
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
-# An environment variable of the function has them, and Lambda lets all of them have 4 KB.
+# An environment variable of the function contains them, and Lambda limits all of them to 4 KB.
 _NAMES = 2_000
 
 
 class GuardedStreams(NamedTuple):
-    """Which streams of region and account are guarded: made by one of the methods.
+    """Which streams of an account in a Region are guarded: returned by one of the methods.
 
     Parameters
     ----------
     settings
-        The choice, as the function is told it.
+        The selection, as the function reads it.
     names
-        Names, or a pattern of names, that the function may look at.
+        Names, or a pattern of names, that the function is allowed to describe.
+    streams
+        Constructs that were passed.
     """
 
     settings: dict[str, Any]
     names: tuple[str, ...] = ("*",)
+    streams: tuple[kinesis.IStream, ...] = ()
 
     @classmethod
-    def named(cls, *names: str) -> GuardedStreams:
-        """Choose streams by their names.
+    def named(cls, *streams: str | kinesis.IStream) -> GuardedStreams:
+        """Select streams by name.
 
         Parameters
         ----------
-        names
-            Their names.
+        streams
+            Names of streams, or streams of the guard's account and Region.
 
         Raises
         ------
         ValueError
-            If there is none, one is malformed, or they have more than 2,000 characters as JSON.
+            If there is none, a name is malformed, how many there are is known only at deployment,
+            or the names have more than 2,000 characters as JSON.
         """
+        names = tuple(each if isinstance(each, str) else each.stream_name for each in streams)
         if not names:
             raise ValueError("no stream is named: use GuardedStreams.all() to guard every one")
         for name in names:
+            if name.startswith("#{Token["):  # how CDK encodes a list
+                raise ValueError(
+                    "a list of names that is known only at deployment cannot be guarded: pass each "
+                    "name by itself, or select the streams by prefix or tag"
+                )
             _check("stream name", name)
         if len(json.dumps(names)) > _NAMES:
             raise ValueError(
-                f"{len(names)} names of streams have more than {_NAMES} characters: choose them by "
+                f"{len(names)} names of streams have more than {_NAMES} characters: select them by "
                 "prefix or tag, or give some of them a guard of their own"
             )
-        return cls({"names": list(names)}, names)
+        constructs = tuple(each for each in streams if not isinstance(each, str))
+        return cls({"names": list(names)}, names, constructs)
 
     @classmethod
     def prefixed(cls, prefix: str) -> GuardedStreams:
-        """Choose streams by the beginning of their names.
+        """Select streams by the beginning of their names.
 
         Parameters
         ----------
@@ -74,7 +87,7 @@ class GuardedStreams(NamedTuple):
 
     @classmethod
     def tagged(cls, key: str, value: str) -> GuardedStreams:
-        """Choose streams by a tag; one that loses it is reported once, and exempt from then on.
+        """Select streams by a tag; one that loses it is reported once, and exempt from then on.
 
         Parameters
         ----------
@@ -91,7 +104,7 @@ class GuardedStreams(NamedTuple):
 
     @classmethod
     def all(cls) -> GuardedStreams:
-        """Choose every stream of region and account."""
+        """Select every stream of the account in the Region."""
         return cls({})
 
 

@@ -35,6 +35,7 @@ RESOURCE_TYPE = "Custom::KinesisStreamEncryption"
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
 _MIN_TIMEOUT = 60
 _MAX_TIMEOUT = 59 * 60
+_DEFAULT_TIMEOUT = 10 * 60
 _RESPONSE_RESERVE = 60
 # Lambda ends an invocation after 15 minutes; its last minute is reserved for the response.
 _MAX_INVOCATION = 14 * 60
@@ -113,23 +114,23 @@ class KinesisStreamEncryption(StreamInterface, Construct):
         *,
         stream: kinesis.IStream,
         encryption_key: kms.IKey | None = None,
-        previous_keys: Sequence[kms.IKey] = (),
-        timeout: Duration = Duration.minutes(10),
+        previous_keys: Sequence[kms.IKey] | None = None,
+        timeout: Duration | None = None,
         revision: str | None = None,
         provider: KinesisStreamEncryptionProvider | None = None,
     ) -> None:
         super().__init__(scope, id)
-        seconds = _seconds(timeout)
+        seconds = _DEFAULT_TIMEOUT if timeout is None else _seconds(timeout)
         stack = Stack.of(self)
         target = target_stream(stack, stream)
         check_stream(self, target)
         self._stream = stream
         self._key = stream_key(stack, encryption_key)
-        self._previous_keys = [stream_key(stack, key) for key in previous_keys]
+        self._previous_keys = [stream_key(stack, key) for key in previous_keys or ()]
         require_lasting(self, self._key, *self._previous_keys)
         claim_stream(self, target)
         self._provider = provider or KinesisStreamEncryptionProvider.get_or_create(stack)
-        permissions = self._provider.allow(
+        permissions = self._provider._allow(  # noqa: SLF001
             stack,
             stream=target.literal_arn,
             key=self._key.arn,
@@ -138,7 +139,7 @@ class KinesisStreamEncryption(StreamInterface, Construct):
         )
         self._resource = CustomResource(
             self,
-            self._provider.resource_id,
+            self._provider._resource_id,  # noqa: SLF001
             resource_type=RESOURCE_TYPE,
             service_token=self._provider.service_token,
             service_timeout=_service_timeout(seconds),

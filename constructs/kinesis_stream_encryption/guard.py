@@ -1,8 +1,11 @@
-"""The guard: tells when a stream has not, or no longer, the key that it is to have."""
+"""The guard: reports streams that are not encrypted with the key that they are to have."""
 
 from __future__ import annotations
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from math import ceil
+from typing import Any, Unpack
+
+from aws_cdk import Annotations, Duration, IResource, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
@@ -10,45 +13,45 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from kinesis_stream_encryption._asset import handler_code
+from kinesis_stream_encryption._function import FunctionOptions, HandlerFunction
 from kinesis_stream_encryption._guarded import GuardedStreams, check_tag
 from kinesis_stream_encryption._keys import StreamKey, stream_key
-from kinesis_stream_encryption._rights import FunctionRights
 from kinesis_stream_encryption._tokens import known
 
 __all__ = ["StreamEncryptionGuard"]
 
 _HANDLER = "stream_encryption.guard.handler.on_event"
-_DESCRIPTION = "Tells when a Kinesis data stream is not encrypted as it is to be"
+_DESCRIPTION = "Reports Kinesis data streams that are not encrypted with the desired key"
 _NAMESPACE = "StreamEncryptionGuard"
-# By name, as older releases of aws-cdk-lib do not list it.
-_RUNTIME = lambda_.Runtime("python3.14", lambda_.RuntimeFamily.PYTHON)
 
 _CHANGES = ["CreateStream", "DeleteStream", "StartStreamEncryption", "StopStreamEncryption"]
 _TAG_CHANGES = ["AddTagsToStream", "RemoveTagsFromStream", "TagResource", "UntagResource"]
+_DEPLOYED = ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"]
 
-# A sweep of 4,500 streams takes a quarter of an hour.
-_SHORTEST, _LONGEST = Duration.minutes(15), Duration.days(7)
+# A scan of 4,500 streams takes a quarter of an hour. Two intervals have to fit the seven days that
+# CloudWatch evaluates at most ("PutMetricAlarm", CloudWatch API Reference).
+_SHORTEST, _LONGEST = Duration.minutes(15), Duration.days(3)
 _TIMEOUT = Duration.seconds(90)
-# A message that a crash left behind comes back after it. Lambda wants no less than the timeout.
+# After a crash a message is received again after it. Lambda requires at least the timeout.
 _VISIBILITY = Duration.seconds(120)
-_REMEDY = "choose the streams by prefix or tag, or give some of them a guard of their own"
-# The function itself gives up after an hour: this is for messages that it crashes on.
-_MOST_RECEIVES = 100
+_REMEDY = "select the streams by prefix or tag, or give some of them a guard of their own"
+# The function itself gives up after an hour: this is for messages on which it crashes.
+_MAX_RECEIVES = 100
 
 
 class StreamEncryptionGuard(Construct):
-    """Tells that a stream has not the key that it is to have, and who did it.
+    """Reports a stream that is unencrypted or has another key, and who changed it.
 
-    Of a stop it tells at once, of the rest when it has lasted ten minutes, in which a deployment
-    may encrypt what it has made. It has no right to change a stream. It looks when CloudTrail tells
-    of a call that may have changed one, which needs a trail that logs management events, and at
-    all streams every ``check_every``.
+    A call of StopStreamEncryption is reported immediately, other drift once it has lasted ten
+    minutes, in which a deployment may encrypt what it has created. The guard has no permission to
+    change a stream. It checks a stream when CloudTrail logs a call that may have changed it, which
+    requires a trail that logs management events; and all streams after each deployment of its
+    stack and every ``check_interval``.
 
     Parameters
     ----------
@@ -58,23 +61,30 @@ class StreamEncryptionGuard(Construct):
         Id within the parent.
     streams
         Which streams: ``GuardedStreams.named("orders")``, ``.prefixed("prod-")``,
-        ``.tagged("data-class", "pii")`` or ``.all()``.
+        ``.tagged("data-class", "pii")``, or ``.all()``.
     encryption_key
-        Key or alias that they are to have. Default: any KMS key will do.
-    exempt_tag
-        Key of a tag that exempts a stream, whatever its value. Default: none is exempt.
-    check_every
-        How often all streams are looked at: 15 minutes to 7 days, in whole minutes. It has to be
-        longer than a sweep takes, an hour for 17,000 streams. Default: 6 hours. The first sweep is
-        that long after the deployment.
-    notify
-        Topic that people are told by: a standard topic of the guard's region. Default: the table
-        and the metrics alone tell.
+        Key or alias that the streams are to have. Default: every KMS key is compliant.
+    exempt_tag_key
+        Key of a tag that exempts a stream, whatever its value. Default: no stream is exempt.
+    check_interval
+        Time between two scans of all streams: 15 minutes to 3 days, in whole minutes. It has to be
+        longer than a scan takes, an hour for 17,000 streams. Default: 6 hours.
+    notification_topic
+        Standard topic of the guard's Region. Default: findings are in table and metrics only.
+    queue_encryption_key
+        Customer managed key of the guard's queues. EventBridge must be allowed to use it: the
+        policy of a ``kms.Key`` of the app is extended. Default: the queues' own encryption
+        (SSE-SQS).
+    table_encryption_key
+        Customer managed key of the guard's table. Default: a key that AWS owns.
+    options
+        Options of the function, as keyword arguments: :class:`FunctionOptions`. Default: as there.
 
     Raises
     ------
     ValueError
-        If a value is out of bounds, or Kinesis cannot use the key.
+        If a value is out of bounds, or a key cannot be used for its purpose. A stream or a topic in
+        another Region is an error annotation.
     """
 
     def __init__(
@@ -84,21 +94,34 @@ class StreamEncryptionGuard(Construct):
         *,
         streams: GuardedStreams,
         encryption_key: kms.IKey | None = None,
-        exempt_tag: str | None = None,
-        check_every: Duration = Duration.hours(6),  # noqa: B008 - immutable
-        notify: sns.ITopic | None = None,
+        exempt_tag_key: str | None = None,
+        check_interval: Duration | None = None,
+        notification_topic: sns.ITopic | None = None,
+        queue_encryption_key: kms.IKey | None = None,
+        table_encryption_key: kms.IKey | None = None,
+        **options: Unpack[FunctionOptions],
     ) -> None:
         super().__init__(scope, id)
-        _check_interval(check_every)
-        if exempt_tag is not None:
-            check_tag(exempt_tag)
-        stack, rights = Stack.of(self), FunctionRights(self, None, _DESCRIPTION, remedy=_REMEDY)
-        _check_topic(stack, notify)
+        check_interval = check_interval or Duration.hours(6)
+        _check_interval(check_interval)
+        if exempt_tag_key is not None:
+            check_tag(exempt_tag_key)
+        stack, self._check_interval = Stack.of(self), check_interval
+        for stream in streams.streams:
+            _check_environment(self, stream, "region", "account")
+        props = {"handler": _HANDLER, "code": handler_code(guard=True), "timeout": _TIMEOUT}
+        made = HandlerFunction(self, options, _DESCRIPTION, _REMEDY, **props)
+        self._permissions, self._function = made.permissions, made.function
+        self._any_key = stack.format_arn(service="kms", resource="key", resource_name="*")
         deployed = _deployed_with(stack)
         key = None if encryption_key is None else stream_key(stack, encryption_key)
-        tags = exempt_tag is not None or "tag" in streams.settings
+        reads_tags = exempt_tag_key is not None or "tag" in streams.settings
         self._dead_letter_queue = sqs.Queue(
-            self, "DeadLetters", enforce_ssl=True, retention_period=Duration.days(14)
+            self,
+            "DeadLetters",
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+            encryption_master_key=queue_encryption_key,
         )
         self._queue = sqs.Queue(
             self,
@@ -106,8 +129,9 @@ class StreamEncryptionGuard(Construct):
             enforce_ssl=True,
             visibility_timeout=_VISIBILITY,
             dead_letter_queue=sqs.DeadLetterQueue(
-                queue=self._dead_letter_queue, max_receive_count=_MOST_RECEIVES
+                queue=self._dead_letter_queue, max_receive_count=_MAX_RECEIVES
             ),
+            encryption_master_key=queue_encryption_key,
         )
         self._table = dynamodb.TableV2(
             self,
@@ -115,61 +139,48 @@ class StreamEncryptionGuard(Construct):
             partition_key=dynamodb.Attribute(name="arn", type=dynamodb.AttributeType.STRING),
             time_to_live_attribute="expires",
             removal_policy=RemovalPolicy.DESTROY,
-        )
-        self._log_group = logs.LogGroup(
-            self,
-            "LogGroup",
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=RemovalPolicy.DESTROY,
+            encryption=table_encryption_key
+            and dynamodb.TableEncryptionV2.customer_managed_key(table_encryption_key),
         )
         settings = {
             "queue": self._queue.queue_url,
-            "dead_letters": self._dead_letter_queue.queue_url,
+            "dead_letter_queue": self._dead_letter_queue.queue_url,
             "table": self._table.table_name,
             "stack": deployed,
-            "topic": notify and notify.topic_arn,
+            "topic": notification_topic and notification_topic.topic_arn,
             "key": key and key.key_id,
-            "exempt_tag": exempt_tag,
+            "exempt_tag_key": exempt_tag_key,
             **streams.settings,
         }
-        self._allow(rights, streams, deployed, key, tags=tags)
-        self._function = lambda_.Function(
-            self,
-            "Function",
-            description=_DESCRIPTION,
-            runtime=_RUNTIME,
-            architecture=lambda_.Architecture.ARM_64,
-            handler=_HANDLER,
-            code=handler_code(),
-            timeout=_TIMEOUT,
-            memory_size=256,
-            environment={"GUARD": stack.to_json_string(settings)},
-            role=rights.role,
-            log_group=self._log_group,
-        )
-        rights.check_function(self._function, self._queue, self._dead_letter_queue)
-        if notify is not None:
-            notify.grant_publish(self._function)
+        self._permissions.check_function(self._function, self._queue, self._dead_letter_queue)
+        self._function.add_environment("GUARD", stack.to_json_string(settings))
+        self._allow(streams, deployed, key, reads_tags=reads_tags)
+        if queue_encryption_key is not None:
+            self._allow_queue_key(queue_encryption_key)
+        write = ("kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*")
+        self._allow_key(table_encryption_key, "kms:DescribeKey", *write)
+        if notification_topic is not None:
+            self._allow_topic(notification_topic)
         self._function.add_event_source(
             sources.SqsEventSource(
                 self._queue, batch_size=1, max_concurrency=2, report_batch_item_failures=True
             )
         )
-        self._rules(check_every, [*_CHANGES, *(_TAG_CHANGES if tags else [])])
+        self._rules([*_CHANGES, *(_TAG_CHANGES if reads_tags else [])], deployed)
 
     @property
     def function(self) -> lambda_.Function:
-        """The function that looks and tells."""
+        """The function that checks and reports."""
         return self._function
 
     @property
     def queue(self) -> sqs.Queue:
-        """The queue of what is to be looked at; the message ``{"sweep": {}}`` begins a sweep."""
+        """The queue of checks; the message ``{"scan": {}}`` starts a scan."""
         return self._queue
 
     @property
     def dead_letter_queue(self) -> sqs.Queue:
-        """The queue of messages that could not be handled; those given up have a reason."""
+        """The queue of messages that were given up, with the reason as a message attribute."""
         return self._dead_letter_queue
 
     @property
@@ -177,89 +188,154 @@ class StreamEncryptionGuard(Construct):
         """The table of streams, by ARN."""
         return self._table
 
-    def metric(self, name: str, state: str | None = None) -> cloudwatch.Metric:
-        """Metric with a period of five minutes: the sum, or the maximum where a state is given.
+    def metric(
+        self, metric_name: str, state: str | None = None, **options: Any
+    ) -> cloudwatch.Metric:
+        """Metric of the guard.
 
         Parameters
         ----------
-        name
-            ``Checks`` (looks at streams), ``Drifts`` (looks that found drift), ``Failures`` (calls
-            that failed, and are made again), ``DeadLetters`` (messages given up), or ``Streams``,
-            as counted at the end of each sweep.
+        metric_name
+            ``NoncompliantStreams`` (confirmed, after each change and each scan), ``Streams`` (by
+            state, after each scan), ``Checks`` (of one stream), ``Failures`` (of calls, which are
+            retried), or ``DeadLetters`` (messages that were given up).
         state
-            Of ``Streams``: ``as wanted``, ``plaintext``, ``other key``, ``unknown``, ``exempt`` or
-            ``gone``. Default: none.
+            Of ``Streams``: ``compliant``, ``unencrypted``, ``other key``, ``unknown``, ``exempt``,
+            or ``deleted``. Default: none.
+        options
+            Options of :class:`aws_cdk.aws_cloudwatch.MetricOptions`, for example ``period``.
+            Default: the maximum of the numbers of streams, the sum of the others, in five minutes.
         """
-        return cloudwatch.Metric(
-            namespace=_NAMESPACE,
-            metric_name=name,
-            dimensions_map={
-                "FunctionName": self._function.function_name,
-                **({"State": state} if state else {}),
-            },
-            statistic="Maximum" if state else "Sum",
-        )
-
-    def alarms(self) -> list[cloudwatch.Alarm]:
-        """Make alarms: a drift was found, a message was given up, the guard does not keep up.
-
-        They have no actions, and missing data breaches none of them. To be called once.
-        """
-        dead = self._dead_letter_queue.metric_approximate_number_of_messages_visible()
-        metrics = {
-            "DriftAlarm": (self.metric("Drifts"), 1),
-            "DeadLettersAlarm": (dead, 1),
-            "AgeAlarm": (self._queue.metric_approximate_age_of_oldest_message(), 2 * 3600),
+        dimensions = {"FunctionName": self._function.function_name}
+        defaults = {
+            "statistic": "Maximum" if metric_name.endswith("Streams") else "Sum",
+            "dimensions_map": dimensions | ({"State": state} if state else {}),
         }
-        return [
-            metric.create_alarm(
-                self,
-                name,
-                threshold=threshold,
-                evaluation_periods=1,
-                comparison_operator=(
-                    cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
-                ),
-                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            )
-            for name, (metric, threshold) in metrics.items()
+        metric = cloudwatch.Metric(
+            namespace=_NAMESPACE, metric_name=metric_name, **(defaults | options)
+        )
+        return metric.attach_to(self)
+
+    def alarms(self, *actions: cloudwatch.IAlarmAction) -> list[cloudwatch.Alarm]:
+        """Create four alarms; call it once.
+
+        ``DriftAlarm``: a stream is noncompliant. ``ScanAlarm``: no scan was completed within two
+        intervals, as before the first scan of a new guard. ``DeadLettersAlarm``: a message was
+        given up. ``AgeAlarm``: a message is older than two hours.
+
+        Parameters
+        ----------
+        actions
+            What each of them does when it goes into ALARM, for example
+            ``aws_cloudwatch_actions.SnsAction(topic)``. Default: nothing.
+        """
+        missing = cloudwatch.TreatMissingData
+        drift = self.metric("NoncompliantStreams", period=Duration.minutes(1))
+        dead = self._dead_letter_queue.metric_approximate_number_of_messages_visible()
+        age = self._queue.metric_approximate_age_of_oldest_message()
+        # Only a completed scan emits this metric, whatever its value.
+        hour = Duration.hours(1)
+        scans = self.metric("Streams", "compliant", statistic="SampleCount", period=hour)
+        no_scan = {
+            "comparison_operator": cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            "evaluation_periods": ceil(2 * self._check_interval.to_minutes() / 60) + 1,
+            "treat_missing_data": missing.BREACHING,
+        }
+        defaults: dict[str, Any] = {
+            "evaluation_periods": 1,
+            "treat_missing_data": missing.NOT_BREACHING,
+        }
+        rows: list[tuple[str, cloudwatch.Metric, int, dict[str, Any]]] = [
+            ("DriftAlarm", drift, 1, {"treat_missing_data": missing.IGNORE}),
+            ("DeadLettersAlarm", dead, 1, {}),
+            ("AgeAlarm", age, 2 * 3600, {}),
+            ("ScanAlarm", scans, 1, no_scan),
         ]
+        alarms = []
+        for name, metric, threshold, options in rows:
+            alarm = metric.create_alarm(self, name, threshold=threshold, **(defaults | options))
+            alarm.add_alarm_action(*actions)
+            alarms.append(alarm)
+        return alarms
 
     def _allow(
-        self,
-        rights: FunctionRights,
-        streams: GuardedStreams,
-        deployed: str,
-        key: StreamKey | None,
-        *,
-        tags: bool,
+        self, streams: GuardedStreams, deployed: str, key: StreamKey | None, *, reads_tags: bool
     ) -> None:
-        stack, add = Stack.of(self), rights.add
-        add("logs:CreateLogStream", "logs:PutLogEvents", on=[self._log_group.log_group_arn])
+        stack, add = Stack.of(self), self._permissions.add
         add("cloudformation:DescribeStacks", on=[deployed])
         add("sqs:SendMessage", on=[self._queue.queue_arn, self._dead_letter_queue.queue_arn])
+        receive = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+        add(*receive, "sqs:ChangeMessageVisibility", on=[self._queue.queue_arn])
         add("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", on=[self._table.table_arn])
-        looks = ["kinesis:DescribeStreamSummary", *(["kinesis:ListTagsForStream"] if tags else [])]
+        tags = ["kinesis:ListTagsForStream"] if reads_tags else []
         for name in streams.names:
             # A statement each: a policy that grows too large is split between statements.
             arn = stack.format_arn(service="kinesis", resource="stream", resource_name=name)
-            add(*looks, on=[arn])
+            add("kinesis:DescribeStreamSummary", *tags, on=[arn])
         if not {"names", "tag"} & streams.settings.keys():
-            # It lists the streams of region and account: there is no resource to name.
+            # It lists the streams of the Region: there is no resource to name.
             add("kinesis:ListStreams", on=["*"])
-        if tags:
-            # It searches region and account: there is no resource to name.
+        if reads_tags:
+            # It searches the Region: there is no resource to name.
             add("tag:GetResources", on=["*"])
         if key is not None:
-            # A stream may be found with any alias, and which key that means is known only to KMS,
-            # which authorizes by key ("Use aliases to control access to KMS keys", KMS Developer
-            # Guide).
-            any_key = stack.format_arn(service="kms", resource="key", resource_name="*")
-            add("kms:DescribeKey", on=[any_key, *([key.arn] if key.arn else [])])
+            # A stream may have any alias, and only KMS can resolve it. KMS authorizes by key ("Use
+            # aliases to control access to KMS keys", KMS Developer Guide).
+            add("kms:DescribeKey", on=[self._any_key, *([key.arn] if key.arn else [])])
 
-    def _rules(self, check_every: Duration, calls: list[str]) -> None:
-        # Events of calls that were refused have an error code, and have changed nothing.
-        pattern = events.EventPattern(
+    def _allow_key(self, key: kms.IKey | None, *actions: str) -> StreamKey | None:
+        """Allow the use of a key, unless AWS manages it and its policy allows all principals."""
+        if key is None or str(getattr(key, "alias_name", "")).startswith("alias/aws/"):
+            return None
+        used = stream_key(Stack.of(self), key)
+        condition = used.alias and {"kms:ResourceAliases": used.alias}
+        resources = [used.arn or self._any_key]
+        self._permissions.add("kms:Decrypt", *actions, on=resources, condition=condition)
+        return used
+
+    def _allow_queue_key(self, key: kms.IKey) -> None:
+        used = self._allow_key(key, "kms:GenerateDataKey")
+        if used is None:
+            raise ValueError(
+                "queue_encryption_key is an AWS managed key, which EventBridge is not allowed to "
+                "use: pass a customer managed key"
+            )
+        if used.owned is None:
+            Annotations.of(self).acknowledge_warning(
+                "cdk-kinesis-stream-encryption:queueKey", "the note on the key policy covers it"
+            )
+            self._inform(
+                "queueKeyPolicy",
+                "the policy of the queues' key is not changed, as the key is imported: it must "
+                "allow kms:Decrypt and kms:GenerateDataKey for events.amazonaws.com",
+            )
+
+    def _allow_topic(self, topic: sns.ITopic) -> None:
+        if topic.fifo:
+            raise ValueError(f"{topic.node.path!r} is a FIFO topic: pass a standard one")
+        _check_environment(self, topic, "region")
+        topic.grant_publish(self._function)
+        # A role that cannot be changed gets none of it: the warning lists what is added here.
+        self._permissions.add("sns:Publish", on=[topic.topic_arn])
+        self._allow_key(getattr(topic, "master_key", None), "kms:GenerateDataKey*")
+        if not isinstance(topic, sns.Topic):
+            self._inform(
+                "topicKeyPolicy",
+                f"if the imported topic {topic.node.path!r} is encrypted with a customer managed "
+                "key, the key policy must allow kms:Decrypt and kms:GenerateDataKey* for the role "
+                f"{self._permissions.role.node.path!r}",
+            )
+
+    def _inform(self, id_: str, message: str) -> None:
+        Annotations.of(self).add_info_v2(f"cdk-kinesis-stream-encryption:{id_}", message)
+
+    def _rules(self, calls: list[str], deployed: str) -> None:
+        dead = self._dead_letter_queue
+        check = targets.SqsQueue(self._queue, dead_letter_queue=dead)
+        message = events.RuleTargetInput.from_object({"scan": {}})
+        scan = targets.SqsQueue(self._queue, dead_letter_queue=dead, message=message)
+        # Events of rejected calls have an error code: they changed nothing.
+        changes = events.EventPattern(
             source=["aws.kinesis"],
             detail_type=["AWS API Call via CloudTrail"],
             detail={
@@ -268,48 +344,45 @@ class StreamEncryptionGuard(Construct):
                 "errorCode": [{"exists": False}],
             },
         )
-        undelivered = self._dead_letter_queue
-        events.Rule(
-            self,
-            "Calls",
-            event_pattern=pattern,
-            targets=[targets.SqsQueue(self._queue, dead_letter_queue=undelivered)],
+        events.Rule(self, "Calls", event_pattern=changes, targets=[check])
+        schedule = events.Schedule.rate(self._check_interval)
+        events.Rule(self, "Schedule", schedule=schedule, targets=[scan])
+        # "Stack Status Change event detail", CloudFormation User Guide. It requires no trail.
+        deployments = events.EventPattern(
+            source=["aws.cloudformation"],
+            detail_type=["CloudFormation Stack Status Change"],
+            detail={"stack-id": [deployed], "status-details": {"status": _DEPLOYED}},
         )
-        sweep = events.RuleTargetInput.from_object({"sweep": {}})
-        events.Rule(
-            self,
-            "Schedule",
-            schedule=events.Schedule.rate(check_every),
-            targets=[targets.SqsQueue(self._queue, message=sweep, dead_letter_queue=undelivered)],
-        )
+        events.Rule(self, "Deployments", event_pattern=deployments, targets=[scan])
 
 
-def _check_interval(check_every: Duration) -> None:
-    if check_every.is_unresolved():
-        raise ValueError("check_every is known only at deployment: pass a fixed Duration")
-    seconds = check_every.to_milliseconds() / 1000
+def _check_interval(check_interval: Duration) -> None:
+    if check_interval.is_unresolved():
+        raise ValueError("check_interval is known only at deployment: pass a fixed Duration")
+    seconds = check_interval.to_milliseconds() / 1000
     if seconds % 60 or not _SHORTEST.to_seconds() <= seconds <= _LONGEST.to_seconds():
         raise ValueError(
-            f"check_every {check_every.to_human_string()} is out of bounds: it must be whole "
+            f"check_interval {check_interval.to_human_string()} is out of bounds: it must be whole "
             f"minutes between {_SHORTEST.to_human_string()} and {_LONGEST.to_human_string()}"
         )
 
 
-def _check_topic(stack: Stack, topic: sns.ITopic | None) -> None:
-    if topic is None:
-        return
-    if topic.fifo:
-        raise ValueError(f"{topic.node.path!r} is a FIFO topic: pass a standard one")
-    own, theirs = known(stack.region), known(topic.env.region)
-    if own is not None and theirs is not None and own != theirs:
-        raise ValueError(
-            f"the topic {topic.node.path!r} is in region {theirs!r}, the guard in {own!r}: pass a "
-            "topic of the guard's region, which is the only one that it can tell by"
-        )
+def _check_environment(scope: Construct, resource: IResource, *properties: str) -> None:
+    """Report a resource that the guard cannot reach.
+
+    As an error annotation: an exception would stop the first pass of a context lookup.
+    """
+    for name in properties:
+        own, other = known(getattr(Stack.of(scope), name)), known(getattr(resource.env, name))
+        if own is not None and other is not None and own != other:
+            Annotations.of(scope).add_error(
+                f"{resource.node.path!r} is in {name} {other!r}, and the guard in {own!r}: pass a "
+                f"resource in the {name} of the guard"
+            )
 
 
 def _deployed_with(stack: Stack) -> str:
-    """Id of the stack that is deployed: a nested one is at rest before the rest of it is."""
+    """ID of the stack that is deployed: the outermost one, which is the last to be idle."""
     while (parent := stack.nested_stack_parent) is not None:
         stack = parent
     return stack.stack_id

@@ -19,8 +19,8 @@ def guard_app(
         "Guard",
         streams=GuardedStreams.prefixed(prefix),
         encryption_key=kms.Key.from_key_arn(stack, "Key", key),
-        exempt_tag="exempt",
-        notify=(topic := sns.Topic(stack, "Topic")),
+        exempt_tag_key="exempt",
+        notification_topic=(topic := sns.Topic(stack, "Topic")),
     )
     if every is not None:
         schedule = guard.node.find_child("Schedule").node.default_child

@@ -118,17 +118,17 @@ def test_stop_is_told_once_and_its_end_too(guarded: Guarded) -> None:
     guarded.stop(name)
     for _ in range(2):
         guarded.guarding.tell("StopStreamEncryption", name, keyId=guarded.key)
-    told = guarded.tells(name, "plaintext")
-    assert told["Subject"] == f"Stream {name} is in plaintext"
+    told = guarded.tells(name, "unencrypted")
+    assert told["Subject"] == f"Stream {name} is unencrypted"
     assert f"Changed by: {ALICE}\n" in told["Message"]
-    assert f"Key wanted: {guarded.key}\n" in told["Message"]
-    until(lambda: guarded.guarding.row(name)["telling"] == "")
+    assert f"Desired key: {guarded.key}\n" in told["Message"]
+    until(lambda: guarded.guarding.row(name)["notifying_since"] == "")
     row = guarded.guarding.row(name)
-    assert (row["state"], row["key"], row["caller"]) == ("plaintext", "", ALICE)
+    assert (row["state"], row["key"], row["caller"]) == ("unencrypted", "", ALICE)
     assert row["call"] == "StopStreamEncryption"
     guarded.start(name, guarded.key)
     guarded.guarding.tell("StartStreamEncryption", name, keyId=guarded.key)
-    guarded.tells(name, "as wanted")
+    guarded.tells(name, "compliant")
     assert guarded.guarding.told(3) is None
     assert guarded.guarding.row(name)["key"] == guarded.key
 
@@ -138,13 +138,15 @@ def test_created_stream_is_looked_at_once_it_is_active(guarded: Guarded) -> None
     kinesis.create_stream(StreamName=name, ShardCount=1)
     guarded.guarding.tell("CreateStream", name)
     row = until(lambda: guarded.guarding.row(name))
-    assert (row["state"], row["told"]) == ("plaintext", "nothing"), "it waits for ten minutes"
+    assert (row["state"], row["last_notified"]) == ("unencrypted", "nothing"), (
+        "it waits for ten minutes"
+    )
 
 
 def test_tag_exempts_a_stream(guarded: Guarded) -> None:
     name = guarded.make_stream(guarded.key)
     guarded.guarding.tell("StartStreamEncryption", name)
-    until(lambda: guarded.guarding.row(name).get("state") == "as wanted")
+    until(lambda: guarded.guarding.row(name).get("state") == "compliant")
     guarded.aws.client("kinesis").add_tags_to_stream(StreamName=name, Tags={"exempt": "yes"})
     guarded.guarding.tell("AddTagsToStream", name)
     guarded.tells(name, "exempt")
@@ -153,12 +155,12 @@ def test_tag_exempts_a_stream(guarded: Guarded) -> None:
 def test_sweep_finds_what_no_event_told(guarded: Guarded) -> None:
     """All streams by ListStreams; and those that are gone, by what the table knows."""
     name, gone = guarded.make_stream(guarded.key), guarded.make_stream(guarded.key)
-    guarded.guarding.send({"sweep": {}})
-    until(lambda: guarded.guarding.row(name).get("state") == "as wanted")
-    until(lambda: guarded.guarding.row(gone).get("state") == "as wanted")
+    guarded.guarding.send({"scan": {}})
+    until(lambda: guarded.guarding.row(name).get("state") == "compliant")
+    until(lambda: guarded.guarding.row(gone).get("state") == "compliant")
     guarded.aws.client("kinesis").delete_stream(StreamName=gone)
-    guarded.guarding.send({"sweep": {}})
-    until(lambda: guarded.guarding.row(gone).get("state") == "gone", seconds=90)
+    guarded.guarding.send({"scan": {}})
+    until(lambda: guarded.guarding.row(gone).get("state") == "deleted", seconds=90)
 
 
 def test_what_cannot_be_handled_is_given_up_with_its_reason(guarded: Guarded) -> None:
@@ -213,10 +215,10 @@ def _lets_through(guarded: Guarded, event: dict[str, Any]) -> bool:
 def test_role_suffices_with_iam_enforced(guarded_iam: Guarded) -> None:
     """The schedule begins the sweep here: rule, queue, function, table and topic are all real."""
     name = guarded_iam.make_stream(guarded_iam.key)
-    until(lambda: guarded_iam.guarding.row(name).get("state") == "as wanted", seconds=150)
+    until(lambda: guarded_iam.guarding.row(name).get("state") == "compliant", seconds=150)
     guarded_iam.stop(name)
     guarded_iam.guarding.tell("StopStreamEncryption", name)
-    guarded_iam.tells(name, "plaintext")
+    guarded_iam.tells(name, "unencrypted")
     guarded_iam.guarding.send("nonsense")
     assert until(guarded_iam.guarding.dead_letters)[0]["Body"] == "nonsense"
 
@@ -247,7 +249,7 @@ def test_deleting_the_stack_leaves_nothing_behind(local_aws: LocalAws) -> None:
     with _deployed(aws) as guarded:
         outputs = guarded.guarding.outputs
         name = guarded.make_stream(guarded.key)
-        guarded.guarding.send({"sweep": {}})
+        guarded.guarding.send({"scan": {}})
         until(lambda: guarded.guarding.row(name))
         # What is still running would write to the log group, and the emulator make it anew.
         until(lambda: _is_empty(aws, outputs["QueueUrl"]))

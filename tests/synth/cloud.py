@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from aws_cdk import App, Environment, Stack
@@ -52,6 +53,15 @@ def only(stack: Stack, type_: str) -> Resource:
 def properties(stack: Stack, type_: str = TYPE) -> dict[str, Any]:
     found: dict[str, Any] = only(stack, type_)["Properties"]
     return found
+
+
+def is_acyclic(graph: dict[str, set[str]]) -> bool:
+    """Whether CloudFormation can order the resources."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError:
+        return False
+    return True
 
 
 def documents(stack: Stack) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, is_typeddict
 
 import pytest
 from constructs import Construct
@@ -27,6 +27,8 @@ def parameters(member: Any) -> list[str]:
     """Names that a caller can pass."""
     if isinstance(member, property):
         return []
+    if is_typeddict(member):
+        return list(member.__annotations__)
     return [
         name
         for name in inspect.signature(member).parameters
@@ -52,7 +54,9 @@ def test_is_documented(name: str, member: Any) -> None:
         assert re.search(rf"(^|, ){parameter}(,|$)", found["Parameters"], re.MULTILINE), parameter
 
 
-@pytest.mark.parametrize("cls", [cls for cls in PUBLIC if issubclass(cls, Construct)])
+@pytest.mark.parametrize(
+    "cls", [cls for cls in PUBLIC if issubclass(cls, Construct) or is_typeddict(cls)]
+)
 def test_every_optional_property_says_its_default(cls: type) -> None:
     entries = re.split(r"\n(?=\w)", sections(inspect.getdoc(cls) or "")["Parameters"])
     for entry in entries:
@@ -63,6 +67,7 @@ def test_every_optional_property_says_its_default(cls: type) -> None:
 
 def test_names_are_those_that_users_know() -> None:
     assert kinesis_stream_encryption.__all__ == [
+        "FunctionOptions",
         "GuardedStreams",
         "KinesisStreamEncryption",
         "KinesisStreamEncryptionProvider",

@@ -30,13 +30,20 @@ for checkout in Path(sys.argv[1]).iterdir():
     sys.path.insert(0, str(checkout / "constructs"))
     for name in [each for each in sys.modules if each.startswith("kinesis_stream_encryption")]:
         del sys.modules[name]
-    from kinesis_stream_encryption import KinesisStreamEncryptionProvider
-    app = App(outdir=str(checkout / "out"))
-    try:
-        KinesisStreamEncryptionProvider(Stack(app, "Stack"), "Provider")
-        app.synth()
-    except Exception as error:
-        (checkout / "error").write_text(str(error))
+    from kinesis_stream_encryption import (
+        GuardedStreams, KinesisStreamEncryptionProvider, StreamEncryptionGuard
+    )
+    makers = {
+        "out": lambda stack: KinesisStreamEncryptionProvider(stack, "Provider"),
+        "guard": lambda stack: StreamEncryptionGuard(stack, "G", streams=GuardedStreams.all()),
+    }
+    for folder, make in makers.items():
+        app = App(outdir=str(checkout / folder))
+        try:
+            make(Stack(app, "Stack"))
+            app.synth()
+        except Exception as error:
+            (checkout / "error").write_text(str(error))
 """
 
 
@@ -87,10 +94,16 @@ def _change(package: Path) -> None:
         handler.write("# changed\n")
 
 
+def _change_guard(package: Path) -> None:
+    with (package / "guard" / "check.py").open("a") as module:
+        module.write("# changed\n")
+
+
 CHANGES: dict[str, Callable[[Path], object]] = {
     "unchanged": lambda _package: None,
     "stored differently": _store_differently,
     "changed": _change,
+    "guard changed": _change_guard,
     "renamed": lambda package: (package / "handler.py").rename(package / "renamed.py"),
     "missing": lambda package: shutil.rmtree(package.parent),
 }
@@ -104,6 +117,7 @@ def test_holds_the_sources_of_handler_and_crhelper_and_nothing_else(asset: Path)
             (CRHELPER.parent, "crhelper"),
         )
         for path in (root / package).rglob("*.py")
+        if "guard" not in path.relative_to(root).parts
     }
     present = {
         path.relative_to(asset).as_posix(): path.read_bytes()
@@ -130,6 +144,18 @@ def test_can_be_imported_without_anything_else_of_ours(asset: Path) -> None:
         env=os.environ | {"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-central-1"},
     )
     assert done.stdout.startswith(str(asset))
+
+
+def test_holds_the_guard_only_where_it_runs(elsewhere: Path) -> None:
+    """A change in it must not update the function behind every encrypted stream."""
+    encryption, guard = (_asset(elsewhere / "unchanged" / folder) for folder in ("out", "guard"))
+    changed = elsewhere / "guard changed"
+    assert _asset(changed / "out").name == encryption.name
+    assert _asset(changed / "guard").name != guard.name
+    files = {path.relative_to(guard).as_posix() for path in guard.rglob("*.py")}
+    shared = {path.relative_to(encryption).as_posix() for path in encryption.rglob("*.py")}
+    assert shared < files
+    assert {Path(name).parts[1] for name in files - shared} == {"guard"}
 
 
 @pytest.mark.parametrize("checkout", ["unchanged", "stored differently"])

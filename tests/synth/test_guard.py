@@ -5,32 +5,45 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cdk_nag
 import pytest
-from aws_cdk import App, Duration, NestedStack, Stack, Validations
+from aws_cdk import App, CfnElement, CfnParameter, Duration, NestedStack, Stack, Validations
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
-from aws_cdk.assertions import Match, Template
+from aws_cdk.assertions import Annotations, Match, Template
+from aws_cdk.aws_cloudwatch_actions import SnsAction
 
 from kinesis_stream_encryption import GuardedStreams, StreamEncryptionGuard
-from stream_encryption.guard import handler, look
+from stream_encryption.guard import check, handler
+from stream_encryption.guard.finding import State
 from stream_encryption.guard.settings import Settings
 from tests.synth.cloud import (
     ACCOUNT,
     HERE,
     KEY_ARN,
     REGION,
+    allowing,
     as_list,
+    dependencies,
     documents,
+    errors,
     filled_in,
+    is_acyclic,
     only,
     properties,
     resources,
     statements,
     stream_arn,
+    stream_in,
+    warnings,
 )
 from tests.synth.test_authorization import problems_of
 
@@ -82,8 +95,8 @@ def everything(stack: Stack, choice: str = "all") -> StreamEncryptionGuard:
         stack,
         streams=CHOICES[choice],
         encryption_key=kms.Key.from_key_arn(stack, "Key", KEY_ARN),
-        exempt_tag="exempt",
-        notify=sns.Topic(stack, "Topic"),
+        exempt_tag_key="exempt",
+        notification_topic=sns.Topic(stack, "Topic"),
     )
 
 
@@ -102,12 +115,17 @@ def settings(stack: Stack) -> Settings:
     return Settings.parse(named(variables["GUARD"]))
 
 
-def rules(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Properties of the rule on calls, and of the schedule."""
-    found = [each["Properties"] for each in resources(stack, "AWS::Events::Rule").values()]
-    (calls,) = (each for each in found if "EventPattern" in each)
-    (schedule,) = (each for each in found if "ScheduleExpression" in each)
-    return calls, schedule
+def rule(stack: Stack, name: str) -> dict[str, Any]:
+    """Properties of one of the guard's rules."""
+    found = resources(stack, "AWS::Events::Rule")
+    (properties,) = (each["Properties"] for id_, each in found.items() if f"Guard{name}" in id_)
+    return dict(properties)
+
+
+def infos(stack: Stack) -> list[str]:
+    found = Annotations.from_stack(stack).find_info("*", Match.any_value())
+    texts = [str(each.entry.data) for each in found]
+    return [each for each in texts if "[ack: cdk-kinesis-stream-encryption:" in each]
 
 
 def test_function_is_told_all_it_needs(stack: Stack) -> None:
@@ -115,13 +133,13 @@ def test_function_is_told_all_it_needs(stack: Stack) -> None:
     told = settings(stack)
     assert told == Settings(
         queue="GuardQueue",
-        dead_letters="GuardDeadLetters",
+        dead_letter_queue="GuardDeadLetters",
         table="GuardTable",
         stack="AWS::StackId",
         topic="Topic",
         key=KEY_ARN,
         names=["orders", "returns"],
-        exempt_tag="exempt",
+        exempt_tag_key="exempt",
     )
 
 
@@ -137,7 +155,7 @@ def test_function_is_told_all_it_needs(stack: Stack) -> None:
 def test_choice_reaches_the_function(stack: Stack, choice: str, told: dict[str, Any]) -> None:
     guard(stack, streams=CHOICES[choice])
     found = settings(stack)
-    assert (found.key, found.topic, found.exempt_tag) == (None, None, None)
+    assert (found.key, found.topic, found.exempt_tag_key) == (None, None, None)
     assert found._asdict() | told == found._asdict()
 
 
@@ -159,7 +177,7 @@ def test_handler_is_in_the_asset(stack: Stack) -> None:
 
 def test_calls_are_those_that_may_change_a_stream(stack: Stack) -> None:
     everything(stack)
-    assert rules(stack)[0]["EventPattern"] == {
+    assert rule(stack, "Calls")["EventPattern"] == {
         "source": ["aws.kinesis"],
         "detail-type": ["AWS API Call via CloudTrail"],
         "detail": {
@@ -181,15 +199,32 @@ def test_calls_are_those_that_may_change_a_stream(stack: Stack) -> None:
 
 def test_tags_are_listened_to_only_where_they_count(stack: Stack) -> None:
     guard(stack)
-    assert len(rules(stack)[0]["EventPattern"]["detail"]["eventName"]) == 4
+    assert len(rule(stack, "Calls")["EventPattern"]["detail"]["eventName"]) == 4
     assert not any("Tag" in action for each in statements(stack) for action in each["Action"])
 
 
-def test_schedule_begins_a_sweep(stack: Stack) -> None:
-    guard(stack, check_every=Duration.hours(1))
-    _, schedule = rules(stack)
+def test_schedule_starts_a_scan(stack: Stack) -> None:
+    guard(stack, check_interval=Duration.hours(1))
+    schedule = rule(stack, "Schedule")
     assert schedule["ScheduleExpression"] == "rate(1 hour)"
-    assert json.loads(schedule["Targets"][0]["Input"]) == {"sweep": {}}
+    assert json.loads(schedule["Targets"][0]["Input"]) == {"scan": {}}
+
+
+def test_deployment_of_the_own_stack_starts_a_scan(stack: Stack) -> None:
+    """Event format: "Stack Status Change event detail", CloudFormation User Guide."""
+    guard(stack)
+    deployments = rule(stack, "Deployments")
+    assert deployments["EventPattern"] == {
+        "source": ["aws.cloudformation"],
+        "detail-type": ["CloudFormation Stack Status Change"],
+        "detail": {
+            "stack-id": [{"Ref": "AWS::StackId"}],
+            "status-details": {
+                "status": ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"]
+            },
+        },
+    }
+    assert json.loads(deployments["Targets"][0]["Input"]) == {"scan": {}}
 
 
 def test_queue_lets_a_message_come_back_and_gives_it_up_in_the_end(stack: Stack) -> None:
@@ -208,19 +243,20 @@ def test_queue_lets_a_message_come_back_and_gives_it_up_in_the_end(stack: Stack)
         "AWS::SQS::Queue", {"RedrivePolicy": redrive, "VisibilityTimeout": 120}
     )
     timeout = properties(stack, "AWS::Lambda::Function")["Timeout"]
-    assert timeout < look.LEASE < 120, "who began to tell has ended before another one begins"
+    assert timeout < check.NOTIFICATION_LEASE < 120
     waits = 0.0
     receives = 0
-    while waits < handler.PATIENCE:
-        waits += 0.8 * min(max(handler.SHARE * waits, handler.SHORTEST), handler.LONGEST)
+    while waits < handler.MAX_AGE:
+        delay = max(handler.RETRY_SHARE * waits, handler.MIN_RETRY_DELAY)
+        waits += 0.8 * min(delay, handler.MAX_RETRY_DELAY)
         receives += 1
     assert receives < 100, "the function gives up before the queue does"
 
 
-def test_undelivered_events_land_in_the_dead_letter_queue(stack: Stack) -> None:
+@pytest.mark.parametrize("name", ["Calls", "Schedule", "Deployments"])
+def test_undelivered_events_land_in_the_dead_letter_queue(stack: Stack, name: str) -> None:
     guard(stack)
-    for rule in rules(stack):
-        assert "DeadLetters" in json.dumps(rule["Targets"][0]["DeadLetterConfig"])
+    assert "DeadLetters" in json.dumps(rule(stack, name)["Targets"][0]["DeadLetterConfig"])
 
 
 @pytest.mark.parametrize("choice", CHOICES)
@@ -273,30 +309,96 @@ def test_deleting_the_stack_leaves_nothing(stack: Stack) -> None:
     assert table["Properties"]["TimeToLiveSpecification"]["AttributeName"] == "expires"
 
 
-def test_alarms_are_made_on_request_only(stack: Stack) -> None:
+def alarm(stack: Stack, name: str) -> dict[str, Any]:
+    """Properties of one of the guard's alarms."""
+    found = resources(stack, "AWS::CloudWatch::Alarm")
+    (properties,) = (each["Properties"] for id_, each in found.items() if f"Guard{name}" in id_)
+    return dict(properties)
+
+
+def test_alarms_are_created_on_request_only(stack: Stack) -> None:
     made = guard(stack)
     assert resources(stack, "AWS::CloudWatch::Alarm") == {}
-    assert len(made.alarms()) == 3
+    names = [each.node.id for each in made.alarms()]
+    assert names == ["DriftAlarm", "DeadLettersAlarm", "AgeAlarm", "ScanAlarm"]
 
 
-def test_alarms_take_missing_data_for_good(stack: Stack) -> None:
+def test_drift_alarm_lasts_until_the_next_count(stack: Stack) -> None:
     guard(stack).alarms()
-    for alarm in resources(stack, "AWS::CloudWatch::Alarm").values():
-        assert alarm["Properties"]["TreatMissingData"] == "notBreaching"
+    drift = alarm(stack, "DriftAlarm")
+    assert (drift["MetricName"], drift["Statistic"]) == ("NoncompliantStreams", "Maximum")
+    assert drift["TreatMissingData"] == "ignore"
+    assert drift["Period"] * drift["EvaluationPeriods"] < check.COUNT_DELAY
+    assert drift["Threshold"] == 1
+    assert drift["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
 
 
-def test_metrics_are_those_that_the_function_writes(stack: Stack) -> None:
+@pytest.mark.parametrize(
+    ("interval", "hours"),
+    [
+        (Duration.minutes(15), 2),
+        (Duration.minutes(61), 4),
+        (Duration.hours(6), 13),
+        (Duration.days(3), 145),
+    ],
+)
+def test_missing_scans_are_alarming(stack: Stack, interval: Duration, hours: int) -> None:
+    """Within what CloudWatch evaluates: seven days, for periods of an hour or more."""
+    guard(stack, check_interval=interval).alarms()
+    scans = alarm(stack, "ScanAlarm")
+    assert (scans["MetricName"], scans["Statistic"]) == ("Streams", "SampleCount")
+    assert {"Name": "State", "Value": State.COMPLIANT} in scans["Dimensions"]
+    assert scans["TreatMissingData"] == "breaching"
+    assert (scans["Threshold"], scans["ComparisonOperator"]) == (1, "LessThanThreshold")
+    assert (scans["Period"], scans["EvaluationPeriods"]) == (3600, hours)
+    assert hours * 3600 <= 7 * 24 * 3600
+    assert hours * 3600 > 2 * interval.to_seconds()
+
+
+@pytest.mark.parametrize("name", ["DeadLettersAlarm", "AgeAlarm"])
+def test_empty_queues_are_not_alarming(stack: Stack, name: str) -> None:
+    guard(stack).alarms()
+    assert alarm(stack, name)["TreatMissingData"] == "notBreaching"
+
+
+def test_alarms_take_actions(stack: Stack) -> None:
+    topic = sns.Topic(stack, "Oncall")
+    guard(stack).alarms(SnsAction(topic))
+    for each in resources(stack, "AWS::CloudWatch::Alarm").values():
+        assert each["Properties"]["AlarmActions"] == [stack.resolve(topic.topic_arn)]
+
+
+def test_metrics_are_those_that_the_function_emits(stack: Stack) -> None:
     made = guard(stack)
     source = Path(handler.__file__).read_text()
-    for name in ("Checks", "Drifts", "Failures", "DeadLetters"):
+    for name in ("Checks", "NoncompliantStreams", "Failures", "DeadLetters"):
         metric = made.metric(name)
         assert (metric.metric_name, metric.namespace) == (name, handler.NAMESPACE)
-        assert (metric.statistic, list(metric.dimensions or {})) == ("Sum", ["FunctionName"])
+        assert list(metric.dimensions or {}) == ["FunctionName"]
+        assert metric.statistic == ("Maximum" if name == "NoncompliantStreams" else "Sum")
         assert f"{name}=" in source
-    streams = made.metric("Streams", "plaintext")
+    streams = made.metric("Streams", "unencrypted")
     assert streams.statistic == "Maximum"
-    assert (streams.dimensions or {})["State"] == "plaintext"
+    assert (streams.dimensions or {})["State"] == "unencrypted"
     assert sorted(streams.dimensions or {}) == ["FunctionName", "State"]
+
+
+def test_metrics_accept_the_usual_options(stack: Stack) -> None:
+    metric = guard(stack).metric(
+        "Checks",
+        period=Duration.hours(1),
+        statistic="SampleCount",
+        label="checks",
+        color="#00ff00",
+        unit=cloudwatch.Unit.COUNT,
+        account="444455556666",
+        region="us-east-1",
+        dimensions_map={"FunctionName": "another"},
+    )
+    assert metric.period.to_seconds() == 3600
+    assert (metric.statistic, metric.label, metric.color) == ("SampleCount", "checks", "#00ff00")
+    assert (metric.account, metric.region) == ("444455556666", "us-east-1")
+    assert metric.dimensions == {"FunctionName": "another"}
 
 
 def test_parts_are_offered(stack: Stack) -> None:
@@ -313,6 +415,12 @@ def test_parts_are_offered(stack: Stack) -> None:
         (GuardedStreams.named, "no stream is named"),
         (lambda: GuardedStreams.named("orders", "my stream"), "malformed stream name 'my stream'"),
         (lambda: GuardedStreams.named(*(f"{n:0128}" for n in range(30))), "by prefix or tag"),
+        (
+            lambda: GuardedStreams.named(
+                "orders", *CfnParameter(Stack(), "Names", type="List<String>").value_as_list
+            ),
+            "known only at deployment cannot be guarded: pass each name by itself, or select",
+        ),
         (lambda: GuardedStreams.prefixed(""), "malformed prefix ''"),
         (lambda: GuardedStreams.tagged("", "pii"), "malformed tag key ''"),
         (lambda: GuardedStreams.tagged("class", "x" * 257), "takes up to 256 characters"),
@@ -326,10 +434,10 @@ def test_bad_choice_is_refused(make: Any, said: str) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"check_every": Duration.minutes(14)}, "check_every 14 minutes is out of bounds"),
-        ({"check_every": Duration.days(8)}, "check_every 8 days is out of bounds"),
-        ({"check_every": Duration.seconds(1001)}, "must be whole minutes"),
-        ({"exempt_tag": "x" * 129}, "takes 1 to 128 characters"),
+        ({"check_interval": Duration.minutes(14)}, "check_interval 14 minutes is out of bounds"),
+        ({"check_interval": Duration.hours(73)}, "check_interval 3 days 1 hour is out of bounds"),
+        ({"check_interval": Duration.seconds(1001)}, "must be whole minutes"),
+        ({"exempt_tag_key": "x" * 129}, "takes 1 to 128 characters"),
     ],
 )
 def test_bad_option_is_refused(stack: Stack, options: dict[str, Any], said: str) -> None:
@@ -343,17 +451,214 @@ def test_key_that_kinesis_cannot_use_is_refused(stack: Stack) -> None:
         guard(stack, encryption_key=key)
 
 
-def test_topic_that_cannot_be_told_by_is_refused(stack: Stack) -> None:
+def test_fifo_topic_is_rejected(stack: Stack) -> None:
     with pytest.raises(ValueError, match="'Stack/Fifo' is a FIFO topic: pass a standard one"):
-        guard(stack, notify=sns.Topic(stack, "Fifo", fifo=True))
+        guard(stack, notification_topic=sns.Topic(stack, "Fifo", fifo=True))
+
+
+def test_topic_of_another_region_is_rejected(stack: Stack) -> None:
     elsewhere = f"arn:aws:sns:us-east-1:{ACCOUNT}:topic"
-    with pytest.raises(ValueError, match=f"is in region 'us-east-1', the guard in '{REGION}'"):
-        StreamEncryptionGuard(
+    topic = sns.Topic.from_topic_arn(stack, "Topic", elsewhere)
+    guard(stack, notification_topic=topic)
+    (error,) = errors(stack)
+    assert f"is in region 'us-east-1', and the guard in '{REGION}'" in error
+
+
+def test_topic_may_be_of_another_account(stack: Stack) -> None:
+    elsewhere = f"arn:aws:sns:{REGION}:444455556666:topic"
+    guard(stack, notification_topic=sns.Topic.from_topic_arn(stack, "Topic", elsewhere))
+    assert settings(stack).topic == elsewhere
+
+
+class TestStreamsAsConstructs:
+    def test_imported_and_own_streams(self, stack: Stack) -> None:
+        own = kinesis.Stream(stack, "Own")
+        guard(stack, streams=GuardedStreams.named(stream_in(stack, "orders"), own, "returns"))
+        assert settings(stack).names == ["orders", "Own", "returns"]
+        (statement,) = allowing(stack, "kinesis:DescribeStreamSummary")
+        allowed = filled_in(statement["Resource"])
+        assert len(allowed) == 3
+        assert {stream_arn("orders"), stream_arn("returns")} <= set(allowed)
+
+    @pytest.mark.parametrize(
+        ("place", "said"),
+        [
+            ({"region": "us-east-1"}, f"is in region 'us-east-1', and the guard in '{REGION}'"),
+            ({"account": "444455556666"}, "is in account '444455556666', and the guard in"),
+        ],
+    )
+    def test_stream_elsewhere_is_rejected(
+        self, stack: Stack, place: dict[str, str], said: str
+    ) -> None:
+        """A guard describes streams by name, so another stream of that name would be guarded."""
+        elsewhere = stream_in(stack, **place)
+        guard(stack, streams=GuardedStreams.named(elsewhere))
+        (error,) = errors(stack)
+        assert said in error
+
+
+class TestFunctionOptions:
+    """The same as those of the provider."""
+
+    def test_function(self, stack: Stack) -> None:
+        log_group = logs.LogGroup(stack, "Logs")
+        guard(
             stack,
-            "Other",
-            streams=GuardedStreams.all(),
-            notify=sns.Topic.from_topic_arn(stack, "Topic", elsewhere),
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=lambda_.Architecture.X86_64,
+            memory_size=512,
+            tracing=lambda_.Tracing.ACTIVE,
+            log_group=log_group,
         )
+        function = properties(stack, "AWS::Lambda::Function")
+        assert function["Runtime"] == "python3.13"
+        assert function["Architectures"] == ["x86_64"]
+        assert function["MemorySize"] == 512
+        assert function["TracingConfig"] == {"Mode": "Active"}
+        assert function["LoggingConfig"] == {"LogGroup": stack.resolve(log_group.log_group_name)}
+        (statement,) = allowing(stack, "logs:PutLogEvents")
+        assert statement["Resource"] == stack.resolve(log_group.log_group_arn)
+        assert allowing(stack, "xray:PutTraceSegments")
+        assert list(resources(stack, "AWS::Logs::LogGroup")) == [
+            stack.get_logical_id(cast("CfnElement", log_group.node.default_child))
+        ]
+
+    def test_role_gets_the_permissions(self, stack: Stack) -> None:
+        role = iam.Role(stack, "Own", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        guard(stack, role=role)
+        assert list(resources(stack, "AWS::IAM::Role")) == [
+            stack.get_logical_id(cast("CfnElement", role.node.default_child))
+        ]
+        assert allowing(stack, "kinesis:DescribeStreamSummary")
+        assert allowing(stack, "sqs:ReceiveMessage")
+
+    def test_warning_lists_all_permissions_of_a_role_that_cannot_be_changed(
+        self, stack: Stack
+    ) -> None:
+        def actions(role: iam.IRole | None, name: str) -> set[str]:
+            other = Stack(App(), name, env=HERE)
+            guard(
+                other,
+                role=role and iam.Role.from_role_arn(other, "Role", role.role_arn, mutable=False),
+                encryption_key=kms.Key.from_key_arn(other, "Key", KEY_ARN),
+                exempt_tag_key="exempt",
+                notification_topic=sns.Topic(other, "Topic", master_key=kms.Key(other, "TopicKey")),
+                queue_encryption_key=kms.Key(other, "QueueKey"),
+                table_encryption_key=kms.Key(other, "TableKey"),
+                tracing=lambda_.Tracing.ACTIVE,
+            )
+            if role is None:
+                policies = documents(other).values()
+                found = [each["Action"] for policy in policies for each in policy["Statement"]]
+                return {action for each in found for action in as_list(each)}
+            assert documents(other) == {}
+            (warning,) = warnings(other)
+            return set(re.findall(r'"(\w+:[\w*]+)"', warning))
+
+        given = iam.Role.from_role_arn(stack, "Role", f"arn:aws:iam::{ACCOUNT}:role/mine")
+        # Only needed to find a queue by its name, which nobody does here.
+        assert actions(None, "Own") - actions(given, "Given") == {"sqs:GetQueueUrl"}
+
+    def test_vpc_endpoints_precede_the_function(self, app: App, stack: Stack) -> None:
+        isolated = ec2.SubnetConfiguration(
+            name="isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED
+        )
+        vpc = ec2.Vpc(stack, "Vpc", subnet_configuration=[isolated])
+        vpc.add_gateway_endpoint("Table", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
+        queue = vpc.add_interface_endpoint("Sqs", service=ec2.InterfaceVpcEndpointAwsService.SQS)
+        made = guard(stack, vpc=vpc, vpc_subnets=ec2.SubnetSelection(subnets=vpc.isolated_subnets))
+        queue.connections.allow_default_port_from(made.function)
+        app.synth()
+        graph = dependencies(resources(stack))
+        assert is_acyclic(graph)
+        (function,) = resources(stack, "AWS::Lambda::Function")
+        assert resources(stack, "AWS::EC2::VPCEndpoint").keys() <= graph[function]
+        assert len(resources(stack, "AWS::EC2::VPCEndpoint")) == 2
+
+
+class TestKeys:
+    @staticmethod
+    def imported(stack: Stack) -> kms.IKey:
+        return kms.Key.from_key_arn(stack, "Imported", KEY_ARN)
+
+    @staticmethod
+    def key_actions(stack: Stack, resource: Any) -> set[str]:
+        """What the function may do with a key."""
+        found = [each for each in statements(stack) if each["Resource"] == resource]
+        return {action for each in found for action in as_list(each["Action"])}
+
+    def test_queues(self, stack: Stack) -> None:
+        key = kms.Key(stack, "Own")
+        guard(stack, queue_encryption_key=key)
+        arn = stack.resolve(key.key_arn)
+        for queue in resources(stack, "AWS::SQS::Queue").values():
+            assert queue["Properties"]["KmsMasterKeyId"] == arn
+        assert {"kms:Decrypt", "kms:GenerateDataKey"} <= self.key_actions(stack, arn)
+        policy = properties(stack, "AWS::KMS::Key")["KeyPolicy"]["Statement"]
+        (statement,) = (
+            each for each in policy if each["Principal"] == {"Service": "events.amazonaws.com"}
+        )
+        assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= set(statement["Action"])
+        assert infos(stack) == warnings(stack) == []
+
+    def test_imported_key_of_the_queues(self, stack: Stack) -> None:
+        guard(stack, queue_encryption_key=self.imported(stack))
+        assert {"kms:Decrypt", "kms:GenerateDataKey"} <= self.key_actions(stack, KEY_ARN)
+        (info,) = infos(stack)
+        assert "must allow kms:Decrypt and kms:GenerateDataKey for events.amazonaws.com" in info
+        assert warnings(stack) == [], "it may allow it, and cdk deploy --strict fails on warnings"
+
+    def test_managed_key_of_the_queues_is_rejected(self, stack: Stack) -> None:
+        """EventBridge could not deliver, and nobody can change the policy of that key."""
+        alias = kms.Alias.from_alias_name(stack, "Alias", "alias/aws/sqs")
+        with pytest.raises(ValueError, match="EventBridge is not allowed to use: pass a customer"):
+            guard(stack, queue_encryption_key=alias)
+
+    def test_table(self, stack: Stack) -> None:
+        guard(stack, table_encryption_key=self.imported(stack))
+        (table,) = resources(stack, "AWS::DynamoDB::GlobalTable").values()
+        assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}
+        (replica,) = table["Properties"]["Replicas"]
+        assert replica["SSESpecification"] == {"KMSMasterKeyId": KEY_ARN}
+        assert self.key_actions(stack, KEY_ARN) == {
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "kms:GenerateDataKey*",
+            "kms:ReEncrypt*",
+        }
+
+    def test_alias_restricts_the_permission(self, stack: Stack) -> None:
+        alias = kms.Alias.from_alias_name(stack, "Alias", "alias/guard")
+        guard(stack, queue_encryption_key=alias)
+        (statement,) = allowing(stack, "kms:GenerateDataKey")
+        assert statement["Condition"] == {
+            "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/guard"}
+        }
+        assert filled_in(statement["Resource"]) == f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*"
+
+    def test_topic(self, stack: Stack) -> None:
+        key = kms.Key(stack, "Own")
+        guard(stack, notification_topic=sns.Topic(stack, "Topic", master_key=key))
+        assert self.key_actions(stack, stack.resolve(key.key_arn)) == {
+            "kms:Decrypt",
+            "kms:GenerateDataKey*",
+        }
+        assert infos(stack) == warnings(stack) == []
+
+    def test_topic_with_the_managed_key(self, stack: Stack) -> None:
+        """Its policy allows all callers of the account."""
+        alias = kms.Alias.from_alias_name(stack, "Alias", "alias/aws/sns")
+        guard(stack, notification_topic=sns.Topic(stack, "Topic", master_key=alias))
+        assert not allowing(stack, "kms:GenerateDataKey*")
+
+    def test_imported_topic_may_have_a_key_that_is_not_known(self, stack: Stack) -> None:
+        topic = sns.Topic.from_topic_arn(stack, "Topic", f"arn:aws:sns:{REGION}:{ACCOUNT}:topic")
+        guard(stack, notification_topic=topic)
+        (info,) = infos(stack)
+        assert "key policy must allow kms:Decrypt and kms:GenerateDataKey* for the role" in info
+        assert "'Stack/Guard/Role'" in info
+        assert warnings(stack) == []
 
 
 def test_as_many_names_as_fit_the_environment_fit_the_policies(app: App, stack: Stack) -> None:
@@ -375,7 +680,7 @@ def looked_at(document: dict[str, Any]) -> list[Any]:
 def test_more_names_than_fit_the_policies_are_refused(app: App, stack: Stack) -> None:
     streams = [kinesis.Stream(stack, f"Stream{n}") for n in range(75)]
     guard(stack, streams=GuardedStreams.named(*(each.stream_name for each in streams)))
-    with pytest.raises(RuntimeError, match="choose the streams by prefix or tag"):
+    with pytest.raises(RuntimeError, match="select the streams by prefix or tag"):
         app.synth()
 
 
@@ -394,6 +699,9 @@ def test_guard_in_a_nested_stack_watches_the_deployment_of_all(stack: Stack) -> 
     assert "AWSStackId" in told
     (looks,) = (e for e in statements(nested) if e["Action"] == "cloudformation:DescribeStacks")
     assert looks["Resource"] == {"Ref": told} or told in json.dumps(looks["Resource"])
+    # It is the outermost stack whose deployment ends last.
+    detail = rule(nested, "Deployments")["EventPattern"]["detail"]
+    assert detail["stack-id"] == [{"Ref": told}]
 
 
 def test_longest_choice_fits_the_environment(stack: Stack) -> None:
@@ -402,8 +710,8 @@ def test_longest_choice_fits_the_environment(stack: Stack) -> None:
         stack,
         streams=GuardedStreams.named(*(f"{n:0100}" for n in range(19))),
         encryption_key=kms.Alias.from_alias_name(stack, "Alias", f"alias/{'x' * 250}"),
-        exempt_tag="x" * 128,
-        notify=sns.Topic.from_topic_arn(
+        exempt_tag_key="x" * 128,
+        notification_topic=sns.Topic.from_topic_arn(
             stack, "Topic", f"arn:aws:sns:{REGION}:{ACCOUNT}:{'x' * 250}"
         ),
     )

@@ -72,7 +72,7 @@ def guarded(streams: Callable[[str], GuardedStreams]) -> Callable[[Stack, str], 
 
 
 def guard_with_exempt_tag(stack: Stack, key: str) -> None:
-    StreamEncryptionGuard(stack, "Guard", streams=GuardedStreams.all(), exempt_tag=key)
+    StreamEncryptionGuard(stack, "Guard", streams=GuardedStreams.all(), exempt_tag_key=key)
 
 
 LOOKUPS: dict[str, Callable[[Stack, str], None]] = {

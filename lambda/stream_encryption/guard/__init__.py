@@ -1,6 +1,6 @@
-"""The guard: looks whether streams have the key that they are to have, and tells when not.
+"""The guard: checks whether streams are encrypted with the desired key, and reports drift.
 
-A message goes one way: `handler` takes it off the queue, `messages` says what it asks for, `look`
-looks at one stream and tells, `sweep` enqueues looks at all of them. `finding` and `item` decide
-from what is described and what was known, and call nothing. Nothing here changes a stream.
+A message takes one path: `handler` receives it from the queue, `messages` parses it, `check`
+evaluates one stream and reports it, `scan` enqueues checks of all streams. `finding` and `item`
+decide from the described and the stored state, and make no calls. Nothing here changes a stream.
 """

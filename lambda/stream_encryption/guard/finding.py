@@ -1,4 +1,4 @@
-"""What a stream is found to be, beside what it is to be."""
+"""Evaluation of a stream: its described state against the desired key."""
 
 from __future__ import annotations
 
@@ -15,60 +15,65 @@ from stream_encryption.encryption.key import Sameness, compare
 class State(StrEnum):
     """States of a guarded stream."""
 
-    AS_WANTED = "as wanted"
-    PLAINTEXT = "plaintext"
+    COMPLIANT = "compliant"
+    UNENCRYPTED = "unencrypted"
     OTHER_KEY = "other key"
     UNKNOWN = "unknown"
-    """Encrypted, and which key an alias means cannot be found out: no drift."""
+    """Encrypted with an alias that cannot be resolved to a key: not drift."""
     EXEMPT = "exempt"
-    GONE = "gone"
+    DELETED = "deleted"
 
 
-DRIFT = {State.PLAINTEXT, State.OTHER_KEY}
-ENCRYPTED = {State.AS_WANTED, State.OTHER_KEY, State.UNKNOWN}
+NONCOMPLIANT = {State.UNENCRYPTED, State.OTHER_KEY}
+ENCRYPTED = {State.COMPLIANT, State.OTHER_KEY, State.UNKNOWN}
 
-_OF_KEY = {
-    Sameness.SAME: State.AS_WANTED,
+_BY_SAMENESS = {
+    Sameness.SAME: State.COMPLIANT,
     Sameness.DIFFERENT: State.OTHER_KEY,
     Sameness.UNKNOWN: State.UNKNOWN,
 }
 
 
 class Finding(NamedTuple):
-    """What a stream is found to be; the key as Kinesis names it, if there is one.
+    """Result of an evaluation; ``key`` is the key identifier that Kinesis returns, or empty.
 
-    A stream of the same name that was created at another time is another stream.
+    A stream of the same name with another creation time is another stream.
     """
 
     state: State
     key: str
     created: str
 
+    @property
+    def noncompliance(self) -> str:
+        """The state if it is noncompliant, else empty."""
+        return self.state if self.state in NONCOMPLIANT else ""
+
     def __str__(self) -> str:
         return f"{self.state}, {self.key or 'no key'}, created {self.created}"
 
 
-def judge(
+def evaluate(
     description: StreamDescription,
-    wanted: str | None,
+    desired_key: str | None,
     place: Place,
     resolve: Callable[[str], str | None],
     *,
     exempt: bool,
 ) -> Finding:
-    """Say what an ACTIVE stream is; ``resolve`` gives the ARN of the key that an alias means."""
+    """Evaluate an ACTIVE stream; ``resolve`` returns the key ARN of an alias ARN."""
     key = description.key_id
     if exempt:
         state = State.EXEMPT
     elif key is None:
-        state = State.PLAINTEXT
-    elif wanted is None:
-        state = State.AS_WANTED
+        state = State.UNENCRYPTED
+    elif desired_key is None:
+        state = State.COMPLIANT
     else:
-        state = _OF_KEY[compare(key, wanted, place, resolve)]
+        state = _BY_SAMENESS[compare(key, desired_key, place, resolve)]
     return Finding(state, key or "", utc(description.created))
 
 
 def utc(seconds: float) -> str:
-    """Write a time for people and for the table."""
+    """Format a time as ISO 8601 in UTC, for notifications and the table."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -1,4 +1,4 @@
-"""Entry point of the guard's function: takes messages off the queue, one at a time."""
+"""Entry point of the guard's function: handles the messages of its queue, one at a time."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 from stream_encryption.aws.arn import Place
 from stream_encryption.aws.errors import AwsError
 from stream_encryption.encryption.failure import MAX_REASON, cut
-from stream_encryption.guard.finding import DRIFT
-from stream_encryption.guard.look import Looker
-from stream_encryption.guard.messages import Hopeless, Look, NotYet, Sweep, parse
-from stream_encryption.guard.settings import VARIABLE, Settings, Surroundings
-from stream_encryption.guard.sweep import Sweeper
+from stream_encryption.guard.check import Checker
+from stream_encryption.guard.messages import Count, NonRetryableError, RetryLater, Scan, parse
+from stream_encryption.guard.scan import Scanner
+from stream_encryption.guard.settings import VARIABLE, Environment, Settings
+from stream_encryption.guard.table import Table
 from stream_encryption.log import Log
 from stream_encryption.runtime import Runtime
 
 NAMESPACE = "StreamEncryptionGuard"
 """Namespace of the metrics."""
 
-SHARE, SHORTEST, LONGEST = 1 / 3, 2.0, 60.0
-"""A message comes back after a share of the time it has waited, within these seconds."""
+RETRY_SHARE, MIN_RETRY_DELAY, MAX_RETRY_DELAY = 1 / 3, 2.0, 60.0
+"""A message is retried after a share of its age, within these seconds."""
 
-PATIENCE = 3600.0
-"""Seconds after its first receipt in which a message comes back."""
+MAX_AGE = 3600.0
+"""Seconds after its first receipt in which a message is retried."""
 
 
 class Guard:
@@ -41,19 +41,19 @@ class Guard:
         self._settings = settings
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        """Handle messages, and name those that have to come back.
+        """Handle messages, and return those that have to be received again.
 
         Source: Lambda developer guide, "Implementing partial batch responses".
         """
         failures = [
             {"itemIdentifier": record["messageId"]}
             for record in event["Records"]
-            if not _Handling(self._runtime, self._settings, record, context).done()
+            if not _Receipt(self._runtime, self._settings, record, context).handle()
         ]
         return {"batchItemFailures": failures}
 
 
-class _Handling:
+class _Receipt:
     """One receipt of one message."""
 
     def __init__(
@@ -65,46 +65,50 @@ class _Handling:
         self._context = context
         self._log = Log(runtime.clock, runtime.write)
 
-    def done(self) -> bool:
-        """Handle the message; False when it has to come back."""
+    def handle(self) -> bool:
+        """Handle the message; False if it has to be received again."""
         first = float(self._record["attributes"]["ApproximateFirstReceiveTimestamp"]) / 1000
         age = self._runtime.clock.now() - first
-        pause = min(max(SHARE * age, SHORTEST), LONGEST)
+        delay, max_age = min(max(RETRY_SHARE * age, MIN_RETRY_DELAY), MAX_RETRY_DELAY), MAX_AGE
         try:
-            self._handle(parse(self._record["body"]))
-        except Hopeless as error:
-            return self._give_up(str(error))
-        except NotYet as error:
-            reason, pause = str(error), pause if error.seconds is None else error.seconds
-            self._log.info("the message comes back", reason=reason, seconds=pause)
-        except Exception as error:  # noqa: BLE001 - whatever it is, no message gets lost by it
-            known = isinstance(error, AwsError | BotoCoreError | ClientError)
-            reason = str(error) if known else traceback.format_exc()
-            self._log.warning("a look failed", error=reason, **self._metrics(Failures=1))
+            self._handle()
+        except NonRetryableError as error:
+            reason, max_age = str(error), error.after
+        except RetryLater as error:
+            reason, delay = str(error), delay if error.seconds is None else error.seconds
+            self._log.info("the message will be retried", reason=reason, seconds=delay)
+        except Exception as error:  # noqa: BLE001 - no error may lose a message
+            expected = isinstance(error, AwsError | BotoCoreError | ClientError)
+            reason = str(error) if expected else traceback.format_exc()
+            self._log.warning("handling failed", error=reason, **self._metrics(Failures=1))
         else:
             return True
-        return self._give_up(reason) if age > PATIENCE else self._come_back(pause)
+        return self._give_up(reason) if age >= max_age else self._retry(delay)
 
-    def _handle(self, message: Look | Sweep | None) -> None:
-        if message is None or (
-            isinstance(message, Look) and not self._settings.cover(message.name)
-        ):
-            self._log.info("no guarded stream is named")
-            return
-        self._log.add(**message._asdict())
+    def _handle(self) -> None:
+        message, settings = parse(self._record["body"]), self._settings
         place = Place.of(self._context.invoked_function_arn)
-        clock, client = self._runtime.clock, self._runtime.client
-        world = Surroundings(self._settings, place, clock, client)
-        if isinstance(message, Look):
-            item = Looker(world).look(message)
-            drifts = int(item is not None and item.finding.state in DRIFT)
-            counts = self._metrics(Checks=1, Drifts=drifts)
-            self._log.info("looked at the stream", found=item and str(item.finding), **counts)
-            return
-        for state, streams in (Sweeper(world).sweep(message) or {}).items():
-            self._log.info("swept", **self._metrics({"State": state}, Streams=streams))
+        environment = Environment(settings, place, self._runtime.clock, self._runtime.client)
+        self._log.add(**(message._asdict() if message else {}))
+        if isinstance(message, Scan):
+            counts = Scanner(environment).scan(message)
+            if counts is None:
+                return
+            for state, streams in counts.items():
+                metrics = self._metrics({"State": str(state)}, Streams=streams)
+                self._log.info("finished a scan", **metrics)
+        if isinstance(message, Scan | Count):
+            arns = Table(environment.client("dynamodb"), settings.table).noncompliant()
+            count = sum(settings.selects(arn.split("/", 1)[1]) for arn in arns)
+            self._log.info("counted streams", **self._metrics(NoncompliantStreams=count))
+        elif message and settings.selects(message.name):
+            item = Checker(environment).check(message)
+            finding = item and str(item.finding)
+            self._log.info("checked the stream", finding=finding, **self._metrics(Checks=1))
+        else:
+            self._log.info("the message names no guarded stream")
 
-    def _come_back(self, seconds: float) -> bool:
+    def _retry(self, seconds: float) -> bool:
         try:
             self._runtime.client("sqs").change_message_visibility(
                 QueueUrl=self._settings.queue,
@@ -112,27 +116,27 @@ class _Handling:
                 VisibilityTimeout=int(seconds) + 1,
             )
         except (BotoCoreError, ClientError) as error:
-            self._log.warning("the message comes back in the queue's own time", error=error)
+            self._log.warning("the message is retried after the visibility timeout", error=error)
         return False
 
     def _give_up(self, reason: str) -> bool:
         try:
             self._runtime.client("sqs").send_message(
-                QueueUrl=self._settings.dead_letters,
+                QueueUrl=self._settings.dead_letter_queue,
                 MessageBody=self._record["body"],
                 MessageAttributes={
                     "reason": {"DataType": "String", "StringValue": cut(reason, MAX_REASON)}
                 },
             )
         except (BotoCoreError, ClientError) as error:
-            self._log.warning("the message cannot be given up", error=error)
+            self._log.warning("the message cannot be moved to the dead-letter queue", error=error)
             return False
-        counts = self._metrics(DeadLetters=1)
-        self._log.error("the message is given up", reason=reason, **counts)
+        metrics = self._metrics(DeadLetters=1)
+        self._log.error("moved the message to the dead-letter queue", reason=reason, **metrics)
         return True
 
     def _metrics(self, dimensions: dict[str, str] | None = None, **counts: int) -> dict[str, Any]:
-        """Fields of a log line that CloudWatch takes for metrics.
+        """Fields of a log line from which CloudWatch extracts metrics.
 
         Source: CloudWatch user guide, "Specification: Embedded metric format".
         """
@@ -149,7 +153,7 @@ class _Handling:
 
 @cache
 def _client(service: str) -> Any:
-    """Make a client that tries again: the handler's own do not."""
+    """Create a client that retries, unlike the encryption function's."""
     retries = {"mode": "standard", "total_max_attempts": 4}
     return boto3.client(service, config=Config(connect_timeout=2, read_timeout=5, retries=retries))
 
@@ -165,7 +169,7 @@ def on_event(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 # Lambda gives a whole vCPU until the imports are done, and a seventh of one afterwards at 256 MB.
-# Where no client can be made, the first call tells why.
+# If a client cannot be created, the first call reports why.
 with suppress(BotoCoreError):
     for _service in ("dynamodb", "kinesis", "cloudformation", "sns", "sqs"):
         _client(_service)

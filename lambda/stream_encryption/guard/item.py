@@ -1,80 +1,85 @@
-"""What is known of a stream, and what of it is still to be told."""
+"""The stored state of a stream, and which part of it has yet to be reported."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import NamedTuple
 
-from stream_encryption.guard.finding import DRIFT, ENCRYPTED, Finding, State, utc
-from stream_encryption.guard.messages import Cause
+from stream_encryption.guard.finding import ENCRYPTED, NONCOMPLIANT, Finding, State, utc
+from stream_encryption.guard.messages import ApiCall
 
 _NOTHING = "nothing"
 
 
 class Item(NamedTuple):
-    """What is known of a stream; times are texts, as in the table.
+    """The stored state of a stream; times are texts, as in the table.
 
-    It was found so ``since`` then, and ``seen`` last. ``caller``, ``call`` and ``called`` are who
-    changed it, as far as an event said. ``told`` is the finding that people know of; ``telling`` is
-    when telling another began, and empty once that is done. ``version`` counts the writes.
+    The finding has been the same ``since`` then, and was last ``checked`` then. ``caller``,
+    ``call``, and ``call_time`` describe the call that changed the stream, if an event named it.
+    ``last_notified`` is the finding of the last notification; ``notifying_since`` is when another
+    one was begun, and empty once it is done. ``confirmed`` is a noncompliant state that is due for
+    notification; it becomes empty when the stream is found otherwise. ``revision`` counts writes.
     """
 
     arn: str
     finding: Finding
     since: str = ""
-    seen: str = ""
+    checked: str = ""
     caller: str = ""
     call: str = ""
-    called: str = ""
-    told: str = _NOTHING
-    telling: str = ""
-    version: int = 0
+    call_time: str = ""
+    last_notified: str = _NOTHING
+    notifying_since: str = ""
+    confirmed: str = ""
+    revision: int = 0
 
-    def observed(self, finding: Finding, now: float, cause: Cause | None) -> Item:
-        """Take in what is found now; what is no news counts as told."""
+    def observed(self, finding: Finding, now: float, call: ApiCall | None) -> Item:
+        """Apply a new finding; one that is not worth a notification counts as notified."""
         same_key = finding[1:] == self.finding[1:]
         if finding.state is State.UNKNOWN and same_key and self.finding.state in ENCRYPTED:
-            finding = self.finding  # what the alias meant was known
-        item = self._replace(finding=finding, seen=utc(now))
+            finding = self.finding  # the alias could be resolved before
+        item = self._replace(finding=finding, checked=utc(now))
         if finding != self.finding:
-            item = item._replace(since="", caller="", call="", called="")
-        item = item._replace(since=item.since or item.seen)
-        if cause and cause.explains(self.finding, finding) and utc(cause.time) >= item.called:
-            item = item._replace(caller=cause.caller, call=cause.call, called=utc(cause.time))
-        # Where a crash left open whether people were told of another finding, all is news.
-        is_news = self.telling or _is_news(self.told, finding.state)
-        return item if is_news else item._replace(told=str(finding))
+            item = item._replace(since="", caller="", call="", call_time="")
+        item = item._replace(since=item.since or item.checked)
+        if call and call.may_explain(self.finding, finding) and utc(call.time) >= item.call_time:
+            item = item._replace(caller=call.caller, call=call.name, call_time=utc(call.time))
+        if not finding.noncompliance or item.last_notified == str(finding):
+            item = item._replace(confirmed=finding.noncompliance)
+        # After a crash it is unknown whether a notification was published: report any finding.
+        is_news = self.notifying_since or _is_news(self.last_notified, finding.state)
+        return item if is_news else item._replace(last_notified=str(finding))
 
-    def being_told(self, now: float) -> Item:
-        """Begin to tell."""
-        return self._replace(telling=utc(now))
+    def notifying(self, now: float) -> Item:
+        """Begin a notification."""
+        return self._replace(notifying_since=utc(now), confirmed=self.finding.noncompliance)
 
-    def as_told(self) -> Item:
-        """Have told."""
-        return self._replace(told=str(self.finding), telling="")
+    def notified(self) -> Item:
+        """Complete the notification."""
+        return self._replace(last_notified=str(self.finding), notifying_since="")
 
     @property
-    def untold(self) -> bool:
-        """Whether people have still to be told."""
-        return bool(self.telling) or self.told != str(self.finding)
+    def is_due(self) -> bool:
+        """Whether the finding has yet to be reported."""
+        return bool(self.notifying_since) or self.last_notified != str(self.finding)
 
     def age(self, now: float) -> float:
-        """Seconds for which the stream has been found to be so."""
+        """Seconds for which the finding has been the same."""
         return now - datetime.fromisoformat(self.since).timestamp()
 
-    def is_being_told(self, now: float, lease: float) -> bool:
-        """Tell whether another invocation may be telling just now."""
-        if not self.telling:
+    def is_being_notified(self, now: float, lease: float) -> bool:
+        """Whether another invocation may be publishing at the moment."""
+        if not self.notifying_since:
             return False
-        return now < datetime.fromisoformat(self.telling).timestamp() + lease
+        return now < datetime.fromisoformat(self.notifying_since).timestamp() + lease
 
 
-def _is_news(told: str, state: State) -> bool:
-    """Tell whether a state is news to who knows of another.
+def _is_news(last_notified: str, state: State) -> bool:
+    """Whether a state is worth a notification after another one.
 
-    Drift is, when it begins and when it ends; and that a stream which was guarded is exempt.
+    The begin and the end of noncompliance are, and the exemption of a guarded stream.
     """
-    before = State(told.split(",", maxsplit=1)[0]) if told != _NOTHING else None
-    if before in DRIFT or state in DRIFT:
+    before = None if last_notified == _NOTHING else State(last_notified.split(",", maxsplit=1)[0])
+    if before in NONCOMPLIANT or state in NONCOMPLIANT:
         return True
     return state is State.EXEMPT and before not in {None, State.EXEMPT}

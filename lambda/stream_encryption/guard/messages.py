@@ -1,4 +1,4 @@
-"""What a message in the queue asks for."""
+"""Messages in the guard's queue."""
 
 from __future__ import annotations
 
@@ -13,100 +13,116 @@ START, STOP = "StartStreamEncryption", "StopStreamEncryption"
 CREATE, DELETE = "CreateStream", "DeleteStream"
 
 _NAME = re.compile(r":stream/([^/]+)")
-_LEADS_TO = {
+_RESULTS = {
     START: ENCRYPTED,
-    STOP: {State.PLAINTEXT},
-    CREATE: {State.PLAINTEXT},
-    DELETE: {State.GONE},
+    STOP: {State.UNENCRYPTED},
+    CREATE: {State.UNENCRYPTED},
+    DELETE: {State.DELETED},
 }
 
 
-class Cause(NamedTuple):
-    """A call that may have changed a stream, its time cut to a whole second."""
+class ApiCall(NamedTuple):
+    """A call that may have changed a stream; CloudTrail truncates its time to seconds."""
 
-    call: str
+    name: str
     caller: str
     time: float
     key_id: str | None
 
-    def leads_to(self, finding: Finding) -> bool:
-        """Tell whether what is found may come from this call; from tags, anything may."""
-        if self.call == START and self.key_id not in {None, finding.key}:
+    def precedes(self, created: float) -> bool:
+        """Whether the call was made on a previous stream of that name."""
+        # A stream is created somewhat later than CreateStream is called.
+        return self.time + (60 if self.name == CREATE else 1) < created
+
+    def may_result_in(self, finding: Finding) -> bool:
+        """Whether the finding may be a result of this call; a tag call may have any result."""
+        if self.name == START and self.key_id not in {None, finding.key}:
             return False
-        return finding.state in _LEADS_TO.get(self.call, set(State))
+        return finding.state in _RESULTS.get(self.name, set(State))
 
-    def explains(self, before: Finding, finding: Finding) -> bool:
-        """Tell whether it may be this call that has made the one of the other."""
-        if self.call in _LEADS_TO:
-            return self.leads_to(finding)
-        return before != finding and State.EXEMPT in {before.state, finding.state}
+    def may_explain(self, before: Finding, after: Finding) -> bool:
+        """Whether this call may have changed one finding into the other."""
+        if self.name in _RESULTS:
+            return self.may_result_in(after)
+        return before != after and State.EXEMPT in {before.state, after.state}
 
 
-class Look(NamedTuple):
-    """Look at one stream.
+class Check(NamedTuple):
+    """Check one stream.
 
-    A sweep says whether tags exempt it; ``exempt`` is None when nobody looked.
+    ``exempt`` is what a scan found in the tagging API; None if the tags have not been read.
     """
 
     name: str
-    cause: Cause | None = None
+    call: ApiCall | None = None
     exempt: bool | None = None
 
 
-class Sweep(NamedTuple):
-    """Look at all streams after one, in the sweep that ``began`` then, or begins now.
+class Scan(NamedTuple):
+    """Check all streams whose names sort after ``after``, in a scan that ``started`` then, or now.
 
-    Once all that are ``listed`` are done, those remain which are known and not listed any more.
+    Once all streams are ``listed``, the scan finishes with those that only the table knows.
     """
 
-    began: float | None = None
+    started: float | None = None
     after: str = ""
     listed: bool = False
 
 
-class NotYet(Exception):
-    """The message has to come back, after so many seconds or as its age has it."""
+class Count(NamedTuple):
+    """Count the noncompliant streams."""
+
+
+class RetryLater(Exception):
+    """The message has to be received again: after ``seconds``, or later the older it is."""
 
     def __init__(self, reason: str, seconds: float | None = None) -> None:
         super().__init__(reason)
         self.seconds = seconds
 
 
-class Hopeless(Exception):
-    """A message that it is of no use to handle again."""
+class NonRetryableError(Exception):
+    """Receiving the message again does not help, once it is ``after`` seconds old."""
+
+    def __init__(self, reason: str, after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.after = after
 
 
-def parse(body: str) -> Look | Sweep | None:
-    """Read a message; None for an event that does not say which stream it is about.
+def parse(body: str) -> Check | Scan | Count | None:
+    """Parse a message; None for an event that does not name a stream.
 
     Sources: Kinesis developer guide, "Logging Amazon Kinesis Data Streams API calls with AWS
-    CloudTrail"; EventBridge user guide, "AWS service events delivered via AWS CloudTrail". A
-    stream is named as the caller named it, by name or by ARN.
+    CloudTrail"; EventBridge user guide, "AWS service events delivered via AWS CloudTrail". An
+    event names the stream as the caller did, by name or by ARN.
 
     Raises
     ------
-    Hopeless
-        When it is neither a message of ours nor an event of CloudTrail.
+    NonRetryableError
+        If it is neither a message of the guard nor a CloudTrail event.
     """
     try:
         message = json.loads(body)
-        if "sweep" in message:
-            return Sweep(**message["sweep"])
-        if "look" in message:
-            return Look(message["look"], exempt=message["exempt"])
+        if "scan" in message:
+            return Scan(**message["scan"])
+        if "count" in message:
+            return Count(**message["count"])
+        if "check" in message:
+            return Check(message["check"], exempt=message["exempt"])
         return _event(message["detail"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Hopeless(f"malformed message: {type(error).__name__}: {error}") from error
+        raise NonRetryableError(f"malformed message: {type(error).__name__}: {error}") from error
 
 
-def _event(detail: dict[str, Any]) -> Look | None:
-    asked, who = detail["requestParameters"] or {}, detail["userIdentity"]
-    arn = _NAME.search(asked.get("streamARN") or asked.get("resourceARN") or "")
-    name = asked.get("streamName") or (arn and arn[1])
-    cause = Cause(
-        call=detail["eventName"],
-        caller=who.get("arn") or who.get("invokedBy") or who.get("principalId") or who["type"],
+def _event(detail: dict[str, Any]) -> Check | None:
+    parameters, identity = detail["requestParameters"] or {}, detail["userIdentity"]
+    arn = _NAME.search(parameters.get("streamARN") or parameters.get("resourceARN") or "")
+    name = parameters.get("streamName") or (arn and arn[1])
+    caller = identity.get("arn") or identity.get("invokedBy") or identity.get("principalId")
+    call = ApiCall(
+        name=detail["eventName"],
+        caller=caller or identity["type"],
         time=datetime.fromisoformat(detail["eventTime"]).timestamp(),
-        key_id=asked.get("keyId"),
+        key_id=parameters.get("keyId"),
     )
-    return Look(name, cause) if name else None
+    return Check(name, call) if name else None

@@ -1,4 +1,4 @@
-"""What the guard is to guard, and the world outside it."""
+"""Settings of the guard, and its environment."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from stream_encryption.aws.arn import Place
 from stream_encryption.waiting import Clock
 
 VARIABLE = "GUARD"
-"""Environment variable that carries the settings, as JSON."""
+"""Environment variable with the settings, as JSON."""
 
 
 class Settings(NamedTuple):
-    """The guard's settings, as the construct writes them.
+    """Settings, as the construct writes them.
 
-    Streams are chosen by ``names``, by ``prefix``, or by key and value of a ``tag``. Without a
-    ``key``, any KMS key will do.
+    Streams are selected by ``names``, by ``prefix``, or by key and value of a ``tag``. Without a
+    ``key``, every KMS key is compliant.
     """
 
     queue: str
-    dead_letters: str
+    dead_letter_queue: str
     table: str
     stack: str
     topic: str | None = None
@@ -29,25 +29,25 @@ class Settings(NamedTuple):
     names: list[str] | None = None
     prefix: str = ""
     tag: list[str] | None = None
-    exempt_tag: str | None = None
+    exempt_tag_key: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Settings:
-        """Read the variable."""
+        """Parse the variable."""
         return cls(**json.loads(text))
 
-    def cover(self, name: str) -> bool:
-        """Tell whether a stream is guarded, as far as its name decides."""
+    def selects(self, name: str) -> bool:
+        """Whether a stream is guarded, as far as its name decides."""
         return name.startswith(self.prefix) and (self.names is None or name in self.names)
 
-    def exempt(self, tags: dict[str, str]) -> bool:
-        """Tell whether a stream is not guarded because of its tags."""
-        chosen = self.tag is None or tags.get(self.tag[0]) == self.tag[1]
-        return not chosen or self.exempt_tag in tags
+    def exempts(self, tags: dict[str, str]) -> bool:
+        """Whether the tags of a stream exempt it."""
+        selected = self.tag is None or tags.get(self.tag[0]) == self.tag[1]
+        return not selected or self.exempt_tag_key in tags
 
 
-class Surroundings(NamedTuple):
-    """Where the guard is, and what it reaches there."""
+class Environment(NamedTuple):
+    """Settings, partition with Region and account, clock, and AWS clients."""
 
     settings: Settings
     place: Place

@@ -1,4 +1,4 @@
-"""The table: one item a stream."""
+"""The table: one item for each stream."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from botocore.exceptions import ClientError
 
 from stream_encryption.guard.finding import Finding, State
 from stream_encryption.guard.item import Item
-from stream_encryption.guard.messages import NotYet
+from stream_encryption.guard.messages import RetryLater
 
-KEPT = 90 * 24 * 3600
-"""Seconds for which a stream is remembered that is not looked at any more."""
+FORMAT = "1"
+"""Version of the items' format. Items of another format are ignored and overwritten."""
 
-SOON = 2.0
-"""Seconds after which who came second looks again."""
+RETENTION = 90 * 24 * 3600
+"""Seconds for which the item of a stream is kept that is no longer checked."""
+
+CONFLICT_DELAY = 2.0
+"""Seconds after which a check is retried that lost to a parallel one."""
 
 
 class Table:
@@ -29,49 +32,70 @@ class Table:
         self._name = name
 
     def get(self, arn: str) -> Item | None:
-        """Read what is known of a stream."""
+        """Read the item of a stream."""
         key = {"arn": {"S": arn}}
-        answer = self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True)
-        return _read(answer["Item"]) if "Item" in answer else None
+        response = self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True)
+        return next(_parse([response["Item"]]), None) if "Item" in response else None
 
     def put(self, item: Item, now: float) -> Item:
-        """Write an item in the place of the one that it was made from.
+        """Replace the item from which this one was derived.
 
         Raises
         ------
-        NotYet
-            When another invocation has written it meanwhile.
+        RetryLater
+            If another invocation has replaced it in the meantime.
         """
-        written = item._replace(version=item.version + 1)
+        written = item._replace(revision=item.revision + 1)
         try:
             self._client.put_item(
                 TableName=self._name,
                 Item=_attributes(written, now),
-                ConditionExpression="attribute_not_exists(#arn) OR #version = :version",
-                ExpressionAttributeNames={"#arn": "arn", "#version": "version"},
-                ExpressionAttributeValues={":version": {"N": str(item.version)}},
+                ConditionExpression=(
+                    "attribute_not_exists(arn) OR format_version <> :format OR revision = :revision"
+                ),
+                ExpressionAttributeValues={
+                    ":format": {"N": FORMAT},
+                    ":revision": {"N": str(item.revision)},
+                },
             )
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                raise NotYet("another invocation has looked at the stream", SOON) from error
+                reason = "another invocation has checked the stream"
+                raise RetryLater(reason, CONFLICT_DELAY) from error
             raise
         return written
 
     def scan(self) -> Iterator[Item]:
         """Read all items."""
         for page in self._client.get_paginator("scan").paginate(TableName=self._name):
-            yield from map(_read, page["Items"])
+            yield from _parse(page["Items"])
+
+    def noncompliant(self) -> Iterator[str]:
+        """Read the ARNs of the streams whose noncompliance is confirmed."""
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._name,
+            FilterExpression="confirmed <> :no AND format_version = :format",
+            ProjectionExpression="arn",
+            ExpressionAttributeValues={":no": {"S": ""}, ":format": {"N": FORMAT}},
+        )
+        return (item["arn"]["S"] for page in pages for item in page["Items"])
 
 
 def _attributes(item: Item, now: float) -> dict[str, dict[str, str]]:
     texts = item._asdict() | item.finding._asdict()
-    del texts["finding"], texts["version"]
+    del texts["finding"], texts["revision"]
     attributes = {name: {"S": str(text)} for name, text in texts.items()}
-    numbers = {"version": item.version, "expires": int(now + KEPT)}
-    return attributes | {name: {"N": str(number)} for name, number in numbers.items()}
+    numbers = {
+        "format_version": FORMAT,
+        "revision": str(item.revision),
+        "expires": str(int(now + RETENTION)),
+    }
+    return attributes | {name: {"N": number} for name, number in numbers.items()}
 
 
-def _read(attributes: dict[str, dict[str, str]]) -> Item:
-    texts = {name: value["S"] for name, value in attributes.items() if "S" in value}
-    finding = Finding(State(texts.pop("state")), texts.pop("key"), texts.pop("created"))
-    return Item(finding=finding, version=int(attributes["version"]["N"]), **texts)
+def _parse(items: list[dict[str, dict[str, str]]]) -> Iterator[Item]:
+    for item in items:
+        if item.get("format_version", {}).get("N") == FORMAT:
+            texts = {name: value["S"] for name, value in item.items() if "S" in value}
+            finding = Finding(State(texts.pop("state")), texts.pop("key"), texts.pop("created"))
+            yield Item(finding=finding, revision=int(item["revision"]["N"]), **texts)

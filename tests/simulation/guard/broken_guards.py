@@ -91,7 +91,8 @@ def _forget(runtime: Runtime, settings: Settings) -> Handler:
 
     def instead(put: Call) -> Call:
         def changed(**params: Any) -> dict[str, Any]:
-            item = params["Item"] | {"told": {"S": "nothing"}, "telling": {"S": ""}}
+            reset = {"last_notified": {"S": "nothing"}, "notifying_since": {"S": ""}}
+            item = params["Item"] | reset
             return put(**{**params, "Item": item})
 
         return changed
@@ -161,7 +162,7 @@ def _sweeps_without_end(runtime: Runtime, settings: Settings) -> Handler:
     def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         answer = guard(event, context)
         body = event["Records"][0]["body"]
-        if body.startswith('{"look": "orders"'):
+        if body.startswith('{"check": "orders"'):
             runtime.client("sqs").send_message(QueueUrl=settings.queue, MessageBody=body)
         return answer
 

@@ -7,7 +7,8 @@ b. One notification a state: the same is told again only where an invocation end
    stream that was exempt and not so meanwhile, which is no news, is exempt again.
 c. Each drift is told within two minutes of its event, or of the end of its ten minutes, or by the
    sweep after it; and its end likewise.
-d. The table is true once events have ceased, and nothing in it is untold.
+d. The table is true once events have ceased, and nothing in it is untold; the metric
+   NoncompliantStreams is their number.
 e. The queue is empty then; no message is received so often that SQS gives it up, no chain of
    messages is so long that Lambda stops it, and what is given up has a reason.
 f. Only reads are called, and what is the guard's own.
@@ -16,6 +17,7 @@ f. Only reads are called, and what is the guard's own.
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,7 +75,7 @@ class Told:
     def fact(self) -> tuple[str, str, str]:
         """State, key and creation time that it tells."""
         lines = self.publication.lines
-        key = lines["Key found"]
+        key = lines["Observed key"]
         return lines["State"], "" if key == "none" else key, lines["Created"]
 
     @property
@@ -114,6 +116,7 @@ class Judge:
             for span in truth.spans:
                 self._check_told(truth, span, told)
             self._check_row(truth)
+        self._check_count()
         self._check_queues()
         self._check_calls()
         return self.violations
@@ -166,7 +169,7 @@ class Judge:
     def _was_stopped(self, truth: Truth, one: Told) -> bool:
         stops = [event for event in self._events(truth) if event.call == "StopStreamEncryption"]
         created = datetime.fromisoformat(one.fact[2]).timestamp()
-        return one.fact[0] == "plaintext" and any(
+        return one.fact[0] == "unencrypted" and any(
             created - 1 <= event.time <= one.when for event in stops
         )
 
@@ -223,7 +226,7 @@ class Judge:
         for event, when in self._deliveries(truth):
             if not max(ready, default=0) - 0.5 <= event.time <= span.begins or not event.named:
                 continue
-            stopped = event.call == "StopStreamEncryption" and span.fact.state == "plaintext"
+            stopped = event.call == "StopStreamEncryption" and span.fact.state == "unencrypted"
             due.append(max(when, span.begins) + (0 if stopped else grace) + PROMPT)
         return self._disturbed(span.begins, min(due), grace)
 
@@ -266,16 +269,24 @@ class Judge:
 
     def _check_row(self, truth: Truth) -> None:
         row, fact = self.world.table.row(truth.name), truth.spans[-1].fact
-        if not row and fact.state in {"gone", "exempt"}:
+        if not row and fact.state in {"deleted", "exempt"}:
             return
         if "tag" in self.world.schedule.settings and fact.state == "exempt":
             # Made anew without the tag: if no event tells it, no list does.
-            fact = fact if row["state"] == "exempt" else Fact("gone", "", 0.0)
+            fact = fact if row["state"] == "exempt" else Fact("deleted", "", 0.0)
         found = (row.get("state", ""), row.get("key", ""))
         if found != (fact.state, fact.key):
             self._violated("d", f"{truth.name} is {fact}, and the table has {found}")
-        elif row["telling"] or not row["told"].startswith(fact.state):
+        elif row["notifying_since"] or not row["last_notified"].startswith(fact.state):
             self._violated("d", f"{truth.name} is left untold: {row}")
+
+    def _check_count(self) -> None:
+        rows = [self.world.table.row(name) for name in sorted(self.guarded)]
+        noncompliant = sum(row.get("state") in DRIFT for row in rows)
+        lines = [json.loads(line) for line in self.world.function.log]
+        counts = [line["NoncompliantStreams"] for line in lines if "NoncompliantStreams" in line]
+        if counts[-1] != noncompliant:
+            self._violated("d", f"{noncompliant} streams are noncompliant, counted {counts[-1]}")
 
     # e, f
 
@@ -311,7 +322,7 @@ def _is_exempt_anew(truth: Truth, before: Told, one: Told) -> bool:
 def _is(fact: Fact, told: tuple[str, str, str]) -> bool:
     """Tell whether a notification says what is so."""
     state, key, created = told
-    if fact.state == state == "gone":
+    if fact.state == state == "deleted":
         return True
     same = abs(datetime.fromisoformat(created).timestamp() - fact.created) < 0.01
     return (fact.state, fact.key) == (state, key) and same

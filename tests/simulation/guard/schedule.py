@@ -144,7 +144,7 @@ def draw(seed: int) -> Schedule:
     elif choice == "tag":
         settings["tag"] = list(TAG)
     if rng.random() < 0.5:
-        settings["exempt_tag"] = EXEMPT
+        settings["exempt_tag_key"] = EXEMPT
     schedule = Schedule(
         seed=seed,
         profile=profile,

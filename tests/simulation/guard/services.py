@@ -103,10 +103,15 @@ class DynamoDb:
     def _put(self, params: Params) -> dict[str, Any]:
         self.writes += 1
         item = params["Item"]
-        assert params["ConditionExpression"] == "attribute_not_exists(#arn) OR #version = :version"
-        assert params["ExpressionAttributeNames"] == {"#arn": "arn", "#version": "version"}
-        present = self.items.get(item["arn"]["S"])
-        if present and present["version"] != params["ExpressionAttributeValues"][":version"]:
+        assert params["ConditionExpression"] == (
+            "attribute_not_exists(arn) OR format_version <> :format OR revision = :revision"
+        )
+        present, values = self.items.get(item["arn"]["S"]), params["ExpressionAttributeValues"]
+        if (
+            present
+            and present["format_version"] == values[":format"]
+            and present["revision"] != values[":revision"]
+        ):
             raise ServiceError("ConditionalCheckFailedException", "The conditional request failed")
         self.items[item["arn"]["S"]] = dict(item)
         return {}
@@ -115,7 +120,18 @@ class DynamoDb:
         start = params.get("ExclusiveStartKey", {"arn": {"S": ""}})["arn"]["S"]
         keys = sorted(key for key in self.items if key > start)
         self.reads += 1 + len(keys[:SCANNED]) // 10
-        page: dict[str, Any] = {"Items": [self.items[key] for key in keys[:SCANNED]]}
+        items = [self.items[key] for key in keys[:SCANNED]]
+        if "FilterExpression" in params:
+            assert params["FilterExpression"] == "confirmed <> :no AND format_version = :format"
+            assert params["ProjectionExpression"] == "arn"
+            values = params["ExpressionAttributeValues"]
+            items = [
+                {"arn": item["arn"]}
+                for item in items
+                if item["confirmed"] != values[":no"]
+                and item["format_version"] == values[":format"]
+            ]
+        page: dict[str, Any] = {"Items": items}
         if len(keys) > SCANNED:
             page["LastEvaluatedKey"] = {"arn": {"S": keys[SCANNED - 1]}}
         return page
@@ -154,7 +170,13 @@ class Sqs:
             return {}
         if operation == "SendMessage":
             reason = params.get("MessageAttributes", {}).get("reason", {}).get("StringValue", "")
-            message = self.send(params["QueueUrl"], params["MessageBody"], hops=hops, reason=reason)
+            message = self.send(
+                params["QueueUrl"],
+                params["MessageBody"],
+                delay=params.get("DelaySeconds", 0),
+                hops=hops,
+                reason=reason,
+            )
             return {"MessageId": message.id}
         assert operation == "SendMessageBatch"
         entries = params["Entries"]

@@ -67,7 +67,7 @@ def sweep(streams: int) -> Swept:
         Schedule(
             seed=0,
             profile="quiet",
-            settings={"key": KEY_ARNS[0], "exempt_tag": "exempt"},
+            settings={"key": KEY_ARNS[0], "exempt_tag_key": "exempt"},
             check_every=3600.0,
             streams=dict.fromkeys(names, KEY_ARNS[0]),
             tags={name: {} for name in names},
@@ -84,7 +84,7 @@ def sweep(streams: int) -> Swept:
 
     def run() -> float:
         began = scheduler.now
-        world.sqs.send(QUEUE, '{"sweep": {}}')
+        world.sqs.send(QUEUE, '{"scan": {}}')
         scheduler.run(began + 6 * 3600, stop=lambda: not world.sqs.queues[QUEUE])
         scheduler.run(scheduler.now + 60)
         return began

@@ -68,5 +68,5 @@ def test_schedules_are_of_all_kinds() -> None:
     assert {f"own stack: UPDATE_{end}" for end in ("COMPLETE", "ROLLBACK_FAILED")} <= faults
     assert {f"people: {what}" for what in ("stop", "start", "create", "untag", "point")} <= faults
     told = sum((outcome.told for outcome in outcomes), Counter[str]())
-    assert told.keys() >= {"plaintext", "other key", "as wanted", "gone", "exempt"}
+    assert told.keys() >= {"unencrypted", "other key", "compliant", "deleted", "exempt"}
     assert any(outcome.given_up for outcome in outcomes)

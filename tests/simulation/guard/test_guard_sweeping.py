@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream_encryption.guard import sweep as sweep_module
+from stream_encryption.guard import scan as scan_module
 from tests.simulation.guard.sweeping import sweep
 
 
@@ -24,7 +24,7 @@ def test_sweep_is_in_time_and_leaves_others_their_share(
 
 def test_chain_that_is_too_long_is_stopped_by_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
     """The model drops the seventeenth hop: a message has to be good for many pages."""
-    monkeypatch.setattr(sweep_module, "PAGES", 1)
+    monkeypatch.setattr(scan_module, "PAGES", 1)
     swept = sweep(2_000)
     assert swept.stopped > 0
     assert swept.looks < 2_000

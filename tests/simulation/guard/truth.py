@@ -12,7 +12,7 @@ from tests.simulation.guard.world import World
 from tests.simulation.kms import History
 from tests.simulation.service import arn
 
-DRIFT = {"plaintext", "other key"}
+DRIFT = {"unencrypted", "other key"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Truth:
         """What the stream is at a time, for a guard that wants the key deployed then."""
         state = self.stream.history.at(when)
         if state.status in {"", "DELETING"}:
-            return Fact("gone", "", 0.0)
+            return Fact("deleted", "", 0.0)
         if state.status != "ACTIVE":
             return Fact("", "", state.created)
         return Fact(self._judge(state.key, when), state.key or "", state.created)
@@ -63,13 +63,13 @@ class Truth:
         tag = settings.get("tag")
         if tag and tags.get(tag[0]) != tag[1]:
             return "exempt"
-        if settings.get("exempt_tag") and EXEMPT in tags:
+        if settings.get("exempt_tag_key") and EXEMPT in tags:
             return "exempt"
         wanted = self._world.wanted.at(when)
         if key is None:
-            return "plaintext"
+            return "unencrypted"
         same = wanted is None or self._world.kms.same(key, wanted, when)
-        return "as wanted" if same else "other key"
+        return "compliant" if same else "other key"
 
     @cached_property
     def spans(self) -> list[Span]:

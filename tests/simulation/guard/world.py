@@ -115,7 +115,7 @@ class World:
 
     def _tick(self) -> None:
         self.ticks.append(self.scheduler.now)
-        self.sqs.send(QUEUE, '{"sweep": {}}')
+        self.sqs.send(QUEUE, '{"scan": {}}')
         self.scheduler.after(self.schedule.check_every, self._tick)
 
     def _names(self) -> list[str]:

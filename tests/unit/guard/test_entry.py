@@ -33,8 +33,10 @@ def test_entry_can_be_imported_where_there_is_no_region() -> None:
     assert (done.stdout, done.stderr) == ("imported\n", "")
 
 
-def test_settings_are_read_off_the_environment() -> None:
-    settings = '{"queue": "q", "dead_letters": "d", "table": "t", "stack": "s", "prefix": "prod-"}'
+def test_settings_are_read_from_the_environment() -> None:
+    settings = (
+        '{"queue": "q", "dead_letter_queue": "d", "table": "t", "stack": "s", "prefix": "prod-"}'
+    )
     done = begin(
         "print(handler._guard()._settings.prefix)",
         AWS_DEFAULT_REGION="eu-west-1",
@@ -43,7 +45,7 @@ def test_settings_are_read_off_the_environment() -> None:
     assert (done.stdout, done.stderr) == ("prod-\n", "")
 
 
-def test_clients_try_again_and_give_up_in_time() -> None:
+def test_clients_retry_within_the_timeout() -> None:
     done = begin(
         "config = handler._client('sqs').meta.config\n"
         "print(config.retries['total_max_attempts'], config.retries['mode'],"

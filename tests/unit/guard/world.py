@@ -72,7 +72,7 @@ class World:
         """Deploy the guard with these settings."""
         given = {
             "queue": QUEUE,
-            "dead_letters": DEAD_LETTERS,
+            "dead_letter_queue": DEAD_LETTERS,
             "table": TABLE,
             "stack": STACK,
             "topic": TOPIC,
@@ -89,7 +89,7 @@ class World:
 
     # Streams
 
-    def has(
+    def add(
         self,
         name: str,
         key: str | None = KEY,
@@ -104,7 +104,7 @@ class World:
         self.streams[name] = Kinesis.summary(status, key, created=created, stream=stream)
         self.tags[name] = tags or {}
 
-    def becomes(self, name: str, key: str | None = KEY, status: str = "ACTIVE") -> None:
+    def change(self, name: str, key: str | None = KEY, status: str = "ACTIVE") -> None:
         """Change a stream, not its creation time."""
         changed = Kinesis.summary(status, key, stream=self.streams[name]["StreamARN"])
         created = self.streams[name]["StreamCreationTimestamp"]
@@ -116,7 +116,7 @@ class World:
         return self.sqs.send(QUEUE, body if isinstance(body, str) else json.dumps(body))
 
     def receive(self, message: Message) -> float | None:
-        """Let the function have a message; give when it comes back, or None if it is done with."""
+        """Deliver a message; return the seconds until its next receipt, None if it is deleted."""
         record = self.sqs.receive(message, 120)
         context = SimpleNamespace(invoked_function_arn=FUNCTION, function_name="guard")
         answer = self.guard({"Records": [record]}, context)
@@ -140,7 +140,7 @@ class World:
         self.clock.time = max(self.clock.now(), end)
 
     @property
-    def told(self) -> list[Publication]:
+    def notifications(self) -> list[Publication]:
         return self.sns.published
 
     @property
@@ -255,5 +255,5 @@ def lost(operation: str) -> ReadTimeoutError:
     return ReadTimeoutError(endpoint_url=f"https://{operation}", error="read timeout")
 
 
-SWEEP: dict[str, Any] = {"sweep": {}}
-__all__ = ["KEY", "OTHER_KEY", "SWEEP", "World", "event", "lost"]
+SCAN: dict[str, Any] = {"scan": {}}
+__all__ = ["KEY", "OTHER_KEY", "SCAN", "World", "event", "lost"]
