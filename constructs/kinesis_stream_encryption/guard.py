@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 from aws_cdk import Annotations, Duration, IResource, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -139,8 +139,6 @@ class StreamEncryptionGuard(Construct):
             partition_key=dynamodb.Attribute(name="arn", type=dynamodb.AttributeType.STRING),
             time_to_live_attribute="expires",
             removal_policy=RemovalPolicy.DESTROY,
-            encryption=table_encryption_key
-            and dynamodb.TableEncryptionV2.customer_managed_key(table_encryption_key),
         )
         settings = {
             "queue": self._queue.queue_url,
@@ -157,8 +155,8 @@ class StreamEncryptionGuard(Construct):
         self._allow(streams, deployed, key, reads_tags=reads_tags)
         if queue_encryption_key is not None:
             self._allow_queue_key(queue_encryption_key)
-        write = ("kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*")
-        self._allow_key(table_encryption_key, "kms:DescribeKey", *write)
+        if table_encryption_key is not None:
+            self._encrypt_table(table_encryption_key)
         if notification_topic is not None:
             self._allow_topic(notification_topic)
         self._function.add_event_source(
@@ -185,7 +183,7 @@ class StreamEncryptionGuard(Construct):
 
     @property
     def table(self) -> dynamodb.TableV2:
-        """The table of streams, by ARN."""
+        """The table of streams, by ARN; its grants do not include ``table_encryption_key``."""
         return self._table
 
     def metric(
@@ -309,6 +307,14 @@ class StreamEncryptionGuard(Construct):
                 "the policy of the queues' key is not changed, as the key is imported: it must "
                 "allow kms:Decrypt and kms:GenerateDataKey for events.amazonaws.com",
             )
+
+    def _encrypt_table(self, key: kms.IKey) -> None:
+        write = ("kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*")
+        self._allow_key(key, "kms:DescribeKey", *write)
+        # TableV2 itself takes a key only in a stack whose Region is known at synth.
+        table = cast(dynamodb.CfnGlobalTable, self._table.node.default_child)
+        table.add_property_override("SSESpecification", {"SSEEnabled": True, "SSEType": "KMS"})
+        table.add_property_override("Replicas.0.SSESpecification.KMSMasterKeyId", key.key_arn)
 
     def _allow_topic(self, topic: sns.ITopic) -> None:
         if topic.fifo:

@@ -147,7 +147,7 @@ class KinesisStreamEncryptionProvider(Construct):
     def _allow(
         self, stack: Stack, *, stream: str, key: str | None, alias: str | None, long_wait: bool
     ) -> list[IDependable]:
-        """Give the function the rights that a custom resource needs.
+        """Give the function the permissions that a custom resource needs.
 
         Parameters
         ----------

@@ -614,11 +614,15 @@ class TestKeys:
         with pytest.raises(ValueError, match="EventBridge is not allowed to use: pass a customer"):
             guard(stack, queue_encryption_key=alias)
 
-    def test_table(self, stack: Stack) -> None:
+    @pytest.mark.parametrize("where", ["stack", "anywhere"])
+    def test_table(self, request: pytest.FixtureRequest, where: str) -> None:
+        """Also in a stack that can be deployed to any Region."""
+        stack = request.getfixturevalue(where)
         guard(stack, table_encryption_key=self.imported(stack))
         (table,) = resources(stack, "AWS::DynamoDB::GlobalTable").values()
         assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}
         (replica,) = table["Properties"]["Replicas"]
+        assert replica["Region"] in (REGION, {"Ref": "AWS::Region"})
         assert replica["SSESpecification"] == {"KMSMasterKeyId": KEY_ARN}
         assert self.key_actions(stack, KEY_ARN) == {
             "kms:Decrypt",
@@ -721,7 +725,7 @@ def test_longest_choice_fits_the_environment(stack: Stack) -> None:
 
 
 def test_guard_works_in_any_account(anywhere: Stack) -> None:
-    everything(anywhere)
+    everything(anywhere).alarms()
     assert only(anywhere, "AWS::Lambda::Function")
 
 
