@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import jsii
@@ -26,8 +25,8 @@ _DIRECTORY_MODE = 0o755
 def handler_code(*, guard: bool) -> lambda_.AssetCode:
     """Bundle the handler, or the guard that is built on it, without Docker, network or pip.
 
-    The asset hash is taken over the names and the contents of the files alone, so that it is the
-    same for every checkout, Python version, umask and file system.
+    The asset hash is that of the files that are bundled, so that it is the same for every checkout,
+    Python version, umask, and file system.
     """
     found = _sources(_handler_root(), _crhelper_root())
     # A change in the guard alone must not update the function of each encrypted stream.
@@ -36,8 +35,7 @@ def handler_code(*, guard: bool) -> lambda_.AssetCode:
     image = DockerImage.from_registry("scratch")
     return lambda_.Code.from_asset(
         str(_handler_root() / _PACKAGES[0]),
-        asset_hash=_digest(sources),
-        asset_hash_type=AssetHashType.CUSTOM,
+        asset_hash_type=AssetHashType.OUTPUT,
         bundling=BundlingOptions(image=image, local=_CopySources(sources)),
     )
 
@@ -70,22 +68,14 @@ def _sources(*roots: Path) -> dict[str, Path]:
     return dict(sorted(files.items()))
 
 
-def _digest(sources: dict[str, Path]) -> str:
-    digest = hashlib.sha256()
-    for name, path in sources.items():
-        content = _content(path)
-        digest.update(f"{name}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()
-
-
 def _content(path: Path) -> bytes:
     # Git may check sources out with CRLF; the asset must not depend on that.
     return path.read_bytes().replace(b"\r\n", b"\n")
 
 
 def _handler_root() -> Path:
-    here = Path(__file__).resolve()
+    # Not resolved: build systems link each file to a store of their own.
+    here = Path(__file__).absolute()
     # The wheel carries the handler inside the package; a checkout has it in lambda/.
     candidates = (here.parent / "_lambda", here.parents[2] / "lambda")
     for candidate in candidates:
@@ -99,10 +89,15 @@ def _handler_root() -> Path:
 
 
 def _crhelper_root() -> Path:
-    spec = importlib.util.find_spec(_PACKAGES[1])
-    if spec is None or spec.origin is None:
+    # Not by import: an app may have a module of that name.
+    name = _PACKAGES[1]
+    try:
+        root = Path(str(distribution(name).locate_file(""))).absolute()
+    except PackageNotFoundError:
+        root = None
+    if root is None or not (root / name).is_dir():
         raise RuntimeError(
-            "crhelper is missing, without which the Lambda function cannot answer "
-            "CloudFormation: reinstall cdk-kinesis-stream-encryption with its dependencies"
+            "crhelper is missing, which the Lambda function needs to respond to CloudFormation: "
+            "reinstall cdk-kinesis-stream-encryption with its dependencies, unzipped"
         )
-    return Path(spec.origin).resolve().parents[1]
+    return root

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, cast
+from weakref import WeakSet
 
 import jsii
 from aws_cdk import Annotations, Names, Stack
@@ -20,7 +22,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct, IConstruct, IValidation
 
+from kinesis_stream_encryption._final_template import Resources, check_final_template
 from kinesis_stream_encryption._keys import AWS_MANAGED_ALIAS, StreamKey
+from kinesis_stream_encryption._rights import INLINE_POLICIES, policies_of_role, policy_size
 from kinesis_stream_encryption._streams import TargetStream
 from kinesis_stream_encryption._tokens import (
     describe,
@@ -40,6 +44,9 @@ _RECORD_ACTIONS = {
     "kinesis:putrecord": GENERATE_DATA_KEY,
     "kinesis:putrecords": GENERATE_DATA_KEY,
 }
+
+# Each is checked once, whatever the number of its streams.
+_CHECKED_ROLES: WeakSet[iam.Role] = WeakSet()
 
 _CONTEXT = "kms:EncryptionContext:aws:kinesis:arn"
 _ACCOUNT_OF_ARN = re.compile(r"arn:[^:]+:(?:iam|sts)::(\d{12}):.*")
@@ -77,7 +84,7 @@ class KeyGrants:
         self._scope, self._resource, self._stream = scope, resource, stream
         self._stack = Stack.of(scope)
         self._principals: dict[str, IConstruct] = {}
-        self._by_identity: dict[tuple[str, str], tuple[kms.Key, str]] = {}
+        self._by_identity: dict[tuple[str, str], tuple[kms.CfnKey, str]] = {}
 
     def allow(self, grantee: iam.IGrantable, key: StreamKey, action: str) -> iam.Grant:
         """Allow an action with a key; ``alias/aws/kinesis`` needs no permission."""
@@ -86,15 +93,12 @@ class KeyGrants:
             return iam.Grant.drop(grantee, f"{AWS_MANAGED_ALIAS} needs no permission")
         grant = self._by_identity_policy(grantee, key, action)
         if key.owned is None:
-            Annotations.of(self._scope).add_info(
-                f"The key policy of the imported key {describe(key.key_id)} is not changed. If it "
-                "does not let the account use IAM policies, add a statement that allows "
-                f"{action} for {_name(grantee)!r} if {_CONTEXT} is {describe(self._stream.arn)}"
-            )
+            self._inform_of_key_policy(grantee, key.key_id, action)
         elif not grant.success or _is_other_account(grantee, key.owned):
             self._by_key_policy(grantee, key.owned, action)
         else:
-            self._by_identity[key.owned.node.path, action] = key.owned, _name(grantee)
+            element = cast(kms.CfnKey, key.element)
+            self._by_identity[element.node.path, action] = element, _name(grantee)
         return grant
 
     def keep(self, grantee: iam.IGrantable, key: StreamKey, action: str) -> None:
@@ -147,23 +151,21 @@ class KeyGrants:
         resource = self._resource.node.default_child or self._resource
         return any(each is dependency for each in resource.node.scopes)
 
-    def _check_delegation(self, key: kms.Key, action: str, name: str) -> None:
-        resource = key.node.default_child
-        if not isinstance(resource, kms.CfnKey):
-            return
+    def _check_delegation(self, key: kms.CfnKey, action: str, name: str) -> None:
         # Without a policy, KMS sets one that lets the account use IAM policies.
-        document = self._stack.resolve(resource.key_policy)
+        document = self._stack.resolve(key.key_policy)
         if document is None or any(
             _delegates(self._stack, each, action) for each in document["Statement"]
         ):
             return
         account = {"AWS": f"arn:{self._stack.partition}:iam::{self._stack.account}:root"}
         statement = {"Effect": "Allow", "Principal": account, "Action": action, "Resource": "*"}
+        path = str(key.node.path).removesuffix("/Resource")
         self._warn(
             "keyPolicy",
-            f"the key policy of {key.node.path!r} does not let the account use IAM policies, so "
-            f"the grant of {action} to {name!r} has no effect: add this statement to the key "
-            f"policy: {rendered(self._stack, statement)}",
+            f"the key policy of {path!r} does not let the account use IAM policies, so the grant "
+            f"of {action} to {name!r} has no effect: add this statement to the key policy: "
+            f"{rendered(self._stack, statement)}",
         )
 
     def _by_identity_policy(
@@ -195,6 +197,9 @@ class KeyGrants:
 
     def _order(self, policy: iam.Policy, principal: iam.IRole, key: StreamKey) -> None:
         """Let the encryption wait for a policy, and what waits for the principal's other ones."""
+        if isinstance(principal, iam.Role) and principal not in _CHECKED_ROLES:
+            _CHECKED_ROLES.add(principal)
+            check_final_template(self._scope, partial(_check_size, principal))
         for child in principal.node.children:
             if isinstance(child, iam.Policy):
                 child.node.add_dependency(policy)
@@ -246,20 +251,29 @@ class KeyGrants:
             conditions=conditions,
         )
 
-    def _by_key_policy(self, grantee: iam.IGrantable, key: kms.Key, action: str) -> None:
+    def _by_key_policy(self, grantee: iam.IGrantable, key: kms.IKey, action: str) -> None:
         principal = grantee.grant_principal
         account = known(_account(grantee))
         if isinstance(principal, iam.Role) and account and Stack.of(principal) is not Stack.of(key):
             # KMS rejects a key policy that names a role that does not exist yet.
             principal = iam.AccountPrincipal(account)
         # Grant.add_to_principal_or_resource would leave the condition out.
-        key.add_to_resource_policy(
+        added = key.add_to_resource_policy(
             iam.PolicyStatement(
                 actions=[action],
                 principals=[principal],
                 resources=["*"],
                 conditions={"StringEquals": {_CONTEXT: self._stream.arn}},
             )
+        )
+        if not added.statement_added:
+            self._inform_of_key_policy(grantee, key.key_arn, action)
+
+    def _inform_of_key_policy(self, grantee: iam.IGrantable, key: str, action: str) -> None:
+        Annotations.of(self._scope).add_info(
+            f"The key policy of the imported key {describe(key)} is not changed. If it does not "
+            f"let the account use IAM policies, add a statement that allows {action} for "
+            f"{_name(grantee)!r} if {_CONTEXT} is {describe(self._stream.arn)}"
         )
 
     def _is_known_other_account(self, grantee: iam.IGrantable) -> bool:
@@ -286,6 +300,20 @@ def check_grantee(grantee: iam.IGrantable) -> None:
             f"{_name(grantee)!r} was imported without a role, so it cannot be granted anything: "
             "import it with its role, for example lambda_.Function.from_function_attributes("
             "scope, id, function_arn=..., role=iam.Role.from_role_arn(...))"
+        )
+
+
+def _check_size(role: iam.Role, final: Resources) -> Iterator[str]:
+    """Yield an error if the inline policies of a role exceed IAM's limit."""
+    stack = Stack.of(role)
+    inline, *_ = policies_of_role(stack.resolve(role.role_name), final(stack))
+    # Mostly ARNs of keys; an estimate that is too large would reject what IAM accepts.
+    size = sum(policy_size(document, reference="x" * 75) for document in inline)
+    if size > INLINE_POLICIES:
+        yield (
+            f"the inline policies of the role {role.node.path!r} would have {size} characters, and "
+            f"IAM allows {INLINE_POLICIES}: each grant on a key takes some 330; distribute the "
+            "streams over several roles"
         )
 
 
@@ -326,7 +354,7 @@ def _account(grantee: iam.IGrantable) -> str | None:
     return principal.principal_account
 
 
-def _is_other_account(grantee: iam.IGrantable, key: kms.Key) -> bool:
+def _is_other_account(grantee: iam.IGrantable, key: kms.IKey) -> bool:
     # Two unknown accounts are both that of the deployment; a known one may be another.
     account = _account(grantee)
     return account is not None and known(account) != known(key.env.account)

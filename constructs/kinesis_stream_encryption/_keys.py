@@ -16,6 +16,7 @@ from kinesis_stream_encryption._final_template import (
     final_resource,
 )
 from kinesis_stream_encryption._tokens import (
+    check_partition,
     describe,
     known,
     referenced_element,
@@ -36,13 +37,14 @@ _ALIAS_NAME = re.compile(r"alias/[a-zA-Z0-9/_-]{1,250}")
 class StreamKey(NamedTuple):
     """A key as the custom resource and the policies name it.
 
-    It has an ARN, or an alias when the key behind that is known only to KMS; and a construct in the
-    app, unless it is the AWS managed key by default.
+    It has an ARN, or an alias if only KMS can resolve it; and a construct in the app, unless it is
+    the AWS managed key by default. The element is the resource of the app that the ARN refers to.
     """
 
     arn: str | None
     alias: str | None
     construct: kms.IKey | None
+    element: CfnElement | None = None
 
     @property
     def key_id(self) -> str:
@@ -55,14 +57,9 @@ class StreamKey(NamedTuple):
         return self.alias == AWS_MANAGED_ALIAS
 
     @property
-    def owned(self) -> kms.Key | None:
-        """The key, if this app owns it and its policy."""
-        return self.construct if isinstance(self.construct, kms.Key) else None
-
-    @property
-    def element(self) -> CfnElement | None:
-        """The resource of the app that the ARN refers to, if there is one."""
-        return referenced_element(self.arn) if self.arn else None
+    def owned(self) -> kms.IKey | None:
+        """The key, if this app owns it and its policy, also as an L1 construct."""
+        return self.construct if isinstance(self.element, kms.CfnKey) else None
 
     def is_in_other_stack(self, stack: Stack) -> bool:
         """Whether another stack of the app owns the key."""
@@ -128,22 +125,25 @@ def _check_alias(name: str) -> None:
 def _key(stack: Stack, key: kms.IKey) -> StreamKey:
     arn = key.key_arn
     _check_arn(stack, arn, key.env.region)
-    if isinstance(key, kms.Key):
-        _check_owned(key)
-    return StreamKey(arn=arn, alias=None, construct=key)
+    element = referenced_element(arn)
+    if isinstance(element, kms.CfnKey):
+        _check_owned(element, key.node.path)
+    return StreamKey(arn=arn, alias=None, construct=key, element=element)
 
 
 def _check_arn(stack: Stack, arn: str, region: str) -> None:
     if alias := _ALIAS_ARN.fullmatch(arn):
         raise ValueError(
             f"{arn!r} is the ARN of an alias, not of a key: use "
-            f"kms.Alias.from_alias_name(scope, id, {alias['name']!r})"
+            f"kms.Alias.from_alias_name(scope, id, {alias['name']!r}), or for an alias of another "
+            "account kms.Key.from_key_arn with the ARN of its key"
         )
     if known(arn) and _KEY_ARN.fullmatch(arn) is None:
         raise ValueError(
             f"{arn!r} is not the ARN of a KMS key: it should read "
             "'arn:<partition>:kms:<region>:<account>:key/<key id>'"
         )
+    check_partition(stack, "key", stack, arn)
     own = stack_facts(stack).environment.region
     if own is not None and known(region) and region != own:
         # No exception: it would stop the first pass of a context lookup.
@@ -154,11 +154,7 @@ def _check_arn(stack: Stack, arn: str, region: str) -> None:
         )
 
 
-def _check_owned(key: kms.IKey) -> None:
-    resource = key.node.default_child
-    if not isinstance(resource, kms.CfnKey):
-        return
-    path = key.node.path
+def _check_owned(resource: kms.CfnKey, path: str) -> None:
     for name, found, needed in (
         ("key_spec", resource.key_spec, "SYMMETRIC_DEFAULT"),
         ("key_usage", resource.key_usage, "ENCRYPT_DECRYPT"),
@@ -177,8 +173,7 @@ def _check_owned(key: kms.IKey) -> None:
 
 def require_lasting(scope: Construct, *keys: StreamKey) -> None:
     """Have synth fail if a key of the app would be deleted while a stream's records need it."""
-    found = [referenced_element(key.arn) for key in keys if key.arn is not None]
-    owned = [each for each in found if isinstance(each, kms.CfnKey)]
+    owned = [key.element for key in keys if isinstance(key.element, kms.CfnKey)]
 
     def check(resources: Resources) -> list[str]:
         return [

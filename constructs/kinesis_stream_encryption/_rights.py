@@ -27,7 +27,15 @@ from kinesis_stream_encryption._final_template import (
 )
 from kinesis_stream_encryption._tokens import known, read_out, readable, stack_facts
 
-__all__ = ["NETWORK_ACTIONS", "SUPPORTED_RUNTIME", "TRACING_ACTIONS", "FunctionRights"]
+__all__ = [
+    "INLINE_POLICIES",
+    "NETWORK_ACTIONS",
+    "SUPPORTED_RUNTIME",
+    "TRACING_ACTIONS",
+    "FunctionRights",
+    "policies_of_role",
+    "policy_size",
+]
 
 _Json = dict[str, Any]
 
@@ -60,7 +68,7 @@ _ARN = 120
 # "IAM and AWS STS quotas", IAM User Guide.
 _MANAGED_POLICIES_OF_A_ROLE = 10
 _MANAGED_POLICY = 6_144
-_INLINE_POLICIES = 10_240
+INLINE_POLICIES = 10_240
 # The longest that deployment fills in; anything else at most a stream's ARN.
 _LONGEST = {"Partition": "aws-us-gov", "Region": "ap-northeast-1", "AccountId": "123456789012"}
 _LONGEST_ARN = "x" * 185
@@ -144,16 +152,30 @@ class FunctionRights:
         resource, *others = (
             cast(CfnElement, each.node.default_child) for each in (function, *queues)
         )
-        check_final_template(self._scope, partial(self._check, resource, others))
+        seconds = int(function.timeout.to_seconds()) if function.timeout else None
+        check_final_template(self._scope, partial(self._check, resource, others, seconds))
 
     def _check(
-        self, function: CfnElement, queues: list[CfnElement], final: Resources
+        self, function: CfnElement, queues: list[CfnElement], timeout: int | None, final: Resources
     ) -> Iterator[str]:
         resources, resolve = final(self._stack), self._stack.resolve
         properties = final_resource(function, final).get("Properties", {})
         runtime = properties.get("Runtime")
         if isinstance(runtime, str) and SUPPORTED_RUNTIME.fullmatch(runtime) is None:
             yield f"runtime {runtime!r} cannot run the handler: it takes Python 3.11 or newer"
+        if properties.get("Timeout") != timeout:
+            yield (
+                f"the timeout of the function is set to {properties.get('Timeout')!r}: leave it at "
+                f"{timeout} seconds, from which the handler derives how long it waits"
+            )
+        if properties.get("ReservedConcurrentExecutions") == 0:
+            yield "the function has a reserved concurrency of 0, so that it never runs: remove it"
+        if "CodeSigningConfigArn" in properties:
+            Annotations.of(self._scope).add_warning_v2(
+                "cdk-kinesis-stream-encryption:codeSigning",
+                "the function has a code signing configuration, but CDK does not sign its code: "
+                "deployment fails if the configuration enforces signatures",
+            )
         needed = [*resolve(self._statements), *_needed_by(properties, resources)]
         for queue in queues:
             if key := final_resource(queue, final).get("Properties", {}).get("KmsMasterKeyId"):
@@ -161,7 +183,7 @@ class FunctionRights:
                 yield from _check_queue_key(queue, key, resources)
         is_replaced = properties.get("Role") != resolve(self.role.role_arn)
         name = None if is_replaced else resolve(self.role.role_name)
-        inline, managed, arns = _policies(name, resources)
+        inline, managed, arns = policies_of_role(name, resources)
         if missing := _missing(needed, [*inline, *managed], arns):
             Annotations.of(self._scope).add_warning_v2(
                 "cdk-kinesis-stream-encryption:missingPermissions",
@@ -170,8 +192,8 @@ class FunctionRights:
             )
         checks = (
             (len(managed) + len(arns), _MANAGED_POLICIES_OF_A_ROLE, "managed policies"),
-            (max(map(_size, managed), default=0), _MANAGED_POLICY, "characters in one"),
-            (sum(map(_size, inline)), _INLINE_POLICIES, "characters of inline policies"),
+            (max(map(policy_size, managed), default=0), _MANAGED_POLICY, "characters in one"),
+            (sum(map(policy_size, inline)), INLINE_POLICIES, "characters of inline policies"),
         )
         for number, limit, what in checks:
             if number > limit:
@@ -182,11 +204,11 @@ class FunctionRights:
                 )
 
 
-def _size(document: _Json) -> int:
-    """Size of a policy as IAM counts it, without white space."""
+def policy_size(document: _Json, reference: str = _LONGEST_ARN) -> int:
+    """Size of a policy as IAM counts it, without white space, if references resolve to a text."""
 
     def longest(function: dict[str, object]) -> str:
-        return _LONGEST.get(str(function.get("Ref")).removeprefix("AWS::"), _LONGEST_ARN)
+        return _LONGEST.get(str(function.get("Ref")).removeprefix("AWS::"), reference)
 
     return len(json.dumps(read_out(document, longest), separators=(",", ":")))
 
@@ -208,7 +230,9 @@ def _needed_by(function: _Json, resources: _Json) -> Iterator[_Json]:
         yield _allow(["kms:Decrypt"], key)
 
 
-def _policies(role_name: Any, resources: _Json) -> tuple[list[_Json], list[_Json], list[Any]]:
+def policies_of_role(
+    role_name: Any, resources: _Json
+) -> tuple[list[_Json], list[_Json], list[Any]]:
     """Return documents of a role's inline and managed policies, and ARNs of further ones."""
     role = _referenced(role_name, resources).get("Properties", {})
     inline = [each.get("PolicyDocument", {}) for each in _as_list(role.get("Policies", []))]

@@ -12,6 +12,7 @@ from constructs import IConstruct
 
 from kinesis_stream_encryption._tokens import (
     Environment,
+    check_partition,
     describe,
     known,
     referenced_element,
@@ -105,6 +106,7 @@ def check_stream(scope: IConstruct, stream: TargetStream) -> None:
                 f"{stream.stack.stack_name!r} in {own!r}: encrypt it from a stack with "
                 f"env=Environment({what}={its!r})"
             )
+    check_partition(scope, "stream", stream.stack, stream.arn)
     if stream.owner is not None:
         Annotations.of(scope).add_warning_v2(
             "cdk-kinesis-stream-encryption:ownedStream",

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from aws_cdk import CfnElement, Reference, Stack, Tokenization
+from aws_cdk import Annotations, CfnElement, Reference, Stack, Tokenization
 from aws_cdk.region_info import RegionInfo
 from constructs import IConstruct
 
 __all__ = [
     "Environment",
     "StackFacts",
+    "check_partition",
     "describe",
     "known",
     "read_out",
@@ -30,13 +31,17 @@ __all__ = [
 
 # "Tokens and token encodings", AWS CDK Developer Guide.
 _TOKEN = re.compile(r"\$\{Token\[[\w:.-]*\]\}")
+# "Using dynamic references to specify template values", CloudFormation User Guide.
+_DYNAMIC = "{{resolve:"
 # What ContextProvider.get_value returns until the CDK CLI has looked the value up.
 _DUMMY = "dummy-value-for-"
 
 
 def known(value: str | None) -> str | None:
-    """Return a string that is final at synth: without tokens and dummies of lookups; else None."""
-    return None if value is None or _DUMMY in value or _TOKEN.search(value) else value
+    """Return a string that is final at synth; None if it has tokens or placeholders."""
+    if value is None or _DUMMY in value or _DYNAMIC in value or _TOKEN.search(value):
+        return None
+    return value
 
 
 class Environment(NamedTuple):
@@ -66,6 +71,16 @@ def stack_facts(stack: Stack) -> StackFacts:
         partition = RegionInfo.get(region).partition if region else None
         facts = _FACTS[stack] = StackFacts(stack.node.root, environment, partition)
     return facts
+
+
+def check_partition(scope: IConstruct, what: str, stack: Stack, arn: str) -> None:
+    """Report an ARN whose partition is not that of the stack's Region, as an error annotation."""
+    own, other = stack_facts(stack).partition, arn.split(":", 2)[1] if known(arn) else None
+    if own is not None and other is not None and own != other:
+        Annotations.of(scope).add_error(
+            f"the ARN of the {what}, {arn!r}, has partition {other!r}, and the Region of the stack "
+            f"belongs to {own!r}: write 'arn:{own}:…', or build the ARN with Stack.format_arn"
+        )
 
 
 def referenced_element(value: str) -> CfnElement | None:

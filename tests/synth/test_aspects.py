@@ -382,3 +382,38 @@ def test_warnings_can_be_acknowledged(stack: Stack) -> None:
     for id_ in ("queueKey", "missingPermissions"):
         Acknowledgeable.of(stack).acknowledge_warning(f"cdk-kinesis-stream-encryption:{id_}", "ok")
     assert warnings(stack) == []
+
+
+@both
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"timeout": 60}, "the timeout of the function is set to 60: leave it at "),
+        ({"reserved_concurrent_executions": 0}, "has a reserved concurrency of 0"),
+    ],
+)
+def test_function_that_cannot_work_is_rejected(
+    stack: Stack, make: Callable[[Stack], None], change: dict[str, int], message: str
+) -> None:
+    make(stack)
+
+    def apply(function: lambda_.CfnFunction) -> None:
+        for name, value in change.items():
+            setattr(function, name, value)
+
+    Aspects.of(stack).add(On(lambda_.CfnFunction, apply))
+    with pytest.raises(RuntimeError, match=message):
+        warnings(stack)
+
+
+@both
+def test_code_signing_is_a_warning(stack: Stack, make: Callable[[Stack], None]) -> None:
+    make(stack)
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:code-signing-config:csc-0123456789abcdef0"
+
+    def sign(function: lambda_.CfnFunction) -> None:
+        function.code_signing_config_arn = arn
+
+    Aspects.of(stack).add(On(lambda_.CfnFunction, sign))
+    (warning,) = warnings(stack)
+    assert "CDK does not sign its code" in warning

@@ -190,15 +190,30 @@ def test_leaves_no_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert list(temporary.iterdir()) == []
 
 
-def test_is_the_same_where_cdk_skips_bundling() -> None:
-    """As ``cdk ls`` and ``cdk destroy`` have it."""
+def test_differs_if_cdk_skips_bundling() -> None:
+    """Or a deployment of that assembly would store code without crhelper under the same hash."""
 
     def key(app: App) -> str:
         stack = Stack(app, "Stack")
         KinesisStreamEncryptionProvider(stack, "Provider")
         return str(properties(stack, "AWS::Lambda::Function")["Code"]["S3Key"])
 
-    assert key(App(context={"aws:cdk:bundling-stacks": []})) == key(App())
+    assert key(App(context={"aws:cdk:bundling-stacks": []})) != key(App())
+
+
+def test_does_not_depend_on_modules_of_the_app(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def key() -> str:
+        stack = Stack(App(), "Stack")
+        KinesisStreamEncryptionProvider(stack, "Provider")
+        return str(properties(stack, "AWS::Lambda::Function")["Code"]["S3Key"])
+
+    expected = key()
+    (tmp_path / "crhelper.py").write_text("raise ImportError")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "crhelper", raising=False)
+    assert key() == expected
 
 
 def _asset(folder: Path) -> Path:

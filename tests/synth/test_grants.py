@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from aws_cdk import Annotations as Acknowledgeable
-from aws_cdk import App, Environment, NestedStack, PhysicalName, Stack
+from aws_cdk import App, Environment, NestedStack, PhysicalName, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
@@ -352,6 +352,39 @@ def test_key_policy_names_no_role_that_does_not_exist_yet(app: App, stack: Stack
     encrypt(stack, key).grant_write(role)
     (statement,) = key_policy(keys)
     assert filled_in(statement["Principal"]) == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+
+
+def test_l1_key_gets_its_statements(stack: Stack) -> None:
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "kms:Describe*", "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    resource = kms.CfnKey(stack, "Key", key_policy=policy)
+    resource.apply_removal_policy(RemovalPolicy.RETAIN)
+    encryption = encrypt(stack, kms.Key.from_cfn_key(resource))
+    encryption.grant_read(iam.ServicePrincipal("firehose.amazonaws.com"))
+    (added,) = key_policy(stack)
+    assert (added["Action"], added["Condition"]) == ("kms:Decrypt", CONTEXT)
+
+
+@pytest.mark.parametrize(("streams", "fits"), [(12, True), (40, False)])
+def test_role_with_too_many_grants_is_rejected(
+    stack: Stack, role: iam.Role, streams: int, *, fits: bool
+) -> None:
+    key = kms.Key(stack, "Key")
+    for number in range(streams):
+        KinesisStreamEncryption(
+            stack,
+            f"Encryption{number}",
+            stream=stream_in(stack, f"stream-{number}"),
+            encryption_key=key,
+        ).grant_read(role)
+    if fits:
+        assert len(on_key(stack)) == streams
+    else:
+        with pytest.raises(
+            RuntimeError, match=r"(?s)(?=.*'Stack/App' would have \d+ char)"
+        ) as error:
+            on_key(stack)
+        assert str(error.value).count("distribute the streams") == 1
 
 
 def test_role_that_cdk_must_not_change_is_described(stack: Stack) -> None:

@@ -20,7 +20,7 @@ from kinesis_stream_encryption import (
     KinesisStreamEncryptionProvider,
     StreamEncryptionGuard,
 )
-from tests.synth.cloud import ACCOUNT, HERE, KEY_ARN, REGION, errors, stream_arn
+from tests.synth.cloud import ACCOUNT, HERE, KEY_ARN, REGION, errors, properties, stream_arn
 
 PARAMETER = "/streams/orders"
 # As the CDK CLI passes it.
@@ -152,3 +152,9 @@ class TestArn:
         stack = second_pass(stream_arn("orders"))
         by_arn(stack, look_up(stack, DEFAULT_ARN))
         assert errors(stack) == []
+
+
+def test_dynamic_reference_is_known_only_at_deployment(stack: Stack) -> None:
+    by_name(stack, "{{resolve:ssm:/orders/stream}}")
+    assert "{{resolve:ssm:/orders/stream}}" in str(properties(stack)["StreamArn"])
+    assert errors(stack) == []

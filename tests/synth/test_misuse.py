@@ -15,7 +15,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
-from tests.synth.cloud import KEY_ARN, errors, stream_arn, stream_in
+from tests.synth.cloud import ACCOUNT, KEY_ARN, REGION, errors, stream_arn, stream_in
 
 
 def encrypt(stack: Stack, id_: str = "Encryption", **options: Any) -> None:
@@ -117,7 +117,8 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
         "ARN of an alias as a key's",
         lambda stack: with_key_arn(stack, "arn:aws:kms:eu-central-1:111122223333:alias/orders"),
         "'arn:aws:kms:eu-central-1:111122223333:alias/orders' is the ARN of an alias, not of a "
-        "key: use kms.Alias.from_alias_name(scope, id, 'alias/orders')",
+        "key: use kms.Alias.from_alias_name(scope, id, 'alias/orders'), or for an alias of another "
+        "account kms.Key.from_key_arn with the ARN of its key",
     ),
     (
         "not a key",
@@ -262,3 +263,34 @@ def test_streams_of_one_name_in_two_regions_are_two() -> None:
     for there in stacks:
         encrypt(there, stream=stream_in(there, region=there.region))
     assert [errors(there) for there in stacks] == [[], []]
+
+
+CHINA = Environment(account=ACCOUNT, region="cn-north-1")
+
+
+@pytest.mark.parametrize("what", ["stream", "key"])
+def test_arn_of_another_partition_is_an_error(app: App, what: str) -> None:
+    stack = Stack(app, "China", env=CHINA)
+    partition = {"stream": "aws-cn", "key": "aws-cn"} | {what: "aws"}
+    stream = f"arn:{partition['stream']}:kinesis:cn-north-1:{ACCOUNT}:stream/orders"
+    key = KEY_ARN.replace(REGION, "cn-north-1").replace("arn:aws:", f"arn:{partition['key']}:")
+    KinesisStreamEncryption(
+        stack,
+        "Encryption",
+        stream=kinesis.Stream.from_stream_arn(stack, "Stream", stream),
+        encryption_key=kms.Key.from_key_arn(stack, "Key", key),
+    )
+    (error,) = errors(stack)
+    assert f"the ARN of the {what}, 'arn:aws:k" in error
+    assert "has partition 'aws', and the Region of the stack belongs to 'aws-cn'" in error
+
+
+def test_l1_key_is_checked_like_a_key_of_the_app(stack: Stack) -> None:
+    resource = kms.CfnKey(stack, "Key", key_spec="RSA_2048", key_usage="ENCRYPT_DECRYPT")
+    with pytest.raises(ValueError, match="has key_spec 'RSA_2048'"):
+        KinesisStreamEncryption(
+            stack,
+            "Encryption",
+            stream=stream_in(stack),
+            encryption_key=kms.Key.from_key_arn(stack, "Imported", resource.attr_arn),
+        )
