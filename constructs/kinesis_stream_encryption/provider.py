@@ -143,7 +143,8 @@ class KinesisStreamEncryptionProvider(Construct):
     def _add_own_rights(self, *, in_a_vpc: bool, tracing: lambda_.Tracing) -> None:
         add, log_group = self._rights.add, self._log_group.log_group_arn
         add("logs:CreateLogStream", "logs:PutLogEvents", on=[log_group])
-        add("cloudformation:DescribeStackResource", on=[Aws.STACK_ID])
+        describe_stack = ("cloudformation:DescribeStackResource", "cloudformation:DescribeStacks")
+        add(*describe_stack, on=[Aws.STACK_ID])
         if in_a_vpc:
             # Lambda makes the interfaces by the role, before the function exists and under ids not
             # known yet; what describes has no resource at all ("Giving Lambda functions access to

@@ -73,7 +73,9 @@ class _Handling:
         try:
             self._handle(parse(self._record["body"]))
         except Hopeless as error:
-            return self._give_up(str(error))
+            if age >= error.patience:
+                return self._give_up(str(error))
+            reason = str(error)
         except NotYet as error:
             reason, pause = str(error), pause if error.seconds is None else error.seconds
             self._log.info("the message comes back", reason=reason, seconds=pause)

@@ -9,6 +9,7 @@ from stream_encryption.aws.errors import AwsError, Kind
 from stream_encryption.aws.kinesis import Stream, StreamDescription
 from stream_encryption.aws.kms import Kms
 from stream_encryption.encryption.encrypt import GRACE as SHOWN_LATE
+from stream_encryption.encryption.encrypt import KMS_CONSISTENCY
 from stream_encryption.guard.finding import DRIFT, Finding, State, judge
 from stream_encryption.guard.item import Item
 from stream_encryption.guard.messages import CREATE, STOP, Cause, Hopeless, Look, NotYet
@@ -120,7 +121,8 @@ class Looker:
             return Kms(lambda: self._client("kms")).describe(alias_arn).arn
         except AwsError as error:
             if error.kind is Kind.NOT_FOUND and alias_arn == self._wanted:
-                raise Hopeless(f"the wanted key {alias_arn} does not exist") from error
+                reason = f"the wanted key {alias_arn} does not exist"
+                raise Hopeless(reason, patience=KMS_CONSISTENCY) from error
             if error.kind in {Kind.NOT_FOUND, Kind.DENIED, Kind.DENIED_EXPLICITLY}:
                 return None
             raise

@@ -73,7 +73,11 @@ class NotYet(Exception):
 
 
 class Hopeless(Exception):
-    """A message that it is of no use to handle again."""
+    """A message that it is of no use to handle again, once it is ``patience`` seconds old."""
+
+    def __init__(self, reason: str, patience: float = 0.0) -> None:
+        super().__init__(reason)
+        self.patience = patience
 
 
 def parse(body: str) -> Look | Sweep | None:

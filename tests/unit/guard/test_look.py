@@ -90,10 +90,24 @@ def test_wanted_alias_that_does_not_exist_is_given_up_with_the_reason() -> None:
     """Nothing could be compared with it, and nobody would know."""
     world = World(key="alias/typo")
     world.has("orders", key=OTHER_KEY)
-    assert world.handle(START) is None
+    world.handle(START)
+    world.run(14)
+    assert world.dead == []
+    world.run(6)
     (dead,) = world.dead
     assert dead.reason == f"the wanted key {arn('kms', 'alias/typo')} does not exist"
     assert world.metric("DeadLetters") == [1]
+
+
+def test_wanted_alias_that_kms_does_not_show_yet_is_waited_for() -> None:
+    world = World(key=ALIAS)
+    world.has("orders", key=KEY)
+    world.handle(SWEEP)
+    world.run(12)
+    world.aliases = {ALIAS: KEY}
+    world.run()
+    assert world.dead == []
+    assert world.state("orders") == "as wanted"
 
 
 def test_look_at_an_alias_that_fails_is_made_again() -> None:
