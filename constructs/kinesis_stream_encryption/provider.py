@@ -72,7 +72,8 @@ class KinesisStreamEncryptionProvider(Construct):
         )
         self._permissions, self._function = made.permissions, made.function
         self._log_group = made.log_group
-        self._permissions.add("cloudformation:DescribeStackResource", on=[Aws.STACK_ID])
+        describe = ("cloudformation:DescribeStackResource", "cloudformation:DescribeStacks")
+        self._permissions.add(*describe, on=[Aws.STACK_ID])
         self._function_arn = self._function.function_arn
         self._permissions.check_function(self._function)
         self._permission: lambda_.CfnPermission | None = None

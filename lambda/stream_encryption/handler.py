@@ -8,7 +8,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 
 from stream_encryption.aws.arn import Place
-from stream_encryption.aws.cloudformation import superseded
+from stream_encryption.aws.cloudformation import stale_reason
+from stream_encryption.aws.errors import AwsError
 from stream_encryption.aws.kinesis import Stream
 from stream_encryption.aws.kms import Kms
 from stream_encryption.encryption.encrypt import Encryption
@@ -34,27 +35,28 @@ class Handler:
 
     def _job(self, request: Request, progress: Progress, wait: Wait, log: Log) -> Encryption:
         client = self._runtime.client
+        errors: dict[str, AwsError] = {}
 
         def backoff() -> Backoff:
             return Backoff(self._runtime.uniform)
 
-        stack = Precaution("the stack", wait, backoff(), log)
+        stack = Precaution("the stack", wait, backoff(), log, errors)
         key = WantedKey(
             request.key_id,
             Place.of(request.stream_arn),
             Kms(lambda: client("kms")),
-            Precaution("the key", wait, backoff(), log),
+            Precaution("the key", wait, backoff(), log, errors),
         )
         return Encryption(
             stream=Stream(client("kinesis"), request.stream_arn),
             key=key,
-            superseded=lambda: stack.look(
-                lambda: superseded(
+            stale_reason=lambda: stack.look(
+                lambda: stale_reason(
                     client("cloudformation"),
                     stack_id=request.stack_id,
                     logical_id=request.logical_id,
-                    request_type=request.type,
                     issued=request.issued,
+                    dated=request.dated,
                     now=wait.clock.now(),
                 )
             ),
@@ -64,6 +66,7 @@ class Handler:
             backoff=backoff,
             progress=progress,
             log=log,
+            errors=errors,
         )
 
 

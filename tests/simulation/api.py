@@ -59,8 +59,18 @@ REFUSALS = {
 }
 NONSENSE: tuple[dict[str, Any], ...] = (
     {},
-    {"StreamDescriptionSummary": {}, "KeyMetadata": {}, "StackResourceDetail": {}},
-    {"StreamDescriptionSummary": None, "KeyMetadata": None, "StackResourceDetail": None},
+    {
+        "StreamDescriptionSummary": {},
+        "KeyMetadata": {},
+        "StackResourceDetail": {},
+        "Stacks": [],
+    },
+    {
+        "StreamDescriptionSummary": None,
+        "KeyMetadata": None,
+        "StackResourceDetail": None,
+        "Stacks": None,
+    },
 )
 """Answers that botocore can read and that miss what they should have."""
 _ACTIONS = {"Invoke": "InvokeFunction"}

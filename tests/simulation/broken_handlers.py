@@ -10,7 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
@@ -221,10 +224,50 @@ def _never_looks_at_the_stack(runtime: Runtime) -> Function:
             self.handler(event, context)
 
         def instead(self, _: Call) -> Call:
-            status = f"{self.type.upper()}_IN_PROGRESS"
-            return lambda **_: {"StackResourceDetail": {"ResourceStatus": status}}
+            detail = {
+                "ResourceStatus": f"{self.type.upper()}_IN_PROGRESS",
+                "LastUpdatedTimestamp": datetime.fromtimestamp(0, UTC),
+            }
+            return lambda **_: {"StackResourceDetail": detail}
 
     return Handling()
+
+
+def _wants_to_see_its_request(runtime: Runtime) -> Function:
+    """A request is taken for stale unless the stack shows that it is in progress."""
+
+    def instead(describe: Call) -> Call:
+        def changed(**params: Any) -> dict[str, Any]:
+            answer = describe(**params)
+            detail = dict(answer["StackResourceDetail"])
+            if not detail["ResourceStatus"].endswith("_IN_PROGRESS"):
+                detail["LastUpdatedTimestamp"] = datetime.fromtimestamp(2**32, UTC)
+            return {**answer, "StackResourceDetail": detail}
+
+        return changed
+
+    return Handler(_with_client(runtime, "cloudformation", "describe_stack_resource", instead))
+
+
+def _asks_kms_once(runtime: Runtime) -> Function:
+    """A key that KMS does not show at first is taken for missing."""
+    missing: dict[str, ClientError] = {}
+
+    def instead(describe: Call) -> Call:
+        def changed(**params: Any) -> dict[str, Any]:
+            key = params["KeyId"]
+            if key not in missing:
+                try:
+                    return describe(**params)
+                except ClientError as error:
+                    if error.response["Error"]["Code"] != "NotFoundException":
+                        raise
+                    missing[key] = error
+            raise missing[key]
+
+        return changed
+
+    return Handler(_with_client(runtime, "kms", "describe_key", instead))
 
 
 def _looks_all_the_time(runtime: Runtime) -> Function:
@@ -260,6 +303,8 @@ BROKEN_HANDLERS = (
     BrokenHandler("e", "compares spellings", _compares_spellings),
     BrokenHandler("e", "never looks at the key", _never_looks_at_the_key),
     BrokenHandler("e", "never looks at the stack", _never_looks_at_the_stack),
+    BrokenHandler("c", "wants to see its request", _wants_to_see_its_request),
+    BrokenHandler("c", "asks KMS once", _asks_kms_once),
     BrokenHandler("e", "looks all the time", _looks_all_the_time),
     BrokenHandler("g", "logs the URL", _logs_the_url),
 )

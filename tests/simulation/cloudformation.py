@@ -5,6 +5,7 @@ objects", "Replacing a custom resource during an update"; aws-cdk pull requests 
 Update back looks like after a replacement), 30911 (where ``ServiceTimeout`` is) and issue 13527 (a
 FAILED answer's id is kept); cloudformation-coverage-roadmap issue 1814 (a Create is cancelled while
 it runs); localstack's recorded answers of DescribeStackResource (none for what has been removed).
+When a status is shown is recorded nowhere, so each schedule draws one of the possibilities.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.simulation.endpoint import Endpoint, Put
+from tests.simulation.kms import History, Kms
 from tests.simulation.service import FUNCTION_ARN, Params, ServiceError, arn
 from tests.simulation.stage import Stage
 
 MAX_BODY = 4096
 MAX_PHYSICAL_ID = 1024
+BEGINS_AFTER = 5.0
+"""Seconds that an operation takes at least to begin: a change set is made first."""
+FINISHED = ("_COMPLETE", "_FAILED")
 
 Properties = Mapping[str, str]
 
@@ -137,6 +142,8 @@ class Operation:
         Seconds after which another resource fails while this one's request runs.
     renamed
         Whether the construct gets another logical id, or another provider, which means the same.
+    new_key
+        Id of a key that is created in the same deployment, and deleted when that is rolled back.
     """
 
     kind: str
@@ -145,6 +152,14 @@ class Operation:
     sibling_fails: bool = False
     cancelled_after: float = float("inf")
     renamed: bool = False
+    new_key: str = ""
+
+
+class Described(NamedTuple):
+    """A resource as it is described: its status, and since when; empty when it is not."""
+
+    status: str
+    updated: float
 
 
 @dataclass(frozen=True)
@@ -161,12 +176,22 @@ class CloudFormationTraits:
         Whether the resource of a stack that is deleted is still described, as DELETE_COMPLETE.
     clock_skew
         Seconds by which a status change is noted after the request was sent.
+    shows
+        When a resource's status is described: ``at once``, ``at its end`` (of the request), or
+        ``at the end`` (of the stack's operation).
+    lag
+        Seconds by which a description may be late: less than operations are apart.
+    tells_rollbacks
+        Whether an Update that undoes another has the status UPDATE_ROLLBACK_IN_PROGRESS.
     """
 
     failed_id_sticks: bool
     unanswered_create_is_deleted: bool
     shows_deleted: bool
     clock_skew: float
+    shows: str = "at once"
+    lag: float = 0.0
+    tells_rollbacks: bool = False
 
 
 @dataclass
@@ -174,10 +199,14 @@ class Resource:
     """The custom resource, under one logical id."""
 
     logical_id: str
+    began: float
     physical_id: str = ""
     properties: Properties = field(default_factory=dict)
     status: str = ""
-    updated: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.described = History(self.began, Described("", 0.0))
+        self.withheld: list[Described] = []
 
 
 @dataclass
@@ -185,9 +214,14 @@ class Stack:
     """A stack: the resource that it has now, and all that it has had."""
 
     arn: str
-    status: str
     resource: Resource
     resources: list[Resource]
+    statuses: History[str]
+
+    @property
+    def status(self) -> str:
+        """What it is."""
+        return self.statuses.value
 
 
 class CloudFormation:
@@ -199,6 +233,8 @@ class CloudFormation:
         Time, memory and mishaps.
     endpoint
         Where answers arrive.
+    kms
+        Where the keys are that are created together with the resource.
     invoke
         Invokes the function asynchronously, for a request.
     operations
@@ -214,6 +250,7 @@ class CloudFormation:
         stage: Stage,
         endpoint: Endpoint,
         *,
+        kms: Kms,
         invoke: Callable[[str, str], None],
         operations: tuple[Operation, ...],
         traits: CloudFormationTraits,
@@ -223,6 +260,8 @@ class CloudFormation:
         self._journal = stage.journal
         self._faults = stage.faults
         self._endpoint = endpoint
+        self._kms = kms
+        self._new_key = ""
         self._invoke = invoke
         self._operations = operations
         self._traits = traits
@@ -235,13 +274,26 @@ class CloudFormation:
         endpoint.take = self._take
 
     def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
-        """Carry out DescribeStackResource."""
-        name, logical_id = params["StackName"], params["LogicalResourceId"]
+        """Carry out DescribeStackResource or DescribeStacks."""
+        name, lag = params["StackName"], self._traits.lag
         stack = next((one for one in self.stacks if one.arn == name), None)
         if stack is None:
             raise ServiceError("ValidationError", f"Stack '{name}' does not exist")
+        when = self._scheduler.now - self._rng.uniform(0, lag)
+        status = stack.statuses.at(when)
+        if operation == "DescribeStacks":
+            shown = {"StackId": stack.arn, "StackName": "orders", "StackStatus": status}
+            return {"Stacks": [shown]}
+        logical_id = params["LogicalResourceId"]
         resource = next((one for one in stack.resources if one.logical_id == logical_id), None)
-        if resource is None or not self._is_shown(stack, resource):
+        when = self._scheduler.now - self._rng.uniform(0, lag)
+        described = resource.described.at(when) if resource else Described("", 0.0)
+        gone = described.status == "DELETE_COMPLETE"
+        if (
+            resource is None
+            or not described.status
+            or (gone and not (status == "DELETE_COMPLETE" and self._traits.shows_deleted))
+        ):
             raise ServiceError(
                 "ValidationError", f"Resource {logical_id} does not exist for stack {name}"
             )
@@ -249,21 +301,17 @@ class CloudFormation:
             "StackId": stack.arn,
             "LogicalResourceId": logical_id,
             "ResourceType": "Custom::KinesisStreamEncryption",
-            "ResourceStatus": resource.status,
-            "LastUpdatedTimestamp": datetime.fromtimestamp(resource.updated, UTC),
+            "ResourceStatus": described.status,
+            "LastUpdatedTimestamp": datetime.fromtimestamp(described.updated, UTC),
         }
         if resource.physical_id:
             detail["PhysicalResourceId"] = resource.physical_id
         return {"StackResourceDetail": detail}
 
-    def _is_shown(self, stack: Stack, resource: Resource) -> bool:
-        gone = resource.status == "DELETE_COMPLETE"
-        return not gone or (stack.status == "DELETE_COMPLETE" and self._traits.shows_deleted)
-
     def live(self) -> None:
         """Do what the user does; a task."""
         for operation in self._operations:
-            self._scheduler.sleep(operation.after)
+            self._scheduler.sleep(max(operation.after, BEGINS_AFTER))
             self._journal.note("user", operation.kind, dict(operation.properties))
             match operation.kind:
                 case "deploy":
@@ -287,23 +335,29 @@ class CloudFormation:
         elif stack.resource.properties != operation.properties:
             self._update(stack, operation)
 
+    def _make_key(self, operation: Operation) -> None:
+        self._new_key = operation.new_key
+        if operation.new_key:
+            self._kms.set_state(operation.new_key, "Enabled")
+
     def _create(self, operation: Operation) -> None:
         guid = f"{self._rng.getrandbits(48):012x}"
-        resource = Resource("Encryption")
+        resource = Resource("Encryption", self._scheduler.now)
         stack = Stack(
             arn("cloudformation", f"stack/orders/{guid}"),
-            "CREATE_IN_PROGRESS",
             resource,
             [resource],
+            History(self._scheduler.now, "CREATE_IN_PROGRESS"),
         )
         self.stacks.append(stack)
+        self._make_key(operation)
         if self._add(stack, resource, operation):
-            stack.status = "CREATE_COMPLETE"
+            self._become(stack, "CREATE_COMPLETE")
             return
-        self._journal.note("stack", "ROLLBACK_IN_PROGRESS")
+        self._become(stack, "ROLLBACK_IN_PROGRESS")
         self._remove(stack, resource)
         gone = resource.status == "DELETE_COMPLETE"
-        stack.status = "ROLLBACK_COMPLETE" if gone else "ROLLBACK_FAILED"
+        self._become(stack, "ROLLBACK_COMPLETE" if gone else "ROLLBACK_FAILED")
 
     def _add(self, stack: Stack, resource: Resource, operation: Operation) -> bool:
         """Create a resource; False when it has to go again."""
@@ -320,22 +374,26 @@ class CloudFormation:
 
         When that fails, the new one is removed again, and nothing is sent to the old one.
         """
-        old, new = stack.resource, Resource(f"Encryption{len(stack.resources)}")
+        old = stack.resource
+        new = Resource(f"Encryption{len(stack.resources)}", self._scheduler.now)
         stack.resources.append(new)
-        stack.status = "UPDATE_IN_PROGRESS"
+        self._become(stack, "UPDATE_IN_PROGRESS")
+        self._make_key(operation)
         if self._add(stack, new, operation):
             stack.resource = new
+            self._become(stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
             self._clean_up(stack, old, old.physical_id, old.properties)
-            stack.status = "UPDATE_COMPLETE"
+            self._become(stack, "UPDATE_COMPLETE")
         else:
-            self._journal.note("stack", "UPDATE_ROLLBACK_IN_PROGRESS")
+            self._become(stack, "UPDATE_ROLLBACK_IN_PROGRESS")
             self._clean_up(stack, new, new.physical_id, new.properties)
-            stack.status = "UPDATE_ROLLBACK_COMPLETE"
+            self._become(stack, "UPDATE_ROLLBACK_COMPLETE")
 
     def _update(self, stack: Stack, operation: Operation) -> None:
         resource, wanted = stack.resource, operation.properties
         before = resource.physical_id, resource.properties
-        stack.status = "UPDATE_IN_PROGRESS"
+        self._become(stack, "UPDATE_IN_PROGRESS")
+        self._make_key(operation)
         request = self._request(stack, resource, "Update", wanted, operation)
         answer = request.answer
         if request.succeeded or (answer and self._traits.failed_id_sticks):
@@ -343,27 +401,30 @@ class CloudFormation:
             resource.physical_id, resource.properties = answer.physical_id, wanted
         self._set(resource, "UPDATE_COMPLETE" if request.succeeded else "UPDATE_FAILED")
         if request.succeeded and not operation.sibling_fails:
+            self._become(stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
             self._clean_up(stack, resource, *before)
-            stack.status = "UPDATE_COMPLETE"
+            self._become(stack, "UPDATE_COMPLETE")
         else:
             self._roll_back(stack, before[1], wanted)
 
     def _roll_back(self, stack: Stack, wanted: Properties, given_up: Properties) -> None:
-        self._journal.note("stack", "UPDATE_ROLLBACK_IN_PROGRESS")
+        self._become(stack, "UPDATE_ROLLBACK_IN_PROGRESS")
         resource = stack.resource
         now_own = resource.physical_id, resource.properties
         resource.properties = given_up
         request = self._request(stack, resource, "Update", wanted, rollback=True)
         if request.answer and request.succeeded:
             resource.physical_id, resource.properties = request.answer.physical_id, wanted
-            self._set(resource, "UPDATE_COMPLETE")
+            tells = self._traits.tells_rollbacks
+            self._set(resource, "UPDATE_ROLLBACK_COMPLETE" if tells else "UPDATE_COMPLETE")
+            self._become(stack, "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
             self._clean_up(stack, resource, *now_own)
-            stack.status = "UPDATE_ROLLBACK_COMPLETE"
+            self._become(stack, "UPDATE_ROLLBACK_COMPLETE")
         else:
             resource.properties = now_own[1]
             self._set(resource, "UPDATE_FAILED")
             self._rollback = wanted, given_up
-            stack.status = "UPDATE_ROLLBACK_FAILED"
+            self._become(stack, "UPDATE_ROLLBACK_FAILED")
 
     def _clean_up(
         self, stack: Stack, resource: Resource, physical_id: str, properties: Properties
@@ -392,10 +453,10 @@ class CloudFormation:
         stack = self.stacks[-1] if self.stacks else None
         if stack is None or stack.status in ("DELETE_COMPLETE", "ROLLBACK_COMPLETE"):
             return
-        stack.status = "DELETE_IN_PROGRESS"
+        self._become(stack, "DELETE_IN_PROGRESS")
         self._remove(stack, stack.resource)
         gone = stack.resource.status == "DELETE_COMPLETE"
-        stack.status = "DELETE_COMPLETE" if gone else "DELETE_FAILED"
+        self._become(stack, "DELETE_COMPLETE" if gone else "DELETE_FAILED")
 
     def _remove(self, stack: Stack, resource: Resource) -> None:
         last = self.requests[-1]
@@ -428,7 +489,8 @@ class CloudFormation:
         """
         self._scheduler.sleep(self._rng.choice((0.2, 2.0, 20.0)) * self._rng.random())
         if not replaced:
-            self._set(resource, f"{kind.upper()}_IN_PROGRESS")
+            undoes = "_ROLLBACK" if rollback and self._traits.tells_rollbacks else ""
+            self._set(resource, f"{kind.upper()}{undoes}_IN_PROGRESS")
         id_ = f"{len(self.requests):04d}-{self._rng.getrandbits(32):08x}"
         event: dict[str, Any] = {
             "RequestType": kind,
@@ -476,9 +538,27 @@ class CloudFormation:
         self._scheduler.after(self._rng.uniform(0, 1.0), self._answered.give)
 
     def _set(self, resource: Resource, status: str) -> None:
+        now, shows = self._scheduler.now, self._traits.shows
         resource.status = status
-        resource.updated = self._scheduler.now + self._traits.clock_skew
+        described = Described(status, now + self._traits.clock_skew)
+        if shows == "at the end":
+            resource.withheld.append(described)
+        elif shows == "at once" or status.endswith(FINISHED):
+            resource.described.set(now, described)
         self._journal.note("stack", resource.logical_id, "is", status)
+
+    def _become(self, stack: Stack, status: str) -> None:
+        """Set the stack's status, which is described at once; first undo what is left to undo."""
+        now = self._scheduler.now
+        if status in ("ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE") and self._new_key:
+            self._kms.set_state(self._new_key, "PendingDeletion")
+        stack.statuses.set(now, status)
+        self._journal.note("stack", "is", status)
+        if status.endswith(FINISHED):
+            for resource in stack.resources:
+                for described in resource.withheld[-1:]:
+                    resource.described.set(now, described)
+                resource.withheld.clear()
 
 
 def _faults(fields: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator[str]:

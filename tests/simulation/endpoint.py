@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tests.simulation.lambda_service import Invocation
 
 VALIDITY = 7200
-SECRET = "5ec2e7"
-"""What must be seen nowhere but in the URL."""
+SECRET = "presigned-url"
+"""What must be seen nowhere but in the URL, and is no part of anything else, such as a key ID."""
 ERROR_STATUSES = {"503": 503, "500": 500, "429": 429, "refusing": 403}
 
 

@@ -26,12 +26,15 @@ class Denial:
         Whether a policy denies it, or only none allows it yet.
     begins, ends
         In seconds since the epoch.
+    policy
+        Kind of the policy that denies it, or does not allow it, in AWS's words.
     """
 
     action: str
     explicit: bool
     begins: float
     ends: float
+    policy: str = "identity-based policy"
 
 
 class Iam:
@@ -58,10 +61,11 @@ class Iam:
         denial = self.denial(action, now)
         if denial is None:
             return
+        article = "an" if denial.policy[0] == "i" else "a"
         because = (
-            "with an explicit deny in an identity-based policy"
+            f"with an explicit deny in {article} {denial.policy}"
             if denial.explicit
-            else f"because no identity-based policy allows the {action} action"
+            else f"because no {denial.policy} allows the {action} action"
         )
         raise ServiceError(
             _DENIAL[action.partition(":")[0]],

@@ -15,7 +15,7 @@ from itertools import groupby, pairwise
 from stream_encryption.encryption.failure import Cause
 from tests.simulation import truth
 from tests.simulation.api import Call
-from tests.simulation.cloudformation import Request
+from tests.simulation.cloudformation import FINISHED, Request
 from tests.simulation.endpoint import SECRET, Put
 from tests.simulation.kinesis import CHANGES_EXCEEDED, Change, Stream
 from tests.simulation.kms import AWS_MANAGED_ALIAS
@@ -30,10 +30,10 @@ RETRIED = 45.0
 """Age on arrival, in seconds, from which an earlier delivery of a request is presumed."""
 LOOK_VALIDITY = 8.0
 """Seconds from a look at key or stack to the end of a change that may still rely on it."""
-CLOCKS = 5.0
-"""Seconds by which the time of a resource's last change may differ from its request's."""
-YOUNG = 3.0
-"""Age in seconds below which the stack may not show yet that a request was sent."""
+SOON = 5.0
+"""Seconds after a request was sent in which a status that ends one may be that of another."""
+MINUTE = 60.0
+"""The same for a request in progress, for a stack at rest, and for a request without a date."""
 LAST_SECONDS = 10.0
 """Seconds before the end of a request in which a delivery may come too late."""
 LONGEST_PAUSE = 30.0
@@ -50,6 +50,16 @@ HOPS = 4
 OK = 200
 RESTED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 UNDATED = "a, b, e: a URL without a date does not tell how old a request is"
+UNREADABLE = "e: the function could not look at the stack"
+NOT_SHOWN = "e: the stack did not show the request's end when it was looked at"
+ENDED_SOON = "e: the request ended within five seconds of being sent"
+ROLLED_BACK_SOON = "e: the request was rolled back within a minute of being sent"
+ANOTHER_SOON = "e: another request was sent within a minute"
+NOT_SHOWN_YET = "e: the stack shows the request's end only when its operation ends"
+ROLLING_BACK = (
+    "e: the stack says of the resource that it is being rolled back, which proves nothing"
+)
+REMOVED = "e: the resource was removed, and the stack has been updated since"
 
 
 @dataclass(frozen=True)
@@ -438,7 +448,7 @@ def nothing_is_started_for_an_outdated_request(case: Case) -> Iterator[str]:
             continue
         excuse = next(_excuses(case, request, change, invocation), None)
         if excuse:
-            case.exempt(excuse if excuse == UNDATED else f"e: {excuse}")
+            case.exempt(excuse)
         else:
             yield (
                 f"{request} ({invocation}) made {stream.name} {change.key}"
@@ -462,11 +472,30 @@ def no_bad_key_is_tried(case: Case) -> Iterator[str]:
                 if one.operation == "DescribeKey" and one.ended and one.ended <= call.began
             ]
             # A look in vain at an alias may have taken the time of the one at the key.
-            looks = [one for one in looks if one.params["KeyId"] == key] or looks
-            if not looks or looks[-1].shown or looks[-1].error == "NotFoundException":
+            others = [one for one in looks if one.params["KeyId"] != key and not _in_vain(one)]
+            looks = [one for one in looks if one not in others]
+            if not looks or not _in_vain(looks[-1]):
                 yield f"{invocation} tried {key}"
             else:
                 case.exempt("e: the function could not look at the key")
+
+
+@invariant("e")
+def a_cancelled_create_never_applies_its_deleted_key(case: Case) -> Iterator[str]:
+    """A key that was created with it goes with the rollback: that has the fewest excuses."""
+    new = {operation.new_key for operation in case.world.schedule.operations}
+    for stream, change, invocation in case.starts:
+        request = case.requests[invocation.request_id]
+        cancelled = request.type == "Create" and request.cancelled
+        key = case.world.kms.resolve(request.properties["KeyId"], change.when)
+        # What is asked for after the deletion is judged by no_bad_key_is_tried.
+        if not cancelled or key is None or key.key_id not in new or not key.is_fit:
+            continue
+        if change.when <= (request.closed or change.when):
+            continue
+        excuse = next(_excuses(case, request, change, invocation), None)
+        if excuse not in (UNREADABLE, NOT_SHOWN, ENDED_SOON, UNDATED):
+            yield f"{request} ({invocation}) made {stream.name} {change.key}: {excuse}"
 
 
 @invariant("e")
@@ -499,8 +528,9 @@ def looks_that_protect_cost_little(case: Case) -> Iterator[str]:
         vain = [
             call
             for call in invocation.calls
-            if call.operation in ("DescribeKey", "DescribeStackResource")
+            if call.operation in ("DescribeKey", "DescribeStackResource", "DescribeStacks")
             and call.shown is None
+            and call.error not in ("NotFoundException", "ValidationError")
             and call.ended is not None
             and not call.hung
         ]
@@ -641,6 +671,11 @@ def _names_quota(call: Call) -> bool:
     return call.message.startswith(CHANGES_EXCEEDED.partition("{")[0])
 
 
+def _in_vain(look: Call) -> bool:
+    """Whether a look at a key showed nothing of it."""
+    return not look.shown and look.error != "NotFoundException"
+
+
 def _shows_change(call: Call) -> bool:
     """Whether a call is a look that showed a stream which changes."""
     summary = (call.shown or {}).get("StreamDescriptionSummary", {})
@@ -661,6 +696,7 @@ def _others_did_something(
 
 
 def _an_alias_moved(case: Case, begin: float, end: float) -> bool:
+    begin -= case.world.kms.lag
     return any(len(alias.between(begin, end)) > 1 for alias in case.world.kms.aliases.values())
 
 
@@ -669,36 +705,57 @@ def _is_key_look(call: Call, before: float) -> bool:
 
 
 def _excuses(case: Case, request: Request, change: Change, invocation: Invocation) -> Iterator[str]:
-    """Say why a request that made a change could not be known to be over."""
+    """Say why a request that made a change could not be proved to be over."""
     closed = request.closed or change.when
-    asked = [
-        one
-        for one in invocation.calls
-        if one.operation == "DescribeStackResource" and one.began < change.when
-    ]
+    calls = [one for one in invocation.calls if one.began < change.when]
+    asked = [one for one in calls if one.operation == "DescribeStackResource"]
     if not asked:
         return
     last = asked[-1]
-    opaque = case.world.schedule.signature == "opaque"
-    if not (last.shown or last.error == "ValidationError"):
-        yield "the function could not look at the stack"
-    if change.when - (last.ended or last.began) >= LOOK_VALIDITY:
+    stack = next((one for one in calls[calls.index(last) :] if "Stacks" in one.operation), None)
+    removed = last.error == "ValidationError"
+    if not (stack and stack.shown if removed else last.shown):
+        yield UNREADABLE
+    done = stack or last
+    if change.when - (done.ended or done.began) >= LOOK_VALIDITY:
         return
-    if last.served is not None and last.served <= closed:
-        yield "the stack did not show the request's end when it was looked at"
-    if last.began - request.issued < YOUNG:
-        yield "the stack is not believed about a request of its first seconds"
-    if opaque and last.began - invocation.began < YOUNG:
-        yield UNDATED
-    later = [
-        one.issued
-        for one in case.requests.values()
-        if one.type == request.type == "Update" and one.issued > request.issued
-    ]
-    if later and later[0] - request.issued < CLOCKS:
-        yield "two Updates came within the seconds by which CloudFormation's times may differ"
-    if later and opaque:
-        yield UNDATED
+    traits = case.world.schedule.cloudformation
+    if last.served is not None and last.served - traits.lag <= closed:
+        yield NOT_SHOWN
+    if case.world.schedule.signature == "opaque":
+        # It counts from the arrival of this delivery, or of the one that handed over to it.
+        forgets = case.world.faults.counts["lambda: other code behind a hand-over"] > 0
+        deliveries = case.invocations[request.id]
+        arrivals = [one.began for one in deliveries if forgets or not one.hops]
+        arrived = max(one for one in arrivals if one <= invocation.began)
+        if closed - arrived <= MINUTE or last.began - arrived <= MINUTE:
+            yield UNDATED
+    elif removed and stack and stack.shown:
+        status = stack.shown["Stacks"][0]["StackStatus"]
+        yield from _excuses_of_stack(request, status, age=last.began - request.issued)
+    elif last.shown:
+        detail = last.shown["StackResourceDetail"]
+        newer_by = detail["LastUpdatedTimestamp"].timestamp() - request.issued
+        yield from _excuses_of_status(request, detail["ResourceStatus"], newer_by)
+
+
+def _excuses_of_stack(request: Request, status: str, age: float) -> Iterator[str]:
+    undone = status.startswith(("ROLLBACK_", "UPDATE_ROLLBACK_", "DELETE_"))
+    if undone and status.endswith(FINISHED) and age <= MINUTE:
+        yield ROLLED_BACK_SOON
+    if status.startswith(("UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")):
+        yield REMOVED
+
+
+def _excuses_of_status(request: Request, status: str, newer_by: float) -> Iterator[str]:
+    if status in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
+        if newer_by <= MINUTE:
+            yield ANOTHER_SOON
+    elif status == "UPDATE_ROLLBACK_IN_PROGRESS":
+        yield ROLLING_BACK
+    elif newer_by <= SOON:
+        ended = (request.closed or request.expires) - request.issued
+        yield ENDED_SOON if ended <= SOON else NOT_SHOWN_YET
 
 
 def _alias_unreadable(invocation: Invocation, before: float) -> bool:
@@ -715,5 +772,5 @@ def _alias_unreadable(invocation: Invocation, before: float) -> bool:
 def _key_was_bad(case: Case, spelling: str, call: Call) -> bool:
     """Whether a key was unfit all the time in which a look at it could count."""
     kms = case.world.kms
-    times = [call.began - LOOK_VALIDITY, call.began - LOOK_VALIDITY / 2, call.began]
+    times = kms.moments(call.began - LOOK_VALIDITY - kms.lag, call.began)
     return not any((key := kms.resolve(spelling, when)) and key.is_fit for when in times)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, replace
+from random import Random
 from typing import Any, Generic, TypeVar
 
-from tests.simulation.journal import Journal, Time
+from tests.simulation.journal import Faults, Journal, Time
 from tests.simulation.service import REGION, Params, ServiceError, arn
 
 AWS_MANAGED_ALIAS = "alias/aws/kinesis"
@@ -74,6 +75,10 @@ class History(Generic[T]):
         """What it was at a time."""
         return self._values[max(bisect_right(self._times, when) - 1, 0)]
 
+    def changed(self, begin: float, end: float) -> list[float]:
+        """When it changed between two times."""
+        return [when for when in self._times if begin < when <= end]
+
     def between(self, begin: float, end: float) -> list[T]:
         """All that it was between two times, both included."""
         first = max(bisect_right(self._times, begin) - 1, 0)
@@ -85,19 +90,34 @@ class Kms:
 
     Parameters
     ----------
-    time, journal
+    time, journal, faults
         The world's.
     keys
         Keys at the beginning.
     aliases
         Key id by alias name.
+    lag
+        Seconds by which what is read may be late, each time by another time.
+    rng
+        Source of that.
     """
 
     def __init__(
-        self, time: Time, journal: Journal, keys: tuple[Key, ...], aliases: dict[str, str]
+        self,
+        time: Time,
+        journal: Journal,
+        keys: tuple[Key, ...],
+        aliases: dict[str, str],
+        *,
+        faults: Faults | None = None,
+        lag: float = 0.0,
+        rng: Random | None = None,
     ) -> None:
         self._time = time
         self._journal = journal
+        self._faults = faults
+        self.lag = lag
+        self._rng = rng or Random(0)
         self.keys = {key.key_id: History(time.now, key) for key in keys}
         self.aliases = {name: History(time.now, key_id) for name, key_id in aliases.items()}
 
@@ -117,6 +137,12 @@ class Kms:
         key = history.at(when) if history else None
         return key if key and key.state != MISSING else None
 
+    def moments(self, begin: float, end: float) -> list[float]:
+        """A time, and all after it until another one at which a key or an alias changed."""
+        changed = [each.changed(begin, end) for each in self.keys.values()]
+        changed += [each.changed(begin, end) for each in self.aliases.values()]
+        return [begin, *(when for each in changed for when in each)]
+
     def same(self, one: str | None, other: str, when: float) -> bool:
         """Tell whether two spellings mean the same key at a time."""
         if one is None:
@@ -130,7 +156,7 @@ class Kms:
     def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
         """Carry out DescribeKey."""
         spelling = params["KeyId"]
-        key = self.resolve(spelling)
+        key = self._read(spelling)
         if key is None:
             kind = "Alias" if "alias/" in spelling else "Key"
             raise ServiceError("NotFoundException", f"{kind} '{spelling}' does not exist")
@@ -146,7 +172,7 @@ class Kms:
 
     def check_for_kinesis(self, spelling: str) -> None:
         """Do what Kinesis does with a key before it accepts it."""
-        key = self.resolve(spelling)
+        key = self._read(spelling)
         if key is None:
             raise ServiceError("KMSNotFoundException", f"Key {spelling} is not found")
         if not key.open_to_kinesis:
@@ -161,6 +187,14 @@ class Kms:
             raise ServiceError(
                 "KMSInvalidStateException", f"{key.arn} is not valid: {key.state}, {key.usage}"
             )
+
+    def _read(self, spelling: str) -> Key | None:
+        """Find the key as it was a short while ago: KMS is eventually consistent."""
+        late = self._rng.uniform(0, self.lag) if self.lag else 0.0
+        key = self.resolve(spelling, self._time.now - late)
+        if self._faults and key != self.resolve(spelling):
+            self._faults.count("kms: stale description")
+        return key
 
     def set_state(self, key_id: str, state: str) -> None:
         """Enable, disable or delete a key."""

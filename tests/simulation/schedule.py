@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.simulation.actors import Deed
@@ -16,6 +16,16 @@ from tests.simulation.service import arn
 BEGIN = 1_800_000_000.0
 STREAMS = (arn("kinesis", "stream/orders"), arn("kinesis", "stream/returns"))
 ALIASES = ("alias/orders", "alias/spare")
+NEW_ALIAS = "alias/new"
+POLICIES = (
+    "identity-based policy",
+    "resource-based policy",
+    "permissions boundary",
+    "session policy",
+    "service control policy",
+    "resource control policy",
+    "VPC endpoint policy",
+)
 
 PROFILES = {
     "quiet": 5,
@@ -177,6 +187,8 @@ class Schedule:
         Endpoints that never answer it.
     signature
         How the answers' URLs are signed.
+    kms_lag
+        Seconds by which it may be late what KMS shows, or Kinesis sees of it.
     """
 
     seed: int
@@ -196,10 +208,60 @@ class Schedule:
     signature: str
     latency: float
     rates: dict[str, float] = field(default_factory=dict)
+    kms_lag: float = 0.0
 
 
 def draw(seed: int) -> Schedule:
     """Draw the schedule of a seed."""
+    return _inconsistent(_draw(seed), Random(f"consistency {seed}"))
+
+
+def _inconsistent(schedule: Schedule, rng: Random) -> Schedule:
+    """Draw when services show what has changed, keys that are new, and who denies.
+
+    From a source of its own, so that the rest of a seed's schedule stays what it was.
+    """
+    quiet = schedule.profile == "quiet"
+    traits = replace(
+        schedule.cloudformation,
+        shows=rng.choice(("at once", "at once", "at its end", "at the end")),
+        lag=rng.choice((0.0, 0.0, 1.0, 3.0)),
+        tells_rollbacks=rng.random() < 0.2,
+    )
+    denials = [replace(denial, policy=rng.choice(POLICIES)) for denial in schedule.denials]
+    if schedule.profile == "rights" and rng.random() < 0.5:
+        lag = rng.choice((5.0, 50.0, float("inf")))
+        denials.append(
+            Denial("cloudformation:DescribeStacks", rng.random() < 0.3, 0.0, BEGIN + lag)
+        )
+    lags = (2.0, 5.0, 10.0) if schedule.profile == "keys" else (0.0, 0.0, 2.0, 5.0, 10.0)
+    new = Key(f"{rng.getrandbits(32):08x}-0000-4000-8000-{rng.getrandbits(48):012x}", MISSING)
+    operations = list(schedule.operations)
+    deployed = [
+        number
+        for number, operation in enumerate(operations)
+        if operation.kind == "deploy" and not is_malformed(operation.properties)
+    ]
+    if deployed and rng.random() < 0.3:
+        number = rng.choice(deployed)
+        spelling = rng.choice((new.key_id, new.arn, NEW_ALIAS, arn("kms", NEW_ALIAS)))
+        operations[number] = replace(
+            operations[number],
+            properties={**operations[number].properties, "KeyId": spelling},
+            new_key=new.key_id,
+        )
+    return replace(
+        schedule,
+        cloudformation=traits,
+        denials=tuple(denials),
+        kms_lag=0.0 if quiet else rng.choice(lags),
+        keys=(*schedule.keys, new),
+        aliases={**schedule.aliases, NEW_ALIAS: new.key_id},
+        operations=tuple(operations),
+    )
+
+
+def _draw(seed: int) -> Schedule:
     rng = Random(f"schedule {seed}")
     profile = rng.choices(list(PROFILES), list(PROFILES.values()))[0]
     everything = profile == "everything"

@@ -106,6 +106,7 @@ CALLED = (
     ("kinesis", "start_stream_encryption"),
     ("kms", "describe_key"),
     ("cloudformation", "describe_stack_resource"),
+    ("cloudformation", "describe_stacks"),
 )
 """Operations that the handler calls, as methods of the services' clients.
 

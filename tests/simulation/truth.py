@@ -9,6 +9,7 @@ from stream_encryption.encryption.failure import Cause
 from tests.simulation.api import Call
 from tests.simulation.cloudformation import Request
 from tests.simulation.kinesis import State
+from tests.simulation.kms import USABLE
 from tests.simulation.lambda_service import Invocation
 from tests.simulation.schedule import is_malformed
 
@@ -20,6 +21,9 @@ RESERVE = 60.0
 SETTLING = 5.0
 LATE = 20.0
 """Seconds before the end in which a delivery may be too late for anything."""
+MISSING = ("NotFoundException", "InvalidArnException")
+KMS_LAG = 14.0
+"""Seconds for which KMS is asked again."""
 ANSWER_RESERVE = 20.0
 """Seconds before the end of request or invocation at which waiting may end."""
 
@@ -57,9 +61,10 @@ class Told:
 
     @property
     def key_look(self) -> Call | None:
-        """The last look at the wanted key."""
+        """The last look at the wanted key that showed it, or that there is none."""
         key = self.request.properties["KeyId"]
         looks = [one for one in self.calls if one.operation == "DescribeKey"]
+        looks = [one for one in looks if one.shown or one.error in MISSING]
         return next((one for one in reversed(looks) if one.params["KeyId"] == key), None)
 
     def stream_was(self, condition: Callable[[State], bool]) -> bool:
@@ -101,15 +106,23 @@ def _deleting(told: Told) -> str:
 
 def _key_not_found(told: Told) -> str:
     look = told.key_look
-    missing = look is not None and look.error in ("NotFoundException", "InvalidArnException")
-    return _unless(missing, "KMS did not say so") or _nothing_more(told)
+    missing = look is not None and look.error in MISSING
+    return (
+        _unless(missing, "KMS did not say so")
+        or _nothing_more(told)
+        or _unless(_lasted(told, _shows_unusable_key), "KMS was not asked again")
+    )
 
 
 def _key_unusable(told: Told) -> str:
     look = told.key_look
     shown = look and look.shown
     state = shown["KeyMetadata"]["KeyState"] if shown else ""
-    return _unless(state == told.fields["state"], f"the state was {state}") or _nothing_more(told)
+    return (
+        _unless(state == told.fields["state"], f"the state was {state}")
+        or _nothing_more(told)
+        or _unless(_lasted(told, _shows_unusable_key), "KMS was not asked again")
+    )
 
 
 def _key_unsuitable(told: Told) -> str:
@@ -121,14 +134,31 @@ def _key_unsuitable(told: Told) -> str:
     return _unless(same, f"it was {spec}, {usage}") or _nothing_more(told)
 
 
+def _shows_unusable_key(call: Call) -> bool:
+    if call.operation != "DescribeKey":
+        return False
+    key = (call.shown or {}).get("KeyMetadata", {})
+    return call.error in MISSING or key.get("KeyState", "Enabled") not in USABLE
+
+
+def _lasted(told: Told, shows: Callable[[Call], bool]) -> bool:
+    """Whether calls showed the same for as long as KMS may be late, or until time was up."""
+    shown = [one for one in told.calls if shows(one)]
+    lasted = bool(shown) and (shown[-1].ended or told.when) - shown[0].began >= KMS_LAG
+    return lasted or not _early(told)
+
+
 def _nothing_more(told: Told) -> str:
     return "a change was asked for" if told.asked_after(told.key_look) else ""
 
 
 def _key_refused(told: Told) -> str:
     start = told.last("StartStreamEncryption")
-    same = start is not None and start.error == told.fields["code"]
-    return _unless(same, "Kinesis did not refuse it so")
+    code = told.fields["code"]
+    same = start is not None and start.error == code
+    return _unless(same, "Kinesis did not refuse it so") or _unless(
+        _lasted(told, lambda call: call.error.startswith("KMS")), "it was not tried again"
+    )
 
 
 def _limit(told: Told) -> str:
@@ -149,7 +179,12 @@ def _limit(told: Told) -> str:
 def _denied(told: Told) -> str:
     refused = [one for one in told.calls if one.action == told.fields["action"]]
     denied = bool(refused) and ("Denied" in refused[-1].error)
-    return _unless(denied, "the last call was not denied") or _protects(told)
+    if not denied:
+        return "the last call was not denied"
+    denial = told.case.world.iam.denial(refused[-1].action, refused[-1].served or 0.0)
+    kind = denial.policy.removesuffix("policy") if denial else ""
+    named = kind in told.fields["remedy"]
+    return _unless(named, f"it was denied by another policy: {kind}") or _protects(told)
 
 
 def _changed_by_others(told: Told) -> str:
@@ -178,7 +213,19 @@ def _timed_out(told: Told) -> str:
         (before, shown), (after, shown_again) = good
         if after - before >= SETTLING and shown == shown_again:
             return "it was seen encrypted with the wanted key"
-    return _late(told)
+    return _late(told) or _unless(_names_last_error(told), "the last error is not named")
+
+
+def _names_last_error(told: Told) -> bool:
+    """Whether the error is named of the last of those calls that have not succeeded since."""
+    failing: dict[str, str] = {}
+    for call in told.calls:
+        what = call.operation if call.service == "kinesis" else call.service
+        failing.pop(what, None)
+        if (call.error or call.lost) and call.error != "ValidationError":
+            failing[what] = call.error
+    last = list(failing.values())[-1:]
+    return all(code in told.fields["found"] or "..." in told.fields["found"] for code in last)
 
 
 def _shows_wanted_key(told: Told, look: Call) -> bool:
@@ -192,15 +239,20 @@ def _shows_wanted_key(told: Told, look: Call) -> bool:
 
 def _late(told: Told) -> str:
     """Whether time was really up."""
-    request, invocation = told.request, told.invocation
-    reserve = min(RESERVE, (request.expires - request.issued) / 2)
-    due = min(request.expires - reserve, invocation.deadline - ANSWER_RESERVE) - 1
-    if told.when < due:
-        return f"there were {due - told.when:.0f} s left"
+    request = told.request
+    if early := _early(told):
+        return early
     age, given = told.when - int(request.issued), int(told.fields["seconds"])
     known = told.case.world.schedule.signature != "opaque"
     true = age - 12 < given if known else True
     return _unless(true and given < age + 12, f"its age was {age:.0f} s")
+
+
+def _early(told: Told) -> str:
+    request, invocation = told.request, told.invocation
+    reserve = min(RESERVE, (request.expires - request.issued) / 2)
+    due = min(request.expires - reserve, invocation.deadline - ANSWER_RESERVE) - 1
+    return _unless(told.when >= due, f"there were {due - told.when:.0f} s left")
 
 
 def _expired(told: Told) -> str:
@@ -208,7 +260,8 @@ def _expired(told: Told) -> str:
     return _unless(told.when >= told.request.expires - 1, "it was in time")
 
 
-def _superseded(told: Told) -> str:
+def _stale(told: Told) -> str:
+    """CloudFormation took the answer, so it was waiting for it."""
     return "it was the current request"
 
 
@@ -251,7 +304,7 @@ _JUDGEMENTS: dict[Cause, Callable[[Told], str]] = {
     Cause.CHANGED_BY_OTHERS: _changed_by_others,
     Cause.TIMED_OUT: _timed_out,
     Cause.EXPIRED: _expired,
-    Cause.SUPERSEDED: _superseded,
+    Cause.STALE_REQUEST: _stale,
     Cause.SERVICE_ERROR: _service_error,
     Cause.HAND_OVER_FAILED: _not_handed_over,
     Cause.UNEXPECTED: _unexpected,

@@ -50,7 +50,15 @@ class World:
         self.faults = Faults(rng("faults"), schedule.rates)
         stage = Stage(self.scheduler, self.journal, self.faults)
         self.iam = Iam(schedule.denials)
-        self.kms = Kms(self.scheduler, self.journal, schedule.keys, schedule.aliases)
+        self.kms = Kms(
+            self.scheduler,
+            self.journal,
+            schedule.keys,
+            schedule.aliases,
+            faults=self.faults,
+            lag=schedule.kms_lag,
+            rng=rng("kms"),
+        )
         self.kinesis = Kinesis(stage, self.kms, schedule.kinesis, rng("kinesis"))
         for name, state in schedule.streams.items():
             self.kinesis.streams[name] = Stream(name, BEGIN, state, schedule.spent[name])
@@ -58,6 +66,7 @@ class World:
         self.cloudformation = CloudFormation(
             stage,
             self.endpoint,
+            kms=self.kms,
             invoke=self._invoke,
             operations=schedule.operations,
             traits=schedule.cloudformation,

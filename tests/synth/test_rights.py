@@ -43,7 +43,7 @@ def test_one_stream_with_the_aws_managed_key(stack: Stack) -> None:
             "Resource": {"Fn::GetAtt": [log_group, "Arn"]},
         },
         {
-            "Action": "cloudformation:DescribeStackResource",
+            "Action": ["cloudformation:DescribeStackResource", "cloudformation:DescribeStacks"],
             "Effect": "Allow",
             "Resource": STACK_ID,
         },

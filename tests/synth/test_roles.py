@@ -122,6 +122,7 @@ def check_names_every_right(warning: str) -> None:
         "xray:PutTraceSegments",
         "xray:PutTelemetryRecords",
         "cloudformation:DescribeStackResource",
+        "cloudformation:DescribeStacks",
         "kinesis:DescribeStreamSummary",
         "kinesis:StartStreamEncryption",
         "kms:DescribeKey",

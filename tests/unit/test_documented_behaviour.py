@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from string import Formatter
 from typing import Any
 
@@ -11,7 +12,17 @@ import pytest
 
 from docs.generate_behaviour import PAGE, with_catalogue
 from stream_encryption.encryption.failure import Cause, Failure
-from tests.unit.world import ACCOUNT, KEY, OTHER_KEY, OTHER_STREAM, REGION, STREAM, World, event
+from tests.unit.world import (
+    ACCOUNT,
+    BEGIN,
+    KEY,
+    OTHER_KEY,
+    OTHER_STREAM,
+    REGION,
+    STREAM,
+    World,
+    event,
+)
 
 ALIAS_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/orders"
 SPENT = f"Rate exceeded for stream orders under account {ACCOUNT}."
@@ -59,8 +70,10 @@ FOUND: dict[str, Callable[[World], None]] = {
 # What is the matter beside the stream's state: the key as KMS shows it, the request as its stack
 # shows it, the start's refusal, and what the stream is seen as afterwards.
 KEY_DEFECTS: dict[str, Callable[[World], None]] = {
-    "the wanted key does not exist": lambda w: w.kms.fails("describe_key", "NotFoundException"),
-    "the wanted key is disabled": lambda w: w.kms.shows(KeyState="Disabled"),
+    "the wanted key does not exist": lambda w: w.kms.keeps_failing(
+        "describe_key", "NotFoundException"
+    ),
+    "the wanted key is disabled": lambda w: w.kms.keeps(lambda: w.kms.shows(KeyState="Disabled")),
     "the wanted key is asymmetric": lambda w: w.kms.shows(KeySpec="RSA_2048"),
 }
 CANCELLED = "the request is cancelled meanwhile"
@@ -114,7 +127,7 @@ def test_row_of_the_table(
         KEY_DEFECTS[extra](world)
     elif extra == CANCELLED:
         world.kms.shows()
-        world.cloudformation.shows("DELETE_IN_PROGRESS")
+        world.cloudformation.shows("DELETE_IN_PROGRESS", BEGIN + timedelta(seconds=10))
     elif calls == "start":
         world.changes(kind)
         MISHAPS.get(extra, becomes_as_wanted)(world)

@@ -20,8 +20,10 @@ from tests.unit.world import (
     REGION,
     STACK,
     STREAM,
+    UNDATED_URL,
     World,
     event,
+    refused,
 )
 
 ALIAS = "alias/orders"
@@ -148,6 +150,81 @@ class TestSameKey:
         world.succeeds(event())
 
 
+class TestEventualConsistencyOfKms:
+    """For 15 seconds, KMS may not show that a key exists or is enabled."""
+
+    UNUSABLE = pytest.mark.parametrize(
+        "state", ["Missing", "Disabled", "PendingDeletion", "PendingImport", "Creating"]
+    )
+
+    def shows(self, world: World, state: str) -> None:
+        if state == "Missing":
+            world.kms.fails("describe_key", "NotFoundException")
+        else:
+            world.kms.shows(KeyState=state)
+
+    @UNUSABLE
+    @pytest.mark.parametrize("times", [1, 2, 8])
+    def test_key_that_becomes_usable_is_applied(self, world: World, state: str, times: int) -> None:
+        world.kinesis.keeps_showing("ACTIVE")
+        for _ in range(times):
+            self.shows(world, state)
+        world.allows_a_change()
+        world.kinesis.asks(world.clock, lambda _: world.kinesis.shows_only("ACTIVE", KEY, times=2))
+        world.succeeds(event())
+
+    @UNUSABLE
+    def test_key_that_stays_unusable_is_refused_after_15_seconds(
+        self, world: World, state: str
+    ) -> None:
+        world.kinesis.shows("ACTIVE")
+        world.kms.keeps(lambda: self.shows(world, state))
+        described = world.kms.times_of("DescribeKey", world.clock)
+        reason = world.fails(event())
+        assert ("does not exist" if state == "Missing" else state) in reason
+        assert 15 <= world.clock.elapsed < 18
+        assert 8 <= len(described) <= 20
+
+    @UNUSABLE
+    def test_deadline_before_that_tells_what_is_wrong_with_the_key(
+        self, world: World, state: str
+    ) -> None:
+        world.kinesis.shows("ACTIVE")
+        world.kms.keeps(lambda: self.shows(world, state))
+        reason = world.fails(event(ServiceTimeout="10"))
+        assert reason.startswith(f"KMS key {KEY} ")
+        assert ("does not exist" if state == "Missing" else state) in reason
+        assert world.clock.elapsed == pytest.approx(5, abs=0.1)
+
+    def test_alias_that_kms_does_not_show_yet_is_resolved(self, world: World) -> None:
+        world.kinesis.keeps_showing("ACTIVE", KEY)
+        world.kms.fails("describe_key", "NotFoundException", times=4)
+        world.kms.shows(asked=ALIAS)
+        world.kms.shows(asked=ALIAS_ARN)
+        world.cloudformation.shows("CREATE_IN_PROGRESS")
+        assert world.succeeds(event(KeyId=ALIAS))["Data"]["KeyArn"] == KEY
+
+    @pytest.mark.parametrize(
+        "code", ["KMSNotFoundException", "KMSDisabledException", "KMSInvalidStateException"]
+    )
+    @pytest.mark.parametrize("key", [KEY, AWS_MANAGED])
+    def test_kinesis_may_not_see_the_key_yet_either(
+        self, world: World, code: str, key: str
+    ) -> None:
+        world.kinesis.keeps_showing("ACTIVE")
+        world.cloudformation.keeps(lambda: world.cloudformation.shows("CREATE_IN_PROGRESS"))
+        if key == KEY:
+            world.kms.keeps(world.kms.shows)
+
+        def answer(_: int) -> None:
+            if world.clock.elapsed < 14:
+                raise refused(code)
+            world.kinesis.shows_only("ACTIVE", key, times=2)
+
+        world.kinesis.asks(world.clock, answer)
+        world.succeeds(event(KeyId=key))
+
+
 class TestAfterTheStart:
     """Descriptions are eventually consistent, and others change streams too."""
 
@@ -220,6 +297,34 @@ class TestAfterTheStart:
         assert "does not exist in region" in world.fails(event())
 
 
+class TestStreamDeletedOutsideCloudFormation:
+    """An Update fails, and so does its rollback: the reason says how to leave that state."""
+
+    @pytest.mark.parametrize("sent", ["update", "rollback"])
+    @pytest.mark.parametrize("found", ["missing", "deleting", "gone"])
+    def test_remedy(self, world: World, sent: str, found: str) -> None:
+        name = "o" * 128
+        stream = STREAM.replace("orders", name)
+        if found == "deleting":
+            world.kinesis.shows("DELETING", stream=stream)
+        elif found == "missing":
+            world.kinesis.fails("describe_stream_summary", "ResourceNotFoundException")
+        else:
+            world.kinesis.shows("ACTIVE", stream=stream)
+            world.allows_a_change("Update")
+            world.kinesis.starts(stream=stream)
+            world.kinesis.fails("describe_stream_summary", "ResourceNotFoundException")
+        keys = [KEY, OTHER_KEY] if sent == "update" else [OTHER_KEY, KEY]
+        key, old = (KEY, OTHER_KEY) if found == "gone" else keys
+        reason = world.fails(event("Update", StreamArn=stream, KeyId=key, old={"KeyId": old}))
+        assert stream in reason
+        assert "UPDATE_ROLLBACK_FAILED, re-create the stream" in reason
+        assert "`aws cloudformation continue-update-rollback --stack-name" in reason
+        assert "`--resources-to-skip" in reason
+        assert reason.endswith("then remove the resource or give it another stream.")
+        assert len(reason) <= 1024
+
+
 class TestPhysicalId:
     """The stream's ARN, whichever way the stream is named."""
 
@@ -281,17 +386,26 @@ class TestKey:
         self, world: World, changes: dict[str, Any], told: str
     ) -> None:
         world.kinesis.shows("ACTIVE", OTHER_KEY)
-        world.kms.shows(**changes)
+        world.kms.keeps(lambda: world.kms.shows(**changes))
         reason = world.fails(event())
         assert reason.startswith(f"KMS key {KEY}")
         assert all(value in reason for value in changes.values())
         assert f"ACTIVE, encryption KMS with key {OTHER_KEY}" in reason
         assert told in reason
 
+    @pytest.mark.parametrize("changes", [{"KeySpec": "RSA_2048"}, {"KeyUsage": "SIGN_VERIFY"}])
+    def test_what_never_changes_is_refused_at_once(
+        self, world: World, changes: dict[str, Any]
+    ) -> None:
+        world.kinesis.shows("ACTIVE")
+        world.kms.shows(**changes)
+        world.fails(event())
+        assert world.clock.elapsed == 0
+
     @pytest.mark.parametrize("code", ["NotFoundException", "InvalidArnException"])
     def test_one_that_does_not_exist_is_too(self, world: World, code: str) -> None:
         world.kinesis.shows("ACTIVE")
-        world.kms.fails("describe_key", code)
+        world.kms.keeps_failing("describe_key", code)
         assert world.fails(event()).startswith(f"KMS key {KEY} does not exist")
 
     @pytest.mark.parametrize(
@@ -315,68 +429,132 @@ class TestKey:
         assert "kms" not in world.clients_made
 
 
-class TestStack:
-    """A request that CloudFormation has given up changes nothing."""
+ENDED = [
+    "CREATE_FAILED",
+    "CREATE_COMPLETE",
+    "UPDATE_FAILED",
+    "UPDATE_COMPLETE",
+    "UPDATE_ROLLBACK_COMPLETE",
+    "DELETE_IN_PROGRESS",
+    "DELETE_FAILED",
+    "DELETE_COMPLETE",
+    "DELETE_SKIPPED",
+]
+IN_PROGRESS = ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"]
+PROVE_NOTHING = ["ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "SOMETHING_NEW"]
+REMOVING = ["ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS"]
+REMOVED = ["ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_COMPLETE"]
+NOT_REMOVED = [
+    "REVIEW_IN_PROGRESS",
+    "CREATE_IN_PROGRESS",
+    "CREATE_FAILED",
+    "UPDATE_IN_PROGRESS",
+    "UPDATE_COMPLETE",
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+    "SOMETHING_NEW",
+]
 
-    @BOTH
-    @pytest.mark.parametrize(
-        ("status", "age"),
-        [
-            ("CREATE_COMPLETE", 4),
-            ("UPDATE_COMPLETE", 300),
-            ("UPDATE_ROLLBACK_COMPLETE", 300),
-            ("DELETE_IN_PROGRESS", 0),
-            ("DELETE_COMPLETE", 0),
-        ],
-    )
-    def test_it_is_not_carried_out(self, world: World, kind: str, status: str, age: float) -> None:
-        """Not even when it is young: a Create can be cancelled while it runs."""
-        world.kinesis.shows("ACTIVE")
-        world.kms.shows()
-        world.cloudformation.shows(status)
-        reason = world.fails(event(kind, age=age, old={"KeyId": OTHER_KEY}))
-        assert f"(it is {status})" in reason
-        assert "no longer the resource's current one" in reason
 
-    @BOTH
-    def test_nor_is_that_of_a_resource_which_is_no_longer_shown(
-        self, world: World, kind: str
-    ) -> None:
-        """As a cancelled Create whose Delete is done, or what an update has removed."""
-        world.kinesis.shows("ACTIVE")
-        world.kms.shows()
-        gone = f"Resource Encryption does not exist for stack {STACK}"
-        world.cloudformation.fails("describe_stack_resource", "ValidationError", gone)
-        assert "(CloudFormation does not show it)" in world.fails(event(kind, age=4))
+class TestStaleRequest:
+    """A request is stale only if CloudFormation shows what proves it."""
 
-    @pytest.mark.parametrize("shown", ["UPDATE_COMPLETE", None])
-    def test_what_has_only_just_been_sent_may_not_be_shown_yet(
-        self, world: World, shown: str | None
-    ) -> None:
-        world.kinesis.shows("ACTIVE")
-        world.kms.shows()
-        if shown:
-            world.cloudformation.shows(shown)
-        else:
-            world.cloudformation.fails(
-                "describe_stack_resource", "ValidationError", "Resource x does not exist"
-            )
-        world.kinesis.starts()
-        world.kinesis.shows("ACTIVE", KEY, times=2)
-        world.succeeds(event(age=2))
+    AGE = 300
 
-    @pytest.mark.parametrize(("seconds", "current"), [(4.5, True), (5.5, False)])
-    def test_a_later_update_is_told_by_its_time(
-        self, world: World, seconds: float, current: bool
-    ) -> None:
+    def is_stale(self, world: World, sent: dict[str, Any]) -> bool:
+        """Handle a request that would change the stream, and tell whether it was stale."""
         world.kinesis.shows("ACTIVE", OTHER_KEY)
         world.kms.shows()
-        age = 30
-        sent = BEGIN - timedelta(seconds=age)
-        world.cloudformation.shows("UPDATE_IN_PROGRESS", sent + timedelta(seconds=seconds))
-        if current:
-            world.kinesis.starts()
-            world.kinesis.shows("ACTIVE", KEY, times=2)
-        answer = world.answer_to(event("Update", age=age, old={"KeyId": OTHER_KEY}))
-        assert answer["Status"] == ("SUCCESS" if current else "FAILED")
-        assert current or "(it is UPDATE_IN_PROGRESS anew since 2026-11-01 " in answer["Reason"]
+        starts: list[int] = []
+
+        def accept(number: int) -> None:
+            starts.append(number)
+            world.kinesis.shows_only("ACTIVE", KEY, times=2)
+
+        world.kinesis.asks(world.clock, accept)
+        answer = world.answer_to(sent)
+        stale = bool(answer["Status"] == "FAILED")
+        assert stale != bool(starts)
+        assert not stale or " is stale (the resource " in answer["Reason"]
+        return stale
+
+    def sent(self, kind: str, age: float = AGE) -> dict[str, Any]:
+        return event(kind, age=age, old={"KeyId": OTHER_KEY})
+
+    @BOTH
+    @pytest.mark.parametrize("status", ENDED)
+    @pytest.mark.parametrize("seconds", [-1000, 0, 4.5, 5.5, 200])
+    def test_status_that_ends_a_request(
+        self, world: World, kind: str, status: str, seconds: float
+    ) -> None:
+        """An older one may be what was before the request, and all that is shown yet."""
+        world.cloudformation.shows(status, BEGIN + timedelta(seconds=seconds - self.AGE))
+        assert self.is_stale(world, self.sent(kind)) == (seconds > 5)
+
+    @BOTH
+    @pytest.mark.parametrize("status", IN_PROGRESS)
+    @pytest.mark.parametrize("seconds", [-1000, 0, 59.5, 60.5])
+    def test_status_of_a_request_in_progress(
+        self, world: World, kind: str, status: str, seconds: float
+    ) -> None:
+        """Of another one only if that was sent much later."""
+        world.cloudformation.shows(status, BEGIN + timedelta(seconds=seconds - self.AGE))
+        assert self.is_stale(world, self.sent(kind)) == (seconds > 60)
+
+    @pytest.mark.parametrize("status", PROVE_NOTHING)
+    def test_status_that_proves_nothing(self, world: World, status: str) -> None:
+        world.cloudformation.shows(status)
+        assert not self.is_stale(world, self.sent("Update"))
+
+    @BOTH
+    @pytest.mark.parametrize("age", [0, 59, 61])
+    @pytest.mark.parametrize("stack", [*REMOVING, *REMOVED, *NOT_REMOVED])
+    def test_resource_that_does_not_exist(
+        self, world: World, kind: str, stack: str, age: float
+    ) -> None:
+        """The stack's status may be that of the operation before for a minute at most."""
+        world.cloudformation.shows_no_resource(stack)
+        stale = stack in REMOVING or (stack in REMOVED and age > 60)
+        assert self.is_stale(world, self.sent(kind, age)) == stale
+
+    @pytest.mark.parametrize("seconds", [59.5, 60.5])
+    @pytest.mark.parametrize("status", ["UPDATE_COMPLETE", "UPDATE_IN_PROGRESS"])
+    def test_request_without_a_date_counts_from_its_arrival(
+        self, world: World, status: str, seconds: float
+    ) -> None:
+        world.kms.takes("DescribeKey", world.clock, 90)
+        world.kinesis.shows("ACTIVE", OTHER_KEY)
+        world.cloudformation.shows(status, BEGIN + timedelta(seconds=seconds))
+        sent = self.sent("Update") | {"ResponseURL": UNDATED_URL}
+        assert self.is_stale(world, sent) == (seconds > 60)
+        world.kinesis.forget()
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            refused("AccessDenied", "no identity-based policy allows it"),
+            refused("ValidationError", "Stack with id app does not exist"),
+            refused("ResourceNotFoundException", "what is this"),
+            ReadTimeoutError(endpoint_url="https://cloudformation"),
+            KeyError("Stacks"),
+            IndexError("Stacks"),
+        ],
+        ids=repr,
+    )
+    @pytest.mark.parametrize("operation", ["describe_stack_resource", "describe_stacks"])
+    def test_stack_that_cannot_be_described_proves_nothing(
+        self, world: World, operation: str, error: Exception
+    ) -> None:
+        world.cloudformation.shows_no_resource("ROLLBACK_IN_PROGRESS")
+        world.cloudformation.raises(operation, error)
+        world.cloudformation.open_ended = True
+        if operation == "describe_stacks":
+            missing = f"Resource Encryption does not exist for stack {STACK}"
+            world.cloudformation.forget()
+            world.cloudformation.keeps_failing(
+                "describe_stack_resource", "ValidationError", missing
+            )
+        world.kinesis.keeps_showing("ACTIVE", OTHER_KEY)
+        assert not self.is_stale(world, self.sent("Create"))
+        assert world.clock.elapsed < 20
+        logged = world.logged("the stack could not be looked at")
+        assert logged or "does not exist" in str(error)

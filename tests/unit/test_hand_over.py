@@ -145,15 +145,22 @@ class TestInvoking:
         world.functions.keeps_failing("invoke", "AccessDeniedException", "no policy allows it")
         reason = world.fails(LONG)
         assert "could not go on in another invocation (lambda:InvokeFunction" in reason
-        assert "Allow the function lambda:InvokeFunction on itself" in reason
+        assert "Allow lambda:InvokeFunction in the identity-based policies of the" in reason
         assert world.clock.elapsed == pytest.approx(180 - 18, abs=0.1)
+
+    def test_kind_of_policy_that_denies_it_is_named(self, world: World) -> None:
+        world.kinesis.keeps_showing("UPDATING")
+        message = "because no permissions boundary allows the lambda:InvokeFunction action"
+        world.functions.keeps_failing("invoke", "AccessDeniedException", message)
+        remedy = "Allow lambda:InvokeFunction in the permissions boundary of the function's role."
+        assert remedy in world.fails(LONG)
 
     def test_lacking_endpoint_is_named_in_time(self, world: World) -> None:
         world.kinesis.keeps_showing("UPDATING")
         tries = world.functions.hangs("invoke", world.clock, 2, ConnectTimeoutError)
         reason = world.fails(LONG)
         assert "ConnectTimeoutError" in reason
-        assert "the way to the Lambda endpoint" in reason
+        assert "In a VPC, provide access to the Lambda endpoint." in reason
         assert len(tries) > 3
         assert world.clock.elapsed < 175
 

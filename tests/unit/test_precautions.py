@@ -85,6 +85,24 @@ def test_look_that_cannot_be_made_is_given_up_after_a_few_seconds(
     assert world.logged(f"the {looks_at} could not be looked at")
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused("AccessDeniedException", "no identity-based policy allows it"),
+        refused("ThrottlingException", "slow down"),
+        ResponseParserError("no XML"),
+        ReadTimeoutError(endpoint_url="https://nowhere"),
+    ],
+    ids=str,
+)
+def test_checks_that_cannot_run_cost_15_seconds_in_total(world: World, error: Exception) -> None:
+    started = takes_a_change(world)
+    for service, operation in (side(world, "key"), side(world, "stack")):
+        service.raises(operation, error)
+    world.succeeds(event(KeyId="alias/orders", age=4))
+    assert started[0] <= 15
+
+
 def side(world: World, looks_at: str) -> tuple[Service, str]:
     if looks_at == "key":
         return world.kms, "describe_key"
@@ -94,7 +112,7 @@ def side(world: World, looks_at: str) -> tuple[Service, str]:
 def test_passing_trouble_costs_no_protection(world: World) -> None:
     world.kinesis.keeps_showing("ACTIVE")
     world.kms.fails("describe_key", "ThrottlingException")
-    world.kms.shows(KeyState="Disabled")
+    world.kms.keeps(lambda: world.kms.shows(KeyState="Disabled"))
     assert "its state is Disabled" in world.fails(event())
 
 
@@ -150,7 +168,7 @@ class TestFreshness:
         world.kinesis.fails("start_stream_encryption", "ResourceInUseException")
         world.kinesis.shows("UPDATING", times=12)
         world.kinesis.shows("ACTIVE")
-        world.kms.shows(KeyState="Disabled")
+        world.kms.keeps(lambda: world.kms.shows(KeyState="Disabled"))
         assert "Disabled" in world.fails(event())
 
     def test_at_the_deadline_it_is_too_late_for_a_change(self, world: World) -> None:

@@ -278,6 +278,13 @@ class CloudFormation(Service):
                 LogicalResourceId="Encryption",
             )
 
+    def shows_no_resource(self, stack: str) -> None:
+        """Show that the resource does not exist, and the status of its stack."""
+        missing = f"Resource Encryption does not exist for stack {STACK}"
+        self.fails("describe_stack_resource", "ValidationError", missing)
+        described = {"StackName": "app", "CreationTime": BEGIN, "StackStatus": stack}
+        self.gives("describe_stacks", {"Stacks": [described]}, StackName=STACK)
+
 
 class World:
     """AWS as one invocation sees it, and what it answers."""
@@ -397,11 +404,14 @@ class World:
         self.lines.append(json.loads(line))
 
 
+UNDATED_URL = "https://answers.example/put?token=not-to-be-logged"
+
+
 def url(issued: datetime = BEGIN) -> str:
     """Presigned URL as CloudFormation gives it."""
     return (
         "https://bucket.s3.example/answer?X-Amz-Algorithm=AWS4-HMAC-SHA256"
-        f"&X-Amz-Date={issued:%Y%m%dT%H%M%SZ}&X-Amz-Expires=7200&X-Amz-Signature=5ec7e7"
+        f"&X-Amz-Date={issued:%Y%m%dT%H%M%SZ}&X-Amz-Expires=7200&X-Amz-Signature=not-to-be-logged"
     )
 
 

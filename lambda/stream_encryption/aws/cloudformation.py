@@ -1,52 +1,66 @@
-"""Whether a request is still what CloudFormation wants.
+"""Whether a request is stale, which only positive evidence from CloudFormation proves.
 
-Lambda delivers an asynchronous event at least once, and again after a crash; CloudFormation
-cancels a request when another resource fails. A request that is over must not change a stream.
+Lambda delivers an asynchronous event at least once, and again after a crash. CloudFormation cancels
+a request when another resource fails. A request that has ended must not change a stream. How soon
+CloudFormation shows a new request is recorded nowhere, so whatever proves nothing stops nothing.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from stream_encryption.aws.errors import AwsError, translated
 
-_SETTLED = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+TOLERANCE = 5.0
+"""Seconds by which a status that ends a request may be newer than the request it does not end."""
 
-SLACK = 5.0
-"""Seconds by which a resource's last status change may follow the request that it belongs to."""
+LONG_TOLERANCE = 60.0
+"""The same for a status that the request itself may have caused; also the age at which a request
+is too old for a stack operation that ended before it, and all there is for a request whose time is
+only known by its arrival."""
 
-YOUNG = 3.0
-"""Age in seconds below which a request may have been sent before the resource shows it."""
+_REMOVES_RESOURCES = ("ROLLBACK_", "UPDATE_ROLLBACK_", "DELETE_")
+_ENDS = ("_COMPLETE", "_FAILED")
 
 
-def superseded(
-    client: Any, *, stack_id: str, logical_id: str, request_type: str, issued: float, now: float
+def stale_reason(
+    client: Any, *, stack_id: str, logical_id: str, issued: float, dated: bool, now: float
 ) -> str | None:
-    """Say why a Create or Update sent at ``issued`` no longer counts; None when it does.
+    """Explain why a Create or Update issued at ``issued`` is stale; None unless that is certain.
 
-    Source: CloudFormation API reference, DescribeStackResource. While a resource is being created
-    or updated its status says so; a Create that is cancelled is deleted while it runs, and is not
-    shown any more once that is done.
+    ``dated`` tells whether ``issued`` is CloudFormation's own time, and not that of the arrival.
+    Source: CloudFormation API reference, DescribeStackResource, DescribeStacks.
 
     Raises
     ------
     AwsError
-        When CloudFormation cannot be asked.
+        When a call fails.
     """
-    young = now - issued < YOUNG
     try:
         with translated("cloudformation:DescribeStackResource"):
             detail = client.describe_stack_resource(
                 StackName=stack_id, LogicalResourceId=logical_id
             )["StackResourceDetail"]
-            status = str(detail["ResourceStatus"])
-            updated: datetime | None = detail.get("LastUpdatedTimestamp")
+            status, updated = str(detail["ResourceStatus"]), detail.get("LastUpdatedTimestamp")
+            newer_by = updated.timestamp() - issued if updated else 0.0
     except AwsError as error:
         if error.code == "ValidationError" and "does not exist" in error.message:
-            return None if young else "CloudFormation does not show it"
+            return _removed(client, stack_id, age=now - issued)
         raise
-    if status == f"{request_type.upper()}_IN_PROGRESS":
-        anew = updated is not None and updated.timestamp() > issued + SLACK
-        return f"it is {status} anew since {updated}" if anew else None
-    return None if young and status in _SETTLED else f"it is {status}"
+    if status in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"}:
+        tolerance = LONG_TOLERANCE
+    elif status.startswith("DELETE_") or status.endswith(_ENDS):
+        tolerance = TOLERANCE if dated else LONG_TOLERANCE
+    else:
+        return None
+    return f"the resource is {status} since {updated}" if newer_by > tolerance else None
+
+
+def _removed(client: Any, stack_id: str, age: float) -> str | None:
+    """Explain which stack operation removed the resource; None if another one may create it."""
+    with translated("cloudformation:DescribeStacks"):
+        status = str(client.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"])
+    may_precede = status.endswith(_ENDS) and age < LONG_TOLERANCE
+    if may_precede or not status.startswith(_REMOVES_RESOURCES):
+        return None
+    return f"the resource does not exist, and its stack is {status}"

@@ -74,6 +74,17 @@ class AwsError(Exception):
 
 
 @contextmanager
+def recorded(errors: dict[str, AwsError], call: str) -> Iterator[None]:
+    """Keep the error that a call ends with, as the latest, until the same call succeeds."""
+    errors.pop(call, None)
+    try:
+        yield
+    except AwsError as error:
+        errors[call] = error
+        raise
+
+
+@contextmanager
 def translated(action: str) -> Iterator[None]:
     """Raise what goes wrong in a call, and in reading what it answered, as `AwsError`.
 
@@ -94,7 +105,7 @@ def translated(action: str) -> Iterator[None]:
         raise AwsError(action, Kind.UNANSWERED, type(error).__name__, str(error)) from error
     except BotoCoreError as error:
         raise AwsError(action, Kind.OTHER, type(error).__name__, str(error)) from error
-    except (ResponseParserError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ResponseParserError, AttributeError, LookupError, TypeError, ValueError) as error:
         message = f"the answer makes no sense: {error}"
         raise AwsError(action, Kind.UNANSWERED, type(error).__name__, message) from error
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stream_encryption.aws.arn import Place
-from stream_encryption.aws.errors import AwsError, Kind
+from stream_encryption.aws.errors import AwsError, Kind, recorded
 from stream_encryption.aws.kinesis import Stream, StreamDescription
 from stream_encryption.encryption.decide import Step, decide
 from stream_encryption.encryption.failure import Cause, Failure, cause_of
@@ -25,8 +25,14 @@ Source: Kinesis API reference, StartStreamEncryption.
 GRACE = 10.0
 """Seconds for which Kinesis may still describe a stream as it was before our call."""
 
-DENIAL_PATIENCE = 60.0
-"""Seconds for which a denial may be a policy that has not propagated yet."""
+KMS_CONSISTENCY = 15.0
+"""Seconds for which KMS may not show yet that a key exists or is usable.
+
+Source: the resource handler of AWS::KMS::Key waits that long after each change.
+"""
+
+RETRIED = {Kind.DENIED: 60.0, Kind.KEY: KMS_CONSISTENCY}
+"""Seconds for which a refusal may be a policy, or a key, that has not propagated yet."""
 
 QUOTA_PATIENCE = 240.0
 """Seconds after which a refusal that may be the day's quota is no rate of calls."""
@@ -47,8 +53,8 @@ class Encryption:
 
     stream: Stream
     key: WantedKey
-    superseded: Callable[[], str | None]
-    """Says why the request no longer counts, if that can be told and is so."""
+    stale_reason: Callable[[], str | None]
+    """Explains why the request is stale; None unless that is certain."""
     wait: Wait
     """Ends with the request or, if that is earlier, with the invocation."""
     issued: float
@@ -59,6 +65,8 @@ class Encryption:
     """Makes the backoff of one operation."""
     progress: Progress
     log: Log
+    errors: dict[str, AwsError] = field(default_factory=dict)
+    """Errors of calls that have not succeeded since; those of the checks are recorded here too."""
 
     def __post_init__(self) -> None:
         self._clock = self.wait.clock
@@ -67,8 +75,8 @@ class Encryption:
         self._least_pause = 0.0
         self._looked = self._checked = float("-inf")
         self._unconfirmed_since: float | None = None
-        self._denied_since: dict[str, float] = {}
-        self._trouble: AwsError | None = None
+        self._refused_since: dict[tuple[str, Kind], float] = {}
+        self._unusable_key: Failure | None = None
         self._refusal = "told to an earlier invocation"
 
     def run(self) -> dict[str, str]:
@@ -113,9 +121,11 @@ class Encryption:
         idle = self._description is not None and self._description.status == "ACTIVE"
         if idle and self.progress.refused_since is not None:
             return self._failure(Cause.LIMIT_EXCEEDED, detail=self._refusal)
+        if self._unusable_key:
+            return self._unusable_key
         found = f"{self._description or 'nothing'}"
-        if self._trouble:
-            found += f", then {self._trouble}"
+        if self.errors:
+            found += f"; last error: {[*self.errors.values()][-1]}"
         age = int(self._clock.now() - self.issued)
         return self._failure(Cause.TIMED_OUT, seconds=age, found=found)
 
@@ -133,7 +143,8 @@ class Encryption:
     def _describe(self) -> StreamDescription | None:
         while True:
             try:
-                self._description = self.stream.describe()
+                with recorded(self.errors, "describe"):
+                    self._description = self.stream.describe()
             except AwsError as error:
                 self._raise_unless_retryable(error)
                 if error.kind is Kind.DENIED:
@@ -142,8 +153,7 @@ class Encryption:
                     self.wait.sleep(self._look_backoff.failed())
             else:
                 self._looked = self._clock.now()
-                self._trouble = None
-                self._denied_since.pop("kinesis:DescribeStreamSummary", None)
+                self._refused_since.pop(("kinesis:DescribeStreamSummary", Kind.DENIED), None)
                 self._least_pause = self._look_backoff.succeeded()
                 return self._description
 
@@ -173,18 +183,32 @@ class Encryption:
             raise DeadlinePassed
         if now - self._checked <= PRECAUTION_VALIDITY:
             return
-        if defect := self.key.defect():
-            cause, fields = defect
-            raise self._failure(cause, **fields)
-        if reason := self.superseded():
-            raise self._failure(Cause.SUPERSEDED, detail=reason)
+        self._check_key()
+        if reason := self.stale_reason():
+            raise self._failure(Cause.STALE_REQUEST, detail=reason)
         self._checked = self._clock.now()
+
+    def _check_key(self) -> None:
+        """Raise what is wrong with the key, once KMS has had the time to show otherwise."""
+        since = None
+        while defect := self.key.defect():
+            cause, fields = defect
+            self._unusable_key = self._failure(cause, **fields)
+            since = since or self._clock.now()
+            if cause is Cause.KEY_UNSUITABLE or self._clock.now() - since >= KMS_CONSISTENCY:
+                raise self._unusable_key
+            self.log.info("the key is checked again", reason=str(self._unusable_key))
+            self.wait.pause()
+            # What was compared with a key that KMS did not show yet is compared again.
+            self._looked = float("-inf")
+        self._unusable_key = None
 
     def _start(self) -> None:
         """Ask for encryption once."""
         progress = self.progress
         try:
-            self.stream.start_encryption(self.key.id)
+            with recorded(self.errors, "start"):
+                self.stream.start_encryption(self.key.id)
         except AwsError as error:
             self.log.warning("the change was not accepted", error=error)
             self._refused(error)
@@ -201,7 +225,6 @@ class Encryption:
         if error.kind is Kind.QUOTA:
             self._pause_for_quota(error)
         elif error.kind is Kind.THROTTLED:
-            self._trouble = error
             self.wait.sleep(self._start_backoff.failed())
         elif error.kind in {Kind.UNANSWERED, Kind.IN_USE}:
             # A change may be under way: this one, or that of another delivery.
@@ -210,6 +233,8 @@ class Encryption:
                 progress.unanswered_since, progress.refused_since = self._clock.now(), None
         elif error.kind is not Kind.NOT_FOUND:  # which the next look sees
             self._raise_unless_retryable(error)
+            if error.kind is Kind.KEY:
+                self._checked = float("-inf")
 
     def _pause_for_quota(self, error: AwsError) -> None:
         now, progress = self._clock.now(), self.progress
@@ -223,13 +248,12 @@ class Encryption:
 
     def _raise_unless_retryable(self, error: AwsError) -> None:
         """Raise the failure that an error means unless trying again may mend it."""
-        self._trouble = error
         if error.kind in {Kind.THROTTLED, Kind.UNANSWERED}:
             self.log.warning("the call is tried again", error=error)
             return
         now = self._clock.now()
-        since = self._denied_since.setdefault(error.action, now)
-        if error.kind is not Kind.DENIED or now - since >= DENIAL_PATIENCE:
+        since = self._refused_since.setdefault((error.action, error.kind), now)
+        if now - since >= RETRIED.get(error.kind, 0.0):
             cause, fields = cause_of(error)
             raise self._failure(cause, **fields) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 from stream_encryption.aws.errors import AwsError, Kind
@@ -10,6 +11,12 @@ MAX_REASON = 1024
 """Characters of a reason, of which CloudFormation shows all."""
 
 _ELLIPSIS = " ..."
+
+_LEAVE_FAILED_ROLLBACK = (
+    " If the stack is UPDATE_ROLLBACK_FAILED, re-create the stream and run `aws cloudformation"
+    " continue-update-rollback --stack-name STACK`; or run it with `--resources-to-skip ID`, the"
+    " logical ID of this resource, then remove the resource or give it another stream."
+)
 
 
 class Cause(Enum):
@@ -54,16 +61,18 @@ class Cause(Enum):
     )
     STREAM_NOT_FOUND = (
         "Stream {stream} does not exist in region {region} of account {account}.",
-        "Check name, region and account, and create the stream before this resource.",
+        "Check the name, Region, and account, and create the stream before this resource."
+        + _LEAVE_FAILED_ROLLBACK,
     )
     STREAM_DELETING = (
         "Stream {stream} is being deleted (DELETING).",
-        "Nothing can be encrypted any more: create the stream anew or remove this resource.",
+        "It can no longer be encrypted: re-create the stream or remove this resource."
+        + _LEAVE_FAILED_ROLLBACK,
     )
     STREAM_GONE = (
         "Stream {stream} was deleted while it was being encrypted with key {key}.",
-        "Create the stream anew in region {region} of account {account} and deploy again, or"
-        " remove this resource.",
+        "Re-create the stream in Region {region} of account {account} and deploy again, or"
+        " remove this resource." + _LEAVE_FAILED_ROLLBACK,
     )
     KEY_NOT_FOUND = (
         "KMS key {key} does not exist, so stream {stream} is changed no further ({found}).",
@@ -112,10 +121,10 @@ class Cause(Enum):
         " its deadline, and was not carried out (key {key}).",
         "Deploy again; check the function's concurrency limits if it was throttled.",
     )
-    SUPERSEDED = (
-        "The request for stream {stream}, key {key} is no longer the resource's current one"
-        " ({detail}) and was not carried out.",
-        "Nothing to do if the stack is in the wanted state; otherwise deploy again.",
+    STALE_REQUEST = (
+        "The request for stream {stream}, key {key} is stale ({detail}), so the stream is not"
+        " modified any further.",
+        "No action is needed if the stack is in the state that you want; otherwise deploy again.",
     )
     SERVICE_ERROR = (
         "{action} failed for stream {stream}, key {key} ({code}: {detail}).",
@@ -123,8 +132,8 @@ class Cause(Enum):
     )
     HAND_OVER_FAILED = (
         "The wait for stream {stream}, key {key} could not go on in another invocation ({detail}).",
-        "Allow the function lambda:InvokeFunction on itself and, in a VPC, the way to the Lambda"
-        " endpoint; or give a timeout of at most 14 minutes. A change already accepted goes on.",
+        "{remedy} In a VPC, provide access to the Lambda endpoint. Or set a timeout of at most 14"
+        " minutes. A change already accepted continues.",
     )
     UNEXPECTED = (
         "Unexpected error for stream {stream}, key {key} ({detail}).",
@@ -169,22 +178,49 @@ _CAUSES = {
 }
 
 
+_DENIED_ACTION = re.compile(r"\bnot authorized to perform: ([a-z0-9-]+:\w+)")
+_POLICY_KIND = re.compile(
+    r"\b(?:because no|explicit deny in an?) ([\w -]+? policy|permissions boundary)\b"
+)
+_POLICIES = {
+    "identity-based policy": "the identity-based policies of the function's role",
+    "permissions boundary": "the permissions boundary of the function's role",
+    "session policy": "the session policy of the function's credentials",
+    "service control policy": "the service control policies of the organization",
+    "resource control policy": "the resource control policies of the organization",
+    "VPC endpoint policy": "the policy of the VPC endpoint that the function uses",
+    "resource-based policy": "the resource-based policy of the key or the stream",
+}
+
+
 def cause_of(error: AwsError) -> tuple[Cause, dict[str, object]]:
     """Find the entry of the catalogue for an error, and what its texts need to tell of it."""
     return _CAUSES.get(error.kind, Cause.SERVICE_ERROR), {
         "action": error.action,
         "code": error.code,
         "detail": error.message,
-        "remedy": _remedy_of_denial(error),
+        "remedy": denial_remedy(error),
     }
 
 
-def _remedy_of_denial(error: AwsError) -> str:
+def denial_remedy(error: AwsError) -> str:
+    """Explain where to allow what was denied: in the kind of policy that AWS names, if any.
+
+    Source: IAM User Guide, "Troubleshoot access denied error messages".
+    """
+    action = _first(_DENIED_ACTION, error.message) or error.action
+    kind = _first(_POLICY_KIND, error.message)
+    policy = _POLICIES.get(kind)
+    if kind == "resource-based policy" and action.startswith("kms:"):
+        policy = "the key policy"
     if error.kind is Kind.DENIED_EXPLICITLY:
-        return (
-            "A policy denies it explicitly: change that policy (role, permissions boundary,"
-            " service control policy or key policy)."
-        )
-    if error.code.startswith("KMS"):
-        return "Allow the function's role to use the key, in the key's policy too."
-    return f"Allow {error.action} to the function's role."
+        policy = policy or "the policy that has it (of role, boundary, organization, or key)"
+        return f"Remove the explicit deny of {action} from {policy}."
+    if error.code.startswith("KMS") and not policy:
+        return "Allow the function's role to use the key, in the key policy too."
+    return f"Allow {action} in {policy or _POLICIES['identity-based policy']}."
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text)
+    return found[1] if found else ""

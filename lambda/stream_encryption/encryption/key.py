@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum, auto
 
 from stream_encryption.aws.arn import AWS_MANAGED_KEY, Place, is_alias, key_arn
-from stream_encryption.aws.errors import AwsError
+from stream_encryption.aws.errors import AwsError, Kind
 from stream_encryption.aws.kms import KeyDescription, Kms
 from stream_encryption.encryption.failure import Cause
 from stream_encryption.encryption.precaution import Precaution
@@ -69,7 +70,9 @@ class WantedKey:
     def defect(self) -> Defect | None:
         """Look whether the key is fit; None as well when that cannot be found out.
 
-        Source: Kinesis developer guide, "How do I get started with server-side encryption?".
+        KMS is eventually consistent: a key that is missing or in another state may soon be shown
+        as usable. Source: Kinesis developer guide, "How do I get started with server-side
+        encryption?".
         """
         if self.id == AWS_MANAGED_KEY:
             return None
@@ -84,13 +87,12 @@ class WantedKey:
         return None
 
     def _resolve(self, alias_arn: str) -> str | None:
-        try:
-            key = self._look(alias_arn)
-        except AwsError:
-            return None
-        if key:
-            self._resolved[alias_arn] = key.arn
+        with suppress(AwsError):
+            self._look(alias_arn)
         return self._resolved.get(alias_arn)
 
     def _look(self, key_id: str) -> KeyDescription | None:
-        return self._precaution.look(lambda: self._kms.describe(key_id))
+        key = self._precaution.look(lambda: self._kms.describe(key_id), conclusive=Kind.NOT_FOUND)
+        if key:
+            self._resolved[key_arn(key_id, self._place)] = key.arn
+        return key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from stream_encryption.aws.errors import AwsError, Kind
+from stream_encryption.aws.errors import AwsError, Kind, recorded
 from stream_encryption.log import Log
 from stream_encryption.waiting import Backoff, Wait
 
@@ -23,20 +23,23 @@ _T = TypeVar("_T")
 class Precaution:
     """One kind of look that only protects; ``what`` is looked at, for the log."""
 
-    def __init__(self, what: str, wait: Wait, backoff: Backoff, log: Log) -> None:
+    def __init__(
+        self, what: str, wait: Wait, backoff: Backoff, log: Log, errors: dict[str, AwsError]
+    ) -> None:
         self._what = what
         self._wait = wait
         self._backoff = backoff
         self._log = log
+        self._errors = errors
         self._spent = 0.0
 
-    def look(self, call: Callable[[], _T]) -> _T | None:
+    def look(self, call: Callable[[], _T], *, conclusive: Kind | None = None) -> _T | None:
         """Make the look; None when it cannot be made.
 
         Raises
         ------
         AwsError
-            When what is looked at does not exist.
+            When the call fails in the way that is ``conclusive``.
         DeadlinePassed
             When time runs out before.
         """
@@ -44,9 +47,10 @@ class Precaution:
         while self._spent < PATIENCE:
             began = clock.now()
             try:
-                return call()
+                with recorded(self._errors, self._what):
+                    return call()
             except AwsError as error:
-                if error.kind is Kind.NOT_FOUND:
+                if error.kind is conclusive:
                     raise
                 self._log.warning(f"{self._what} could not be looked at", error=error)
                 if error.kind not in _RETRIED:

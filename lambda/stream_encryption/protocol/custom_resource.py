@@ -19,7 +19,7 @@ from crhelper import FAILED, SUCCESS, CfnResource
 
 from stream_encryption.aws.arn import Place
 from stream_encryption.encryption.encrypt import SETTLING, Encryption
-from stream_encryption.encryption.failure import Cause, Failure
+from stream_encryption.encryption.failure import Cause, Failure, denial_remedy
 from stream_encryption.encryption.progress import Progress
 from stream_encryption.log import Log
 from stream_encryption.protocol.answer import compose, deliver
@@ -156,7 +156,7 @@ class CustomResource(CfnResource):
 
     def _go_on_later(self, event: dict[str, Any], told: HandedOver) -> None:
         runtime = self._runtime
-        trouble = hand_over(
+        error = hand_over(
             lambda: runtime.client("lambda"),
             self._context.invoked_function_arn,
             event,
@@ -165,8 +165,9 @@ class CustomResource(CfnResource):
             backoff=Backoff(runtime.uniform),
             log=self._log,
         )
-        if trouble:
-            raise _failure(event, Cause.HAND_OVER_FAILED, detail=trouble)
+        if error:
+            remedy = denial_remedy(error)
+            raise _failure(event, Cause.HAND_OVER_FAILED, detail=error, remedy=remedy)
         self._goes_on = True
 
     # What crhelper calls

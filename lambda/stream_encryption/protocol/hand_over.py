@@ -47,8 +47,8 @@ def hand_over(
     wait: Wait,
     backoff: Backoff,
     log: Log,
-) -> str | None:
-    """Let another invocation go on, trying for as long as the wait lasts; say why none could.
+) -> AwsError | None:
+    """Let another invocation go on, trying for as long as the wait lasts; give why none could.
 
     An invocation that is brought about twice does no harm.
     """
@@ -66,7 +66,7 @@ def hand_over(
             try:
                 wait.sleep(backoff.failed())
             except DeadlinePassed:
-                return str(error)
+                return error
         else:
             log.info("the wait goes on in another invocation", hops=told.hops)
             return None

@@ -49,6 +49,8 @@ class Request(NamedTuple):
     """The key in the user's spelling."""
     issued: float
     """When CloudFormation sent the request, in seconds since the epoch."""
+    dated: bool
+    """Whether CloudFormation tells that, and it is not the time of the arrival."""
     timeout: int
     """Seconds from then on that CloudFormation waits for the answer."""
 
@@ -108,12 +110,19 @@ def parse(event: Mapping[str, Any], here: Place, issued: float) -> Request:
         stream_arn=stream_arn,
         key_id=_key_id(properties, stream_arn, here),
         issued=issued,
+        dated=signing_time(event) is not None,
         timeout=_timeout(event),
     )
 
 
 def issue_time(event: Mapping[str, Any], arrival: float) -> float:
-    """When CloudFormation signed the answer's URL; the arrival for a URL without a date.
+    """When CloudFormation signed the answer's URL; the arrival for a URL without a date."""
+    signed = signing_time(event)
+    return arrival if signed is None else min(signed, arrival)
+
+
+def signing_time(event: Mapping[str, Any]) -> float | None:
+    """When CloudFormation signed the answer's URL; None for a URL without a date.
 
     Sources: Amazon S3 API reference, "Authenticating Requests: Using Query Parameters", for
     signature version 4; version 2 has the end of the URL's validity, which is two hours.
@@ -121,14 +130,11 @@ def issue_time(event: Mapping[str, Any], arrival: float) -> float:
     query = parse_qs(urlsplit(event["ResponseURL"]).query)
     try:
         if "X-Amz-Date" in query:
-            signed = datetime.strptime(
-                query["X-Amz-Date"][0] + "+0000", "%Y%m%dT%H%M%SZ%z"
-            ).timestamp()
-        else:
-            signed = int(query["Expires"][0]) - _URL_VALIDITY
+            date = datetime.strptime(query["X-Amz-Date"][0] + "+0000", "%Y%m%dT%H%M%SZ%z")
+            return date.timestamp()
+        return int(query["Expires"][0]) - _URL_VALIDITY
     except (KeyError, ValueError):
-        return arrival
-    return min(signed, arrival)
+        return None
 
 
 def timeout_of(event: Mapping[str, Any]) -> int:

@@ -116,6 +116,8 @@ class Schedule:
     latency: float
     index_lag: float
     rates: dict[str, float]
+    alias_lag: float = 0.0
+    """Seconds from the first sweep on in which KMS may not show the wanted alias yet."""
     deeds: list[Deed] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
@@ -162,6 +164,7 @@ def draw(seed: int) -> Schedule:
         latency=rng.choice((0.02, 0.1, 0.4)),
         index_lag=rng.choice((0.0, 5.0, 60.0)),
         rates=RATES[profile],
+        alias_lag=Random(f"alias {seed}").choice((0.0, 5.0, 10.0)),
     )
     _deeds(schedule, rng)
     if profile in {"deployments", "everything"} and settings["key"]:

@@ -67,6 +67,7 @@ def test_schedules_are_of_all_kinds() -> None:
     assert {kind for rates in RATES.values() for kind in rates} <= faults
     assert {f"own stack: UPDATE_{end}" for end in ("COMPLETE", "ROLLBACK_FAILED")} <= faults
     assert {f"people: {what}" for what in ("stop", "start", "create", "untag", "point")} <= faults
+    assert "people: made the wanted alias" in faults
     told = sum((outcome.told for outcome in outcomes), Counter[str]())
     assert told.keys() >= {"unencrypted", "other key", "compliant", "deleted", "exempt"}
     assert any(outcome.given_up for outcome in outcomes)

@@ -30,9 +30,10 @@ from tests.simulation.kinesis import Kinesis, State, Stream
 from tests.simulation.kms import AWS_MANAGED_ALIAS, History, Key, Kms
 from tests.simulation.schedule import BEGIN
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.service import Params, arn
+from tests.simulation.service import Params, ServiceError, arn
 from tests.simulation.stage import Stage
 
+FIRST_SWEEP = 60.0
 MANAGED = f"4{'0' * 7}-0000-4000-8000-{'0' * 12}"
 Make = Callable[[Runtime, Settings], Callable[[dict[str, Any], Any], dict[str, Any]]]
 
@@ -45,6 +46,7 @@ class World:
             return Random(f"{part} {schedule.seed}")
 
         self.schedule = schedule
+        self._rng = rng("aliases")
         self.scheduler = Scheduler(BEGIN)
         self.journal = Journal(self.scheduler)
         self.fault_times: list[float] = []
@@ -106,7 +108,7 @@ class World:
 
     def happen(self) -> None:
         """Let everything happen, and come to rest."""
-        self.scheduler.at(BEGIN + 60, self._tick)
+        self.scheduler.at(BEGIN + FIRST_SWEEP, self._tick)
         self.scheduler.run(self.schedule.ends)
 
     def _fault(self, kind: str) -> None:
@@ -122,6 +124,15 @@ class World:
         streams = self.kinesis.streams.values()
         return [stream.name for stream in streams if stream.history.value.status]
 
+    def _hide_new_alias(self, key_id: str) -> None:
+        """Show the wanted alias now and then only, as if it was made just before the sweep."""
+        wanted = self.wanted.value or ""
+        since = self.scheduler.now - BEGIN - FIRST_SWEEP
+        is_new = 0 <= since < self.schedule.alias_lag
+        if "alias/" in wanted and key_id.endswith(wanted) and is_new and self._rng.random() < 0.7:
+            self.faults.count("people: made the wanted alias")
+            raise ServiceError("NotFoundException", f"Alias {key_id} is not found.")
+
     def _settings(self) -> Settings:
         given = {**self.schedule.settings, "key": self.wanted.value}
         return Settings(QUEUE, DEAD_LETTERS, TABLE, STACK, TOPIC, **given)
@@ -132,6 +143,7 @@ class World:
         if operation == "DescribeStreamSummary":
             return self.kinesis.serve(operation, params, invocation)
         if service == "kms":
+            self._hide_new_alias(params["KeyId"])
             return self.kms.serve(operation, params, invocation)
         if service == "sqs":
             return self.sqs.serve(operation, params, invocation.message.hops + 1)
