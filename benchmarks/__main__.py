@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from types import ModuleType
+from typing import Any
 
 from benchmarks import cold_start, deployed_lag, fleet, guard, lag, synth
 from benchmarks.figures import PROJECT, Target, Verdict, load, provenance, save, show
@@ -34,15 +35,12 @@ def main() -> int:
     folder = PROJECT / ("build/bench" if options.quick else "docs")
     figures_file = folder / "performance" / "figures.json"
     sections = load(figures_file)
-    failed = [] if options.check else _measure(options.sections, sections, quick=options.quick)
-    targets = [
-        target
-        for name, module in SECTIONS.items()
-        if name in sections
-        for target in module.targets(sections[name]["rows"])
-    ]
-    if not options.check:
+    only_evaluate = options.check or options.page
+    failed = [] if only_evaluate else _measure(options.sections, sections, quick=options.quick)
+    targets = all_targets(sections)
+    if not only_evaluate:
         save(figures_file, sections)
+    if not options.check:
         (folder / "performance.md").write_text(format_page(sections, SECTIONS, targets))
     print(_report(targets))
     if missing := [name for name in SECTIONS if name not in sections]:
@@ -52,7 +50,17 @@ def main() -> int:
     return int(bool(failed))
 
 
-def _measure(names: list[str], sections: dict[str, object], *, quick: bool) -> list[str]:
+def all_targets(sections: dict[str, Any]) -> list[Target]:
+    """Evaluate the targets of all sections that have figures."""
+    return [
+        target
+        for name, module in SECTIONS.items()
+        if name in sections
+        for target in module.targets(sections[name]["rows"])
+    ]
+
+
+def _measure(names: list[str], sections: dict[str, Any], *, quick: bool) -> list[str]:
     """Measure; return the sections that failed, and remove their previous figures."""
     failed = []
     for name in sorted(names, key=_ORDER.index):
@@ -82,6 +90,7 @@ def _options() -> argparse.Namespace:
         help="few samples, written to build/bench (also: QUICK=1)",
     )
     parser.add_argument("--check", action="store_true", help="evaluate the existing figures")
+    parser.add_argument("--page", action="store_true", help="write the page of existing figures")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
     options = parser.parse_args()
     if unknown := set(options.sections) - SECTIONS.keys():

@@ -30,16 +30,18 @@ def format_page(
 
 
 def _provenance(sections: Mapping[str, Any], modules: Mapping[str, ModuleType]) -> str:
+    measured = {name: sections[name] for name in modules if name in sections}
     rows = [
         (
             name.replace("_", " "),
             f"`{section['commit']}`{', quick run' if section['quick'] else ''}",
-            f"{section['measured'][:10]}, load {section['load']:g} of {section['processors']}",
+            section["measured"],
+            f"{section['load']:g} on {section['processors']} cores",
             ", ".join(f"{package} {version}" for package, version in section["versions"].items()),
         )
-        for name, section in ((name, sections[name]) for name in modules if name in sections)
+        for name, section in measured.items()
     ]
     text = "## Measurement\n\n"
-    if any(section["quick"] for section in sections.values()):
+    if any(section["quick"] for section in measured.values()):
         text += "A quick run has few samples, so its figures are rough.\n\n"
-    return text + table(("section", "commit", "measured", "versions"), rows)
+    return text + table(("section", "commit", "measured", "load before", "versions"), rows)

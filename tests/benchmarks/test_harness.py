@@ -1,4 +1,4 @@
-"""Arithmetic of the benchmark: errors here would only show as wrong figures."""
+"""Arithmetic of the benchmark, whose errors would only show as wrong figures; and its page."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.figures import Verdict, judge_interval, ratio, summary
+from benchmarks.__main__ import SECTIONS, all_targets
+from benchmarks.figures import PROJECT, Verdict, judge_interval, load, ratio, summary
 from benchmarks.fleet import bound
 from benchmarks.lag import lag_targets, tolerated
+from benchmarks.page import format_page
 from benchmarks.simulation.alternatives import THIS
 from benchmarks.simulation.service import Quota
 
@@ -68,3 +70,10 @@ def test_interval_that_contains_the_limit_is_undecided() -> None:
     assert judge_interval((0.9, 1.1), 1.0) is Verdict.UNDECIDED
     assert judge_interval((0.9, 1.0), 1.0) is Verdict.MET
     assert judge_interval((1.1, 1.2), 1.0) is Verdict.MISSED
+
+
+def test_page_is_generated_from_the_committed_figures() -> None:
+    sections = load(PROJECT / "docs" / "performance" / "figures.json")
+    assert sections.keys() == SECTIONS.keys()
+    page = format_page(sections, SECTIONS, all_targets(sections))
+    assert (PROJECT / "docs" / "performance.md").read_text() == page, "python -m benchmarks --page"
