@@ -166,7 +166,7 @@ simulate-guard: install ## the same of the guard
 
 .PHONY: docs
 docs: install ## write the generated parts of docs/
-	@PYTHONPATH=lambda $(PY) docs/generate_behaviour.py
+	@PYTHONPATH=lambda $(PY) docs/generate_behavior.py
 	@$(PY) docs/generate_api.py
 	@$(VENV)/bin/node docs/generate_pictures.cjs
 

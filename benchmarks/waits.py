@@ -9,7 +9,7 @@ from benchmarks.figures import say, summary
 from benchmarks.settings import Settings
 from benchmarks.simulation.peers import PEERS, Peer
 from benchmarks.simulation.service import LOOK, Answer, Kinesis, stream_arn
-from stream_encryption.encryption.encrypt import SETTLING
+from stream_encryption.encryption.job import PROPAGATION_WAIT
 from tests.simulation.scheduler import Scheduler
 
 UPDATING = (0.5, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3000.0)
@@ -26,7 +26,7 @@ _BEGIN = 1_800_000_000.0
 
 def settling(peer: str) -> float:
     """Seconds that the peer waits on purpose, which are no lag."""
-    return SETTLING if peer == "ours" else 0.0
+    return PROPAGATION_WAIT if peer == "ours" else 0.0
 
 
 def measure(settings: Settings) -> list[dict[str, Any]]:
