@@ -155,7 +155,7 @@ simulate-guard: install ## the same for the guard
 
 .PHONY: docs
 docs: install ## generate the generated parts of docs/
-	@PYTHONPATH=lambda $(PY) docs/generate_behaviour.py # codespell:ignore behaviour
+	@PYTHONPATH=lambda $(PY) docs/generate_behavior.py
 	@$(PY) docs/generate_api.py
 
 .PHONY: bench

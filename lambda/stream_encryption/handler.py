@@ -12,9 +12,9 @@ from stream_encryption.aws.cloudformation import stale_reason
 from stream_encryption.aws.errors import AwsError
 from stream_encryption.aws.kinesis import Stream
 from stream_encryption.aws.kms import Kms
-from stream_encryption.encryption.encrypt import Encryption
-from stream_encryption.encryption.key import WantedKey
-from stream_encryption.encryption.precaution import Precaution
+from stream_encryption.encryption.best_effort import BestEffort
+from stream_encryption.encryption.job import EncryptionJob
+from stream_encryption.encryption.key import DesiredKey
 from stream_encryption.encryption.progress import Progress
 from stream_encryption.log import Log
 from stream_encryption.protocol.custom_resource import CustomResource
@@ -33,24 +33,24 @@ class Handler:
         """Handle one event and answer it, unless another invocation has to go on with it."""
         CustomResource(self._runtime, self._job)(event, context)
 
-    def _job(self, request: Request, progress: Progress, wait: Wait, log: Log) -> Encryption:
+    def _job(self, request: Request, progress: Progress, wait: Wait, log: Log) -> EncryptionJob:
         client = self._runtime.client
         errors: dict[str, AwsError] = {}
 
         def backoff() -> Backoff:
             return Backoff(self._runtime.uniform)
 
-        stack = Precaution("the stack", wait, backoff(), log, errors)
-        key = WantedKey(
+        stack = BestEffort("the stack", wait, backoff(), log, errors)
+        key = DesiredKey(
             request.key_id,
             Place.of(request.stream_arn),
             Kms(lambda: client("kms")),
-            Precaution("the key", wait, backoff(), log, errors),
+            BestEffort("the key", wait, backoff(), log, errors),
         )
-        return Encryption(
+        return EncryptionJob(
             stream=Stream(client("kinesis"), request.stream_arn),
             key=key,
-            stale_reason=lambda: stack.look(
+            stale_reason=lambda: stack.attempt(
                 lambda: stale_reason(
                     client("cloudformation"),
                     stack_id=request.stack_id,

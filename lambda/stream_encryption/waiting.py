@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-SHARE = 0.15
+INTERVAL_RATIO = 0.15
 """Interval to the next look, as a share of the time already waited."""
 
-SHORTEST, LONGEST = 0.6, 2.0
+MIN_INTERVAL, MAX_INTERVAL = 0.6, 2.0
 """Bounds of the interval between looks, in seconds."""
 
 BACKOFF_BASE, BACKOFF_CAP = 1.0, 45.0
@@ -69,7 +69,7 @@ class Wait:
             When there is no time left for another look.
         """
         waited = self.clock.now() - self.since
-        self.sleep(max(min(max(SHARE * waited, SHORTEST), LONGEST), at_least))
+        self.sleep(max(min(max(INTERVAL_RATIO * waited, MIN_INTERVAL), MAX_INTERVAL), at_least))
 
     def sleep(self, seconds: float) -> None:
         """Sleep for so long, but not past the deadline.

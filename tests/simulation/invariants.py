@@ -1,6 +1,6 @@
 """What must hold of every schedule, each as one small check.
 
-Each has the letter that docs/reliability.md tells of it by. Where an invariant cannot hold by the
+Each has the letter that docs/testing.md tells of it by. Where an invariant cannot hold by the
 nature of AWS, the check names the exemption, and each use of it is counted.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 
-from stream_encryption.encryption.failure import Cause
+from stream_encryption.encryption.failure import FailureCode
 from tests.simulation import truth
 from tests.simulation.api import Call
 from tests.simulation.cloudformation import FINISHED, Request
@@ -368,7 +368,7 @@ def reasons_are_complete(case: Case) -> Iterator[str]:
         elif stream and not is_malformed(request.properties):
             if stream.name not in reason:
                 yield f"{request}: the stream is not named: {reason!r}"
-            keyless = told[0] in (Cause.STREAM_NOT_FOUND, Cause.STREAM_DELETING)
+            keyless = told[0] in (FailureCode.STREAM_NOT_FOUND, FailureCode.STREAM_DELETING)
             if request.properties["KeyId"] not in reason and not keyless:
                 yield f"{request}: the key is not named: {reason!r}"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from stream_encryption.protocol.hand_over import FIELD, VERSION
+from stream_encryption.protocol.continuation import FIELD, VERSION
 from stream_encryption.runtime import Runtime
 from tests.simulation.api import Api, Call, Client
 from tests.simulation.endpoint import Endpoint

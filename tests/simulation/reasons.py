@@ -6,17 +6,17 @@ import re
 from functools import cache
 from string import Formatter
 
-from stream_encryption.encryption.failure import Cause
+from stream_encryption.encryption.failure import FailureCode
 
 _CUT = " ..."
 
 
-def read(reason: str) -> tuple[Cause, dict[str, str]] | None:
+def read(reason: str) -> tuple[FailureCode, dict[str, str]] | None:
     """Find the catalogue's entry of a reason; None when it is not one, or has no remedy.
 
     Words of AWS at the end of the cause may have been cut, which shows.
     """
-    for cause in Cause:
+    for cause in FailureCode:
         for end in ("", _CUT):
             matched = _pattern(cause, end).fullmatch(reason)
             if matched:
@@ -25,7 +25,7 @@ def read(reason: str) -> tuple[Cause, dict[str, str]] | None:
 
 
 @cache
-def _pattern(cause: Cause, end: str) -> re.Pattern[str]:
+def _pattern(cause: FailureCode, end: str) -> re.Pattern[str]:
     """Pattern of an entry, whose cause ends as it should or otherwise after its last field."""
     known: set[str] = set()
     summary = _parts(cause.summary, known)

@@ -1,4 +1,4 @@
-"""Puts campaigns' results into docs/reliability.md: python -m tests.simulation.report SUMMARY..."""
+"""Puts campaigns' results into docs/testing.md: python -m tests.simulation.report SUMMARY..."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.simulation.invariants import CHECKS
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 _RESULT = re.compile(r"(<!-- result: [^\n]*-->\n).*(<!-- end of result -->)", re.DOTALL)
 
 

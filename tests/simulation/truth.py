@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from stream_encryption.encryption.failure import Cause
+from stream_encryption.encryption.failure import FailureCode
 from tests.simulation.api import Call
 from tests.simulation.cloudformation import Request
 from tests.simulation.kinesis import State
@@ -28,14 +28,14 @@ ANSWER_RESERVE = 20.0
 """Seconds before the end of request or invocation at which waiting may end."""
 
 MALFORMED = {
-    Cause.INVALID_EVENT,
-    Cause.UNKNOWN_PROPERTY,
-    Cause.MISSING_PROPERTY,
-    Cause.INVALID_PROPERTY,
-    Cause.STREAM_AMBIGUOUS,
-    Cause.STREAM_ELSEWHERE,
-    Cause.KEY_ELSEWHERE,
-    Cause.ENCRYPTION_NONE,
+    FailureCode.INVALID_EVENT,
+    FailureCode.UNKNOWN_PROPERTY,
+    FailureCode.MISSING_PROPERTY,
+    FailureCode.INVALID_PROPERTY,
+    FailureCode.STREAM_AMBIGUOUS,
+    FailureCode.STREAM_ELSEWHERE,
+    FailureCode.KEY_ELSEWHERE,
+    FailureCode.ENCRYPTION_NONE,
 }
 
 
@@ -83,7 +83,7 @@ class Told:
         return look is not None and any(one.began > look.began for one in starts)
 
 
-def lie(case: Case, request: Request, cause: Cause, fields: Fields) -> str:
+def lie(case: Case, request: Request, cause: FailureCode, fields: Fields) -> str:
     """Say what is not true of a reason; empty when it is true."""
     told = Told(case, request, fields)
     if cause in MALFORMED or is_malformed(request.properties):
@@ -291,21 +291,21 @@ def _unexpected(told: Told) -> str:
     return _unless("the end" in detail and (slow or late), "something was not expected")
 
 
-_JUDGEMENTS: dict[Cause, Callable[[Told], str]] = {
-    Cause.STREAM_NOT_FOUND: _not_found,
-    Cause.STREAM_GONE: _not_found,
-    Cause.STREAM_DELETING: _deleting,
-    Cause.KEY_NOT_FOUND: _key_not_found,
-    Cause.KEY_UNUSABLE: _key_unusable,
-    Cause.KEY_UNSUITABLE: _key_unsuitable,
-    Cause.KEY_REFUSED: _key_refused,
-    Cause.LIMIT_EXCEEDED: _limit,
-    Cause.ACCESS_DENIED: _denied,
-    Cause.CHANGED_BY_OTHERS: _changed_by_others,
-    Cause.TIMED_OUT: _timed_out,
-    Cause.EXPIRED: _expired,
-    Cause.STALE_REQUEST: _stale,
-    Cause.SERVICE_ERROR: _service_error,
-    Cause.HAND_OVER_FAILED: _not_handed_over,
-    Cause.UNEXPECTED: _unexpected,
+_JUDGEMENTS: dict[FailureCode, Callable[[Told], str]] = {
+    FailureCode.STREAM_NOT_FOUND: _not_found,
+    FailureCode.STREAM_GONE: _not_found,
+    FailureCode.STREAM_DELETING: _deleting,
+    FailureCode.KEY_NOT_FOUND: _key_not_found,
+    FailureCode.KEY_UNUSABLE: _key_unusable,
+    FailureCode.KEY_UNSUITABLE: _key_unsuitable,
+    FailureCode.KEY_REFUSED: _key_refused,
+    FailureCode.LIMIT_EXCEEDED: _limit,
+    FailureCode.ACCESS_DENIED: _denied,
+    FailureCode.CHANGED_BY_OTHERS: _changed_by_others,
+    FailureCode.TIMED_OUT: _timed_out,
+    FailureCode.EXPIRED: _expired,
+    FailureCode.STALE_REQUEST: _stale,
+    FailureCode.SERVICE_ERROR: _service_error,
+    FailureCode.CONTINUATION_FAILED: _not_handed_over,
+    FailureCode.UNEXPECTED: _unexpected,
 }

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.world import World
+from tests.unit.stubs import StubbedAws
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    """A world in which every call has to be expected, and every expected call is made."""
-    world = World()
-    yield world
-    world.assert_all_called()
+def aws() -> Iterator[StubbedAws]:
+    """Stubs in which every call has to be expected, and every expected call is made."""
+    aws = StubbedAws()
+    yield aws
+    aws.assert_all_called()

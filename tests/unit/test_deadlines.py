@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.unit.world import BEGIN, KEY, STREAM, World, event
+from tests.unit.stubs import BEGIN, KEY, STREAM, StubbedAws, event
 
 
-def starts_and_never_finishes(world: World) -> None:
-    world.kinesis.shows("ACTIVE")
-    world.changes()
-    world.kinesis.keeps_showing("UPDATING", KEY)
+def starts_and_never_finishes(aws: StubbedAws) -> None:
+    aws.kinesis.shows("ACTIVE")
+    aws.changes()
+    aws.kinesis.keeps_showing("UPDATING", KEY)
 
 
 def with_timeouts(kind: str, top: str | None, properties: str | None) -> dict[str, Any]:
@@ -24,12 +24,12 @@ def with_timeouts(kind: str, top: str | None, properties: str | None) -> dict[st
     return sent | ({"ServiceTimeout": top} if top else {})
 
 
-def test_wait_ends_a_minute_early_and_tells_what_was_seen_last(world: World) -> None:
-    starts_and_never_finishes(world)
-    answer = world.answer_to(event(ServiceTimeout="180"))
+def test_wait_ends_a_minute_early_and_tells_what_was_seen_last(aws: StubbedAws) -> None:
+    starts_and_never_finishes(aws)
+    answer = aws.answer_to(event(ServiceTimeout="180"))
     assert "within 120 s" in answer["Reason"]
     assert f"last seen: UPDATING, encryption KMS with key {KEY}" in answer["Reason"]
-    assert world.clock.elapsed == pytest.approx(120, abs=1)
+    assert aws.clock.elapsed == pytest.approx(120, abs=1)
     assert answer["PhysicalResourceId"] == STREAM
 
 
@@ -38,20 +38,20 @@ def test_wait_ends_a_minute_early_and_tells_what_was_seen_last(world: World) -> 
     ("top", "properties"), [("30", None), (None, "30"), ("30", "660"), ("660", "30")]
 )
 def test_service_timeout_is_read_in_both_places_and_the_shorter_counts(
-    world: World, kind: str, top: str | None, properties: str | None
+    aws: StubbedAws, kind: str, top: str | None, properties: str | None
 ) -> None:
     """On Create, AWS has it at the top level of the event, on Update among the properties."""
-    world.kinesis.keeps_showing("UPDATING")
-    reason = world.fails(with_timeouts(kind, top, properties))
+    aws.kinesis.keeps_showing("UPDATING")
+    reason = aws.fails(with_timeouts(kind, top, properties))
     assert "was not confirmed ACTIVE" in reason
-    assert world.clock.elapsed == pytest.approx(15, abs=1)
+    assert aws.clock.elapsed == pytest.approx(15, abs=1)
 
 
-def test_without_service_timeout_it_is_an_hour(world: World) -> None:
-    world.function_timeout = 3700
-    world.kinesis.keeps_showing("UPDATING")
-    world.fails(with_timeouts("Create", None, None))
-    assert world.clock.elapsed == pytest.approx(3540, abs=1)
+def test_without_service_timeout_it_is_an_hour(aws: StubbedAws) -> None:
+    aws.function_timeout = 3700
+    aws.kinesis.keeps_showing("UPDATING")
+    aws.fails(with_timeouts("Create", None, None))
+    assert aws.clock.elapsed == pytest.approx(3540, abs=1)
 
 
 VERSION_2 = (
@@ -62,47 +62,47 @@ VERSION_2 = (
 class TestIssueTime:
     """Time counts from when CloudFormation sent the request, as the answer's URL tells it."""
 
-    def test_url_of_signature_version_4_has_the_date(self, world: World) -> None:
-        world.kinesis.keeps_showing("UPDATING")
-        world.fails(event("Update", ServiceTimeout="300", age=100))
-        assert world.clock.elapsed == pytest.approx(140, abs=1)
+    def test_url_of_signature_version_4_has_the_date(self, aws: StubbedAws) -> None:
+        aws.kinesis.keeps_showing("UPDATING")
+        aws.fails(event("Update", ServiceTimeout="300", age=100))
+        assert aws.clock.elapsed == pytest.approx(140, abs=1)
 
-    def test_url_of_signature_version_2_has_the_end_of_two_hours(self, world: World) -> None:
+    def test_url_of_signature_version_2_has_the_end_of_two_hours(self, aws: StubbedAws) -> None:
         sent = BEGIN - timedelta(seconds=20)
         url = VERSION_2.format(int(sent.timestamp()) + 7200)
-        world.kinesis.keeps_showing("UPDATING")
-        world.fails({**event("Update", ServiceTimeout="60"), "ResponseURL": url})
-        assert world.clock.elapsed == pytest.approx(10, abs=1)
+        aws.kinesis.keeps_showing("UPDATING")
+        aws.fails({**event("Update", ServiceTimeout="60"), "ResponseURL": url})
+        assert aws.clock.elapsed == pytest.approx(10, abs=1)
 
     @pytest.mark.parametrize(
         "query",
         ["", "X-Amz-Date=yesterday", "Expires=soon", "X-Amz-Date=29991231T000000Z"],
     )
     def test_url_without_a_date_that_makes_sense_counts_from_its_arrival(
-        self, world: World, query: str
+        self, aws: StubbedAws, query: str
     ) -> None:
-        world.kinesis.keeps_showing("UPDATING")
+        aws.kinesis.keeps_showing("UPDATING")
         url = f"https://bucket.s3.example/answer?{query}"
-        world.fails({**event("Update", ServiceTimeout="60"), "ResponseURL": url})
-        assert world.clock.elapsed == pytest.approx(30, abs=1)
+        aws.fails({**event("Update", ServiceTimeout="60"), "ResponseURL": url})
+        assert aws.clock.elapsed == pytest.approx(30, abs=1)
 
     @pytest.mark.parametrize(
         "query", ["", f"Expires={BEGIN.timestamp() + 7200:.0f}"], ids=["none", "version 2"]
     )
-    def test_every_invocation_counts_from_the_same_time(self, world: World, query: str) -> None:
-        world.function_timeout = 180
+    def test_every_invocation_counts_from_the_same_time(self, aws: StubbedAws, query: str) -> None:
+        aws.function_timeout = 180
         sent = event("Update", ServiceTimeout="600")
         sent["ResponseURL"] = f"https://bucket.s3.example/answer?{query}"
-        handed = world.invokes_itself(4)
-        world.kinesis.keeps_showing("UPDATING")
-        world.invoke(sent)
-        while not world.puts:
-            world.invoke(handed[-1])
-        assert world.clock.elapsed == pytest.approx(540, abs=1)
+        handed = aws.invokes_itself(4)
+        aws.kinesis.keeps_showing("UPDATING")
+        aws.invoke(sent)
+        while not aws.puts:
+            aws.invoke(handed[-1])
+        assert aws.clock.elapsed == pytest.approx(540, abs=1)
 
 
-def test_request_past_its_service_timeout_is_not_carried_out(world: World) -> None:
-    assert "was delivered 301 s after" in world.fails(event(ServiceTimeout="300", age=301))
+def test_request_past_its_service_timeout_is_not_carried_out(aws: StubbedAws) -> None:
+    assert "was delivered 301 s after" in aws.fails(event(ServiceTimeout="300", age=301))
 
 
 @pytest.mark.parametrize(
@@ -117,16 +117,16 @@ def test_request_past_its_service_timeout_is_not_carried_out(world: World) -> No
     ],
 )
 def test_hanging_call_is_answered_for_once(
-    world: World, timeout: str, function_timeout: float, seconds: float
+    aws: StubbedAws, timeout: str, function_timeout: float, seconds: float
 ) -> None:
     def hang(**_: str) -> None:
-        world.clock.sleep(2000)
+        aws.clock.sleep(2000)
         raise RuntimeError("too late")
 
-    world.function_timeout = function_timeout
-    world.kinesis.client.describe_stream_summary = hang
-    world.invoke(event(ServiceTimeout=timeout))
-    assert world.clock.rung == [seconds]
-    assert [answer["Status"] for answer in world.puts] == ["FAILED"]
-    assert "(the end came first: a call was slow or hung, or" in world.puts[0]["Reason"]
-    assert world.puts[0]["PhysicalResourceId"] == STREAM
+    aws.function_timeout = function_timeout
+    aws.kinesis.client.describe_stream_summary = hang
+    aws.invoke(event(ServiceTimeout=timeout))
+    assert aws.clock.rung == [seconds]
+    assert [answer["Status"] for answer in aws.puts] == ["FAILED"]
+    assert "(the end came first: a call was slow or hung, or" in aws.puts[0]["Reason"]
+    assert aws.puts[0]["PhysicalResourceId"] == STREAM

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.world import KEY, OTHER_STREAM, STREAM, World, event
+from tests.unit.stubs import KEY, OTHER_STREAM, STREAM, StubbedAws, event
 
 MARKED = f"{STREAM}#was-plaintext,created=1767225600"
 IDS = [STREAM, OTHER_STREAM, MARKED, "app-Encryption-1A2B3C4D5E6F", "x" * 1024]
@@ -14,13 +14,15 @@ IDS = [STREAM, OTHER_STREAM, MARKED, "app-Encryption-1A2B3C4D5E6F", "x" * 1024]
 
 @pytest.mark.parametrize("physical_id", IDS)
 @pytest.mark.parametrize("age", [0, 30, 3700])
-def test_any_id_succeeds_at_once_without_a_call(world: World, physical_id: str, age: float) -> None:
+def test_any_id_succeeds_at_once_without_a_call(
+    aws: StubbedAws, physical_id: str, age: float
+) -> None:
     """Also that which CloudFormation invents for a Create that is still running."""
-    answer = world.succeeds(event("Delete", physical_id=physical_id, age=age))
+    answer = aws.succeeds(event("Delete", physical_id=physical_id, age=age))
     assert answer["PhysicalResourceId"] == physical_id
     assert answer["Data"] == {}
-    assert world.clients_made == []
-    assert world.clock.elapsed == 0
+    assert aws.clients_made == []
+    assert aws.clock.elapsed == 0
 
 
 @pytest.mark.parametrize(
@@ -37,14 +39,14 @@ def test_any_id_succeeds_at_once_without_a_call(world: World, physical_id: str, 
 )
 @pytest.mark.parametrize("physical_id", [STREAM, MARKED])
 def test_any_properties_succeed_at_once_without_a_call(
-    world: World, physical_id: str, properties: object
+    aws: StubbedAws, physical_id: str, properties: object
 ) -> None:
     sent = event("Delete", physical_id=physical_id)
-    world.succeeds({**sent, "ResourceProperties": properties})
-    assert world.clients_made == []
+    aws.succeeds({**sent, "ResourceProperties": properties})
+    assert aws.clients_made == []
 
 
-def test_delete_without_an_id_is_answered_with_one(world: World) -> None:
+def test_delete_without_an_id_is_answered_with_one(aws: StubbedAws) -> None:
     sent: dict[str, Any] = event("Delete")
     del sent["PhysicalResourceId"]
-    assert world.succeeds(sent)["PhysicalResourceId"] != ""
+    assert aws.succeeds(sent)["PhysicalResourceId"] != ""

@@ -13,7 +13,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from tests.unit.world import ACCOUNT, KEY, STREAM, World, event, refused
+from tests.unit.stubs import ACCOUNT, KEY, STREAM, StubbedAws, event, refused
 
 IMPLICIT = "because no identity-based policy allows the kinesis:StartStreamEncryption action"
 EXPLICIT = "with an explicit deny in a service control policy"
@@ -37,22 +37,22 @@ TRANSIENT = [
 ]
 
 
-def always_refuses(world: World, code: str, message: str) -> list[float]:
+def always_refuses(aws: StubbedAws, code: str, message: str) -> list[float]:
     """Show a plaintext stream that refuses each start; note when they come."""
-    world.kinesis.keeps_showing("ACTIVE")
-    world.allows_changes()
+    aws.kinesis.keeps_showing("ACTIVE")
+    aws.allows_changes()
 
     def answer(_: int) -> None:
         raise refused(code, message)
 
-    return world.kinesis.asks(world.clock, answer)
+    return aws.kinesis.asks(aws.clock, answer)
 
 
 @pytest.mark.parametrize(("code", "status"), TRANSIENT)
-def test_transient_error_of_a_look_is_tried_again(world: World, code: str, status: int) -> None:
-    world.kinesis.fails("describe_stream_summary", code, "", status)
-    world.kinesis.shows("ACTIVE", KEY)
-    world.succeeds(event())
+def test_transient_error_of_a_look_is_tried_again(aws: StubbedAws, code: str, status: int) -> None:
+    aws.kinesis.fails("describe_stream_summary", code, "", status)
+    aws.kinesis.shows("ACTIVE", KEY)
+    aws.succeeds(event())
 
 
 @pytest.mark.parametrize(
@@ -66,21 +66,21 @@ def test_transient_error_of_a_look_is_tried_again(world: World, code: str, statu
     ids=lambda error: type(error).__name__,
 )
 def test_look_without_an_answer_that_makes_sense_is_tried_until_the_deadline(
-    world: World, error: Exception
+    aws: StubbedAws, error: Exception
 ) -> None:
-    world.kinesis.raises("describe_stream_summary", error)
-    reason = world.fails(event())
+    aws.kinesis.raises("describe_stream_summary", error)
+    reason = aws.fails(event())
     assert f"last error: kinesis:DescribeStreamSummary: {type(error).__name__}:" in reason
-    assert world.clock.elapsed == pytest.approx(600, abs=1)
+    assert aws.clock.elapsed == pytest.approx(600, abs=1)
 
 
 @pytest.mark.parametrize("code", ["SomethingNew", "ValidationException"])
-def test_code_that_nobody_knows_is_told_at_once(world: World, code: str) -> None:
-    world.kinesis.fails("describe_stream_summary", code, "what is this", 499)
-    reason = world.fails(event())
+def test_code_that_nobody_knows_is_told_at_once(aws: StubbedAws, code: str) -> None:
+    aws.kinesis.fails("describe_stream_summary", code, "what is this", 499)
+    reason = aws.fails(event())
     assert reason.startswith("kinesis:DescribeStreamSummary failed for stream")
     assert f"({code}: what is this)" in reason
-    assert world.clock.elapsed == 0
+    assert aws.clock.elapsed == 0
 
 
 @pytest.mark.parametrize(
@@ -92,16 +92,16 @@ def test_code_that_nobody_knows_is_told_at_once(world: World, code: str) -> None
     ],
 )
 def test_refusal_that_time_does_not_mend_is_told_at_once(
-    world: World, code: str, message: str, told: str
+    aws: StubbedAws, code: str, message: str, told: str
 ) -> None:
-    starts = always_refuses(world, code, message)
-    reason = world.fails(event())
+    starts = always_refuses(aws, code, message)
+    reason = aws.fails(event())
     assert STREAM in reason
     assert KEY in reason
     assert message in reason
     assert reason.endswith(f" {told}")
     assert starts == [0]
-    assert world.clock.elapsed == 0
+    assert aws.clock.elapsed == 0
 
 
 @pytest.mark.parametrize(
@@ -113,36 +113,36 @@ def test_refusal_that_time_does_not_mend_is_told_at_once(
         "KMSOptInRequired",
     ],
 )
-def test_key_that_kinesis_refuses_is_reported_after_15_seconds(world: World, code: str) -> None:
+def test_key_that_kinesis_refuses_is_reported_after_15_seconds(aws: StubbedAws, code: str) -> None:
     """Until then, Kinesis may not see that it exists or is enabled."""
-    starts = always_refuses(world, code, "no")
-    reason = world.fails(event())
+    starts = always_refuses(aws, code, "no")
+    reason = aws.fails(event())
     assert STREAM in reason
     assert KEY in reason
     assert f"({code}: no)" in reason
     assert reason.endswith("in the stream's region, or mend this one.")
-    assert 15 <= world.clock.elapsed < 18
+    assert 15 <= aws.clock.elapsed < 18
     assert 8 <= len(starts) <= 20
 
 
-def test_parameters_that_botocore_refuses_are_told_at_once(world: World) -> None:
-    world.kinesis.raises("describe_stream_summary", ParamValidationError(report="bad"))
-    assert "ParamValidationError" in world.fails(event())
-    assert world.clock.elapsed == 0
+def test_parameters_that_botocore_refuses_are_told_at_once(aws: StubbedAws) -> None:
+    aws.kinesis.raises("describe_stream_summary", ParamValidationError(report="bad"))
+    assert "ParamValidationError" in aws.fails(event())
+    assert aws.clock.elapsed == 0
 
 
-def test_unexpected_error_is_told_with_stream_and_key(world: World) -> None:
-    world.kinesis.raises("describe_stream_summary", RuntimeError("out of luck"))
-    assert world.fails(event()) == (
+def test_unexpected_error_is_told_with_stream_and_key(aws: StubbedAws) -> None:
+    aws.kinesis.raises("describe_stream_summary", RuntimeError("out of luck"))
+    assert aws.fails(event()) == (
         f"Unexpected error for stream {STREAM}, key {KEY} (RuntimeError: out of luck). See the"
         " function's log; deploying again is safe."
     )
-    assert "Traceback" in world.logged("unexpected error")[0]["traceback"]
+    assert "Traceback" in aws.logged("unexpected error")[0]["traceback"]
 
 
-def test_long_words_of_aws_cut_off_neither_cause_nor_remedy(world: World) -> None:
-    always_refuses(world, "AccessDeniedException", f"{EXPLICIT} {'x' * 3000}")
-    reason = world.fails(event())
+def test_long_words_of_aws_cut_off_neither_cause_nor_remedy(aws: StubbedAws) -> None:
+    always_refuses(aws, "AccessDeniedException", f"{EXPLICIT} {'x' * 3000}")
+    reason = aws.fails(event())
     assert reason.startswith("Access denied to kinesis:StartStreamEncryption")
     assert reason.endswith("from the service control policies of the organization.")
     assert len(reason) == 1024
@@ -151,44 +151,44 @@ def test_long_words_of_aws_cut_off_neither_cause_nor_remedy(world: World) -> Non
 class TestDenials:
     """A denial may be a policy still on its way, unless it is explicit."""
 
-    def test_fresh_policy_is_waited_for(self, world: World) -> None:
-        world.kinesis.keeps_showing("ACTIVE")
-        world.allows_changes()
+    def test_fresh_policy_is_waited_for(self, aws: StubbedAws) -> None:
+        aws.kinesis.keeps_showing("ACTIVE")
+        aws.allows_changes()
 
         def answer(_: int) -> None:
-            if world.clock.elapsed < 55:
+            if aws.clock.elapsed < 55:
                 raise refused("AccessDeniedException", IMPLICIT)
-            world.kinesis.shows_only("ACTIVE", KEY, times=2)
+            aws.kinesis.shows_only("ACTIVE", KEY, times=2)
 
-        world.kinesis.asks(world.clock, answer)
-        world.succeeds(event())
+        aws.kinesis.asks(aws.clock, answer)
+        aws.succeeds(event())
 
-    def test_start_is_denied_for_a_minute(self, world: World) -> None:
-        always_refuses(world, "KMSAccessDeniedException", IMPLICIT)
-        reason = world.fails(event())
+    def test_start_is_denied_for_a_minute(self, aws: StubbedAws) -> None:
+        always_refuses(aws, "KMSAccessDeniedException", IMPLICIT)
+        reason = aws.fails(event())
         assert reason.startswith("Access denied to kinesis:StartStreamEncryption")
         assert reason.endswith(
             "Allow kinesis:StartStreamEncryption in the identity-based policies of the function's"
             " role."
         )
-        assert 60 <= world.clock.elapsed < 65
+        assert 60 <= aws.clock.elapsed < 65
 
-    def test_look_is_denied_for_a_minute(self, world: World) -> None:
-        world.chance = 0.1
-        world.kinesis.keeps_failing("describe_stream_summary", "AccessDeniedException", IMPLICIT)
-        reason = world.fails(event())
+    def test_look_is_denied_for_a_minute(self, aws: StubbedAws) -> None:
+        aws.chance = 0.1
+        aws.kinesis.keeps_failing("describe_stream_summary", "AccessDeniedException", IMPLICIT)
+        reason = aws.fails(event())
         assert reason.startswith("Access denied to kinesis:DescribeStreamSummary")
         assert " in the identity-based policies of the function's role." in reason
-        assert 60 <= world.clock.elapsed < 67
+        assert 60 <= aws.clock.elapsed < 67
 
-    def test_second_denial_is_borne_anew_after_a_success(self, world: World) -> None:
+    def test_second_denial_is_borne_anew_after_a_success(self, aws: StubbedAws) -> None:
         denial = "AccessDeniedException", IMPLICIT
-        world.kinesis.fails("describe_stream_summary", *denial, times=2)
-        world.kinesis.shows("UPDATING", times=40)
-        world.kinesis.fails("describe_stream_summary", *denial)
-        world.kinesis.shows("ACTIVE", KEY, times=2)
-        world.succeeds(event())
-        assert world.clock.elapsed > 65
+        aws.kinesis.fails("describe_stream_summary", *denial, times=2)
+        aws.kinesis.shows("UPDATING", times=40)
+        aws.kinesis.fails("describe_stream_summary", *denial)
+        aws.kinesis.shows("ACTIVE", KEY, times=2)
+        aws.succeeds(event())
+        assert aws.clock.elapsed > 65
 
 
 class TestDenialRemedy:
@@ -213,32 +213,32 @@ class TestDenialRemedy:
     )
     CODES = pytest.mark.parametrize("code", ["AccessDeniedException", "KMSAccessDeniedException"])
 
-    def remedy(self, world: World, code: str, because: str, action: str = START) -> str:
+    def remedy(self, aws: StubbedAws, code: str, because: str, action: str = START) -> str:
         denied = f"User: {ROLE} is not authorized to perform: {action} on resource: {STREAM}"
-        always_refuses(world, code, f"{denied} {because}")
-        reason = world.fails(event())
+        always_refuses(aws, code, f"{denied} {because}")
+        reason = aws.fails(event())
         assert because in reason
         return reason.rpartition("). ")[2]
 
     @CODES
     @KINDS
-    def test_implicit(self, world: World, code: str, named: str, where: str) -> None:
+    def test_implicit(self, aws: StubbedAws, code: str, named: str, where: str) -> None:
         because = f"because no {named} allows the {self.START} action"
-        assert self.remedy(world, code, because) == f"Allow {self.START} in {where}."
+        assert self.remedy(aws, code, because) == f"Allow {self.START} in {where}."
 
     @CODES
     @KINDS
     @pytest.mark.parametrize("end", ["", ": arn:aws:iam::111122223333:policy/some-policy", "."])
-    def test_explicit(self, world: World, code: str, named: str, where: str, end: str) -> None:
+    def test_explicit(self, aws: StubbedAws, code: str, named: str, where: str, end: str) -> None:
         article = "an" if named[0] == "i" else "a"
         because = f"with an explicit deny in {article} {named}{end}"
         remedy = f"Remove the explicit deny of {self.START} from {where}."
-        assert self.remedy(world, code, because) == remedy
+        assert self.remedy(aws, code, because) == remedy
 
-    def test_key_policy(self, world: World) -> None:
+    def test_key_policy(self, aws: StubbedAws) -> None:
         """KMS calls it a resource-based policy, and names an action of its own."""
         because = "because no resource-based policy allows the kms:GenerateDataKey action"
-        remedy = self.remedy(world, "KMSAccessDeniedException", because, "kms:GenerateDataKey")
+        remedy = self.remedy(aws, "KMSAccessDeniedException", because, "kms:GenerateDataKey")
         assert remedy == "Allow kms:GenerateDataKey in the key policy."
 
     @pytest.mark.parametrize(
@@ -263,9 +263,9 @@ class TestDenialRemedy:
             ),
         ],
     )
-    def test_no_kind_named(self, world: World, code: str, message: str, remedy: str) -> None:
-        always_refuses(world, code, message)
-        assert world.fails(event()).endswith(f" {remedy}")
+    def test_no_kind_named(self, aws: StubbedAws, code: str, message: str, remedy: str) -> None:
+        always_refuses(aws, code, message)
+        assert aws.fails(event()).endswith(f" {remedy}")
 
 
 class TestQuota:
@@ -273,69 +273,69 @@ class TestQuota:
 
     @pytest.mark.parametrize("message", [SPENT, "no more", "25 in a rolling 24 hour window"])
     def test_it_is_tried_with_growing_pauses_for_some_four_minutes(
-        self, world: World, message: str
+        self, aws: StubbedAws, message: str
     ) -> None:
-        starts = always_refuses(world, "LimitExceededException", message)
-        reason = world.fails(event())
+        starts = always_refuses(aws, "LimitExceededException", message)
+        reason = aws.fails(event())
         assert reason.startswith(
             f"Stream {STREAM} has spent its 25 encryption changes of the rolling 24 hours, or its"
         )
         assert f"({message})" in reason
-        assert 240 <= world.clock.elapsed < 250
+        assert 240 <= aws.clock.elapsed < 250
         assert len(starts) <= 9
         pauses = [later - earlier for earlier, later in pairwise(starts)]
         # The last one is what is left of the four minutes.
         assert all(later > earlier for earlier, later in pairwise(pauses[:-1]))
 
-    def test_rate_of_calls_passes(self, world: World) -> None:
-        world.kinesis.keeps_showing("ACTIVE")
-        world.allows_changes()
+    def test_rate_of_calls_passes(self, aws: StubbedAws) -> None:
+        aws.kinesis.keeps_showing("ACTIVE")
+        aws.allows_changes()
 
         def answer(number: int) -> None:
             if number < 4:
                 raise refused("LimitExceededException", SPENT)
-            world.kinesis.shows_only("ACTIVE", KEY, times=2)
+            aws.kinesis.shows_only("ACTIVE", KEY, times=2)
 
-        world.kinesis.asks(world.clock, answer)
-        world.succeeds(event())
+        aws.kinesis.asks(aws.clock, answer)
+        aws.succeeds(event())
 
     @pytest.mark.parametrize("timeout", range(30, 300, 9))
     def test_deadline_before_that_is_kept_and_tells_the_same(
-        self, world: World, timeout: int
+        self, aws: StubbedAws, timeout: int
     ) -> None:
-        always_refuses(world, "LimitExceededException", SPENT)
-        reason = world.fails(event(ServiceTimeout=str(timeout)))
+        always_refuses(aws, "LimitExceededException", SPENT)
+        reason = aws.fails(event(ServiceTimeout=str(timeout)))
         assert reason.startswith(f"Stream {STREAM} has spent its 25 encryption changes")
-        assert world.clock.elapsed <= timeout - min(60, timeout / 2)
+        assert aws.clock.elapsed <= timeout - min(60, timeout / 2)
 
-    def test_rate_of_the_account_is_throttling(self, world: World) -> None:
-        always_refuses(world, "LimitExceededException", THROTTLED)
-        reason = world.fails(event())
+    def test_rate_of_the_account_is_throttling(self, aws: StubbedAws) -> None:
+        always_refuses(aws, "LimitExceededException", THROTTLED)
+        reason = aws.fails(event())
         assert "was not confirmed ACTIVE" in reason
         error = f"kinesis:StartStreamEncryption: LimitExceededException: {THROTTLED}"
         assert f"last error: {error}" in reason
-        assert world.clock.elapsed == pytest.approx(600, abs=1)
+        assert aws.clock.elapsed == pytest.approx(600, abs=1)
 
 
 class TestDeadline:
     """The reason of a wait that took too long names the last error of a call that still fails."""
 
-    def test_last_description_and_the_error_since(self, world: World) -> None:
-        world.kinesis.shows("UPDATING")
-        world.kinesis.keeps_failing("describe_stream_summary", "ThrottlingException", "slow down")
+    def test_last_description_and_the_error_since(self, aws: StubbedAws) -> None:
+        aws.kinesis.shows("UPDATING")
+        aws.kinesis.keeps_failing("describe_stream_summary", "ThrottlingException", "slow down")
         error = "kinesis:DescribeStreamSummary: ThrottlingException: slow down"
         found = f"last seen: UPDATING, encryption NONE; last error: {error}."
-        assert found in world.fails(event())
+        assert found in aws.fails(event())
 
-    def test_error_from_the_first_call_on(self, world: World) -> None:
-        world.kinesis.keeps_failing("describe_stream_summary", "ThrottlingException", "slow down")
+    def test_error_from_the_first_call_on(self, aws: StubbedAws) -> None:
+        aws.kinesis.keeps_failing("describe_stream_summary", "ThrottlingException", "slow down")
         found = "last seen: nothing; last error: kinesis:DescribeStreamSummary"
-        assert found in world.fails(event())
+        assert found in aws.fails(event())
 
-    def test_error_that_is_over_is_not_named(self, world: World) -> None:
-        world.kinesis.fails("describe_stream_summary", "ThrottlingException")
-        world.kinesis.keeps_showing("UPDATING")
-        assert "last seen: UPDATING, encryption NONE. Look" in world.fails(event())
+    def test_error_that_is_over_is_not_named(self, aws: StubbedAws) -> None:
+        aws.kinesis.fails("describe_stream_summary", "ThrottlingException")
+        aws.kinesis.keeps_showing("UPDATING")
+        assert "last seen: UPDATING, encryption NONE. Look" in aws.fails(event())
 
     @pytest.mark.parametrize(
         ("code", "message"),
@@ -345,36 +345,36 @@ class TestDeadline:
             ("ThrottlingException", "Rate exceeded"),
         ],
     )
-    def test_every_start_is_refused(self, world: World, code: str, message: str) -> None:
-        world.kinesis.keeps_showing("ACTIVE")
-        world.allows_changes()
+    def test_every_start_is_refused(self, aws: StubbedAws, code: str, message: str) -> None:
+        aws.kinesis.keeps_showing("ACTIVE")
+        aws.allows_changes()
 
         def refuse(_: int) -> None:
             status = {"HTTPStatusCode": 500 if code == "InternalFailure" else 400}
             details = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": status}
             raise ClientError(details, "StartStreamEncryption")
 
-        world.kinesis.asks(world.clock, refuse)
-        reason = world.fails(event())
+        aws.kinesis.asks(aws.clock, refuse)
+        reason = aws.fails(event())
         error = f"kinesis:StartStreamEncryption: {code}: {message}"
         assert f"last seen: ACTIVE, encryption NONE; last error: {error}." in reason
 
-    def test_start_that_was_accepted_in_the_end_is_not_named(self, world: World) -> None:
-        world.kinesis.keeps_showing("ACTIVE")
-        world.allows_changes()
+    def test_start_that_was_accepted_in_the_end_is_not_named(self, aws: StubbedAws) -> None:
+        aws.kinesis.keeps_showing("ACTIVE")
+        aws.allows_changes()
 
         def answer(number: int) -> None:
             if number == 1:
                 raise refused("ResourceInUseException")
-            world.kinesis.forget()
-            world.kinesis.keeps_showing("UPDATING", KEY)
+            aws.kinesis.forget()
+            aws.kinesis.keeps_showing("UPDATING", KEY)
 
-        world.kinesis.asks(world.clock, answer)
-        reason = world.fails(event())
+        aws.kinesis.asks(aws.clock, answer)
+        reason = aws.fails(event())
         assert f"last seen: UPDATING, encryption KMS with key {KEY}. Look" in reason
 
-    def test_check_that_took_the_time(self, world: World) -> None:
-        world.kinesis.shows("ACTIVE")
-        world.kms.hangs("describe_key", world.clock, 5)
-        reason = world.fails(event(ServiceTimeout="8"))
+    def test_check_that_took_the_time(self, aws: StubbedAws) -> None:
+        aws.kinesis.shows("ACTIVE")
+        aws.kms.hangs("describe_key", aws.clock, 5)
+        reason = aws.fails(event(ServiceTimeout="8"))
         assert "last seen: ACTIVE, encryption NONE; last error: kms:DescribeKey: ReadTime" in reason

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stream_encryption.encryption.failure import Failure
-from tests.unit.world import KEY, KEY_ID, STREAM, World, event
+from tests.unit.stubs import KEY, KEY_ID, STREAM, StubbedAws, event
 
 ELSEWHERE = "arn:aws:kinesis:us-east-1:111122223333:stream/orders"
 OTHER_ACCOUNT = "arn:aws:kinesis:eu-central-1:444455556666:stream/orders"
@@ -71,13 +71,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 @pytest.mark.parametrize("kind", ["Create", "Update"])
 @pytest.mark.parametrize("case", REFUSED)
 def test_property_is_refused_by_name_with_value_and_remedy(
-    world: World, kind: str, case: str
+    aws: StubbedAws, kind: str, case: str
 ) -> None:
     properties, value, remedy = REFUSED[case]
-    reason = world.fails(event(kind, **properties))
+    reason = aws.fails(event(kind, **properties))
     assert value in reason
     assert remedy in reason
-    assert world.clients_made == []
+    assert aws.clients_made == []
 
 
 @pytest.mark.parametrize(
@@ -97,50 +97,50 @@ def test_property_is_refused_by_name_with_value_and_remedy(
     ],
     ids=str,
 )
-def test_every_form_the_api_takes_is_accepted(world: World, properties: dict[str, Any]) -> None:
+def test_every_form_the_api_takes_is_accepted(aws: StubbedAws, properties: dict[str, Any]) -> None:
     key = properties.get("KeyId", KEY)
     if "alias" in key:
-        world.kms.fails("describe_key", "DisabledException")
-    world.kinesis.shows("ACTIVE", key)
-    world.succeeds(event("Update", **properties))
+        aws.kms.fails("describe_key", "DisabledException")
+    aws.kinesis.shows("ACTIVE", key)
+    aws.succeeds(event("Update", **properties))
 
 
 @pytest.mark.parametrize("value", [None, 7, [], "", "Replace"])
 @pytest.mark.parametrize("name", ["RequestType", "StackId", "RequestId", "LogicalResourceId"])
 def test_malformed_envelope_is_answered_when_it_says_where_to(
-    world: World, name: str, value: object
+    aws: StubbedAws, name: str, value: object
 ) -> None:
     if name != "RequestType" and value == "Replace":
         value = {}
-    reason = world.fails({**event(), name: value})
+    reason = aws.fails({**event(), name: value})
     assert name in reason
-    assert world.clients_made == []
+    assert aws.clients_made == []
 
 
-def test_update_without_a_physical_id_is_refused(world: World) -> None:
-    assert "PhysicalResourceId" in world.fails({**event("Update"), "PhysicalResourceId": ""})
+def test_update_without_a_physical_id_is_refused(aws: StubbedAws) -> None:
+    assert "PhysicalResourceId" in aws.fails({**event("Update"), "PhysicalResourceId": ""})
 
 
 @pytest.mark.parametrize("properties", [None, [], "text", 1])
-def test_properties_that_are_no_map_are_refused(world: World, properties: object) -> None:
-    assert "ResourceProperties" in world.fails({**event(), "ResourceProperties": properties})
+def test_properties_that_are_no_map_are_refused(aws: StubbedAws, properties: object) -> None:
+    assert "ResourceProperties" in aws.fails({**event(), "ResourceProperties": properties})
 
 
 @pytest.mark.parametrize("sent", [None, [], "text", {}, {"ResponseURL": 3}])
-def test_event_that_cannot_be_answered_raises(world: World, sent: object) -> None:
+def test_event_that_cannot_be_answered_raises(aws: StubbedAws, sent: object) -> None:
     with pytest.raises(Failure, match="Malformed"):
-        world.invoke(sent)
-    assert world.puts == []
+        aws.invoke(sent)
+    assert aws.puts == []
 
 
-def test_malformed_event_is_not_answered_to_the_url_before(world: World) -> None:
-    world.kinesis.shows("ACTIVE", KEY)
-    world.succeeds(event("Update"))
+def test_malformed_event_is_not_answered_to_the_url_before(aws: StubbedAws) -> None:
+    aws.kinesis.shows("ACTIVE", KEY)
+    aws.succeeds(event("Update"))
     with pytest.raises(Failure):
-        world.invoke({**event(), "ResponseURL": None})
-    assert len(world.puts) == 1
+        aws.invoke({**event(), "ResponseURL": None})
+    assert len(aws.puts) == 1
 
 
-def test_overlong_value_is_shown_as_far_as_it_tells_apart(world: World) -> None:
-    reason = world.fails(event(EncryptionType="x" * 99))
+def test_overlong_value_is_shown_as_far_as_it_tells_apart(aws: StubbedAws) -> None:
+    reason = aws.fails(event(EncryptionType="x" * 99))
     assert f"invalid value '{'x' * 99}... (101 characters). Give KMS" in reason

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_encryption.aws.arn import Place
-from stream_encryption.encryption.failure import Cause, Failure
+from stream_encryption.encryption.failure import Failure, FailureCode
 from stream_encryption.protocol.request import Request, check_envelope, issue_time, parse
-from tests.unit.world import ACCOUNT, BEGIN, KEY_ID, REGION, World, event
+from tests.unit.stubs import ACCOUNT, BEGIN, KEY_ID, REGION, StubbedAws, event
 
 HERE = Place("aws", REGION, ACCOUNT)
 NOW = BEGIN.timestamp()
@@ -50,10 +50,10 @@ def outcome_of(event: Any) -> list[dict[str, Any]]:
     def client(service: str) -> Any:
         raise Called(service)
 
-    world = World(client)
-    world.invoke(deepcopy(event))
-    assert world.clock.elapsed == 0
-    return world.puts
+    aws = StubbedAws(client)
+    aws.invoke(deepcopy(event))
+    assert aws.clock.elapsed == 0
+    return aws.puts
 
 
 def parsed(properties: object, **fields: object) -> Request | Failure:
@@ -64,7 +64,7 @@ def parsed(properties: object, **fields: object) -> Request | Failure:
         return failure
 
 
-def cause_of(action: Callable[[], object]) -> Cause | None:
+def cause_of(action: Callable[[], object]) -> FailureCode | None:
     """Tell why an action fails; None when it does not."""
     try:
         action()
@@ -76,13 +76,13 @@ def cause_of(action: Callable[[], object]) -> Cause | None:
 @STEADY
 @given(json_values)
 def test_any_event_has_a_sound_envelope_or_is_refused(event: Any) -> None:
-    assert cause_of(lambda: check_envelope(event)) in {None, Cause.INVALID_EVENT}
+    assert cause_of(lambda: check_envelope(event)) in {None, FailureCode.INVALID_EVENT}
 
 
 @STEADY
 @given(json_values)
 def test_an_event_that_cannot_be_answered_is_reported_to_lambda(event: Any) -> None:
-    assert cause_of(lambda: outcome_of(event)) is Cause.INVALID_EVENT
+    assert cause_of(lambda: outcome_of(event)) is FailureCode.INVALID_EVENT
 
 
 @STEADY
@@ -98,7 +98,9 @@ def test_a_malformed_envelope_is_answered(name: str, value: object) -> None:
 
 
 @STEADY
-@given(st.dictionaries(st.text(max_size=40) | st.sampled_from([*EVENT, "HandedOver"]), json_values))
+@given(
+    st.dictionaries(st.text(max_size=40) | st.sampled_from([*EVENT, "Continuation"]), json_values)
+)
 def test_additions_to_an_event_do_no_harm(additions: dict[str, Any]) -> None:
     try:
         answers = outcome_of({**additions, **EVENT})
@@ -147,7 +149,7 @@ def test_an_unknown_property_is_named_with_its_value(name: str, value: object) -
         return
     outcome = parsed({**PROPERTIES, name: value})
     assert isinstance(outcome, Failure)
-    assert outcome.cause is Cause.UNKNOWN_PROPERTY
+    assert outcome.cause is FailureCode.UNKNOWN_PROPERTY
     assert ascii(name)[:100] in str(outcome)
     assert ascii(value)[:100] in str(outcome)
 

@@ -1,4 +1,4 @@
-"""The real world outside: the machine's clock, the network, AWS clients that do not retry."""
+"""The real environment: the machine's clock, the network, AWS clients that do not retry."""
 
 from __future__ import annotations
 

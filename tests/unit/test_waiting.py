@@ -6,50 +6,50 @@ from itertools import pairwise
 
 import pytest
 
-from tests.unit.world import KEY, World, event, refused
+from tests.unit.stubs import KEY, StubbedAws, event, refused
 
 THROTTLED = "LimitExceededException", "Rate exceeded for account 111122223333."
 
 
-def looks(world: World) -> list[float]:
-    return world.kinesis.times_of("DescribeStreamSummary", world.clock)
+def looks(aws: StubbedAws) -> list[float]:
+    return aws.kinesis.times_of("DescribeStreamSummary", aws.clock)
 
 
 def gaps(times: list[float]) -> list[float]:
     return [later - earlier for earlier, later in pairwise(times)]
 
 
-def test_next_look_comes_after_a_fraction_of_the_time_waited(world: World) -> None:
-    times = looks(world)
-    world.kinesis.keeps_showing("UPDATING")
-    world.fails(event(ServiceTimeout="180"))
+def test_next_look_comes_after_a_fraction_of_the_time_waited(aws: StubbedAws) -> None:
+    times = looks(aws)
+    aws.kinesis.keeps_showing("UPDATING")
+    aws.fails(event(ServiceTimeout="180"))
     expected = [min(max(0.15 * time, 0.6), 2) for time in times]
     assert gaps(times)[:-1] == pytest.approx(expected[:-2])
     assert times[-1] == 120, "the last look falls on the deadline"
 
 
-def test_what_was_waited_for_before_our_change_does_not_count(world: World) -> None:
-    world.kinesis.shows("UPDATING", times=12)
-    world.kinesis.shows("ACTIVE")
-    world.changes()
-    times = looks(world)
-    world.kinesis.shows("UPDATING", KEY)
-    world.kinesis.shows("ACTIVE", KEY, times=2)
-    world.succeeds(event())
+def test_what_was_waited_for_before_our_change_does_not_count(aws: StubbedAws) -> None:
+    aws.kinesis.shows("UPDATING", times=12)
+    aws.kinesis.shows("ACTIVE")
+    aws.changes()
+    times = looks(aws)
+    aws.kinesis.shows("UPDATING", KEY)
+    aws.kinesis.shows("ACTIVE", KEY, times=2)
+    aws.succeeds(event())
     assert gaps(times)[10] == pytest.approx(0.15 * times[10])
     assert gaps(times)[12:14] == pytest.approx([0.6, 0.6])
 
 
-def test_intervals_after_a_hand_over_are_those_before(world: World) -> None:
-    world.function_timeout = 120
-    times = looks(world)
-    handed = world.invokes_itself()
-    world.kinesis.keeps_showing("UPDATING")
-    world.invoke(event(ServiceTimeout="3600"))
+def test_intervals_after_a_hand_over_are_those_before(aws: StubbedAws) -> None:
+    aws.function_timeout = 120
+    times = looks(aws)
+    handed = aws.invokes_itself()
+    aws.kinesis.keeps_showing("UPDATING")
+    aws.invoke(event(ServiceTimeout="3600"))
     before = len(times)
-    world.kinesis.shows_only("UPDATING", times=3)
-    world.kinesis.shows("ACTIVE", KEY, times=2)
-    world.invoke(handed[0])
+    aws.kinesis.shows_only("UPDATING", times=3)
+    aws.kinesis.shows("ACTIVE", KEY, times=2)
+    aws.invoke(handed[0])
     assert gaps(times)[before - 3 : before - 2] == pytest.approx([2])
     assert gaps(times)[before:-1] == pytest.approx([2, 2, 2])
 
@@ -57,42 +57,42 @@ def test_intervals_after_a_hand_over_are_those_before(world: World) -> None:
 class TestThrottling:
     """Exponential backoff with full jitter: the uniform chance is up to the bound."""
 
-    def test_pauses_double_up_to_three_quarters_of_a_minute(self, world: World) -> None:
-        world.chance = 1
-        times = looks(world)
-        world.kinesis.keeps_failing("describe_stream_summary", *THROTTLED)
-        world.fails(event(ServiceTimeout="660"))
+    def test_pauses_double_up_to_three_quarters_of_a_minute(self, aws: StubbedAws) -> None:
+        aws.chance = 1
+        times = looks(aws)
+        aws.kinesis.keeps_failing("describe_stream_summary", *THROTTLED)
+        aws.fails(event(ServiceTimeout="660"))
         assert gaps(times)[:-1] == [1, 2, 4, 8, 16, 32, *[45] * 11]
 
-    def test_pause_may_be_none_at_all(self, world: World) -> None:
-        world.chance = 0
-        world.kinesis.fails("describe_stream_summary", *THROTTLED, times=8)
-        world.kinesis.shows("ACTIVE", KEY)
-        world.succeeds(event())
-        assert world.clock.elapsed == 0
+    def test_pause_may_be_none_at_all(self, aws: StubbedAws) -> None:
+        aws.chance = 0
+        aws.kinesis.fails("describe_stream_summary", *THROTTLED, times=8)
+        aws.kinesis.shows("ACTIVE", KEY)
+        aws.succeeds(event())
+        assert aws.clock.elapsed == 0
 
-    def test_a_success_halves_what_failures_have_doubled(self, world: World) -> None:
-        world.chance = 1
-        times = looks(world)
-        world.kinesis.fails("describe_stream_summary", *THROTTLED, times=5)
-        world.kinesis.shows("UPDATING", times=2)
-        world.kinesis.fails("describe_stream_summary", *THROTTLED)
-        world.kinesis.shows("ACTIVE", KEY, times=2)
-        world.succeeds(event())
+    def test_a_success_halves_what_failures_have_doubled(self, aws: StubbedAws) -> None:
+        aws.chance = 1
+        times = looks(aws)
+        aws.kinesis.fails("describe_stream_summary", *THROTTLED, times=5)
+        aws.kinesis.shows("UPDATING", times=2)
+        aws.kinesis.fails("describe_stream_summary", *THROTTLED)
+        aws.kinesis.shows("ACTIVE", KEY, times=2)
+        aws.succeeds(event())
         assert gaps(times)[:8] == [1, 2, 4, 8, 16, 8, 4, 8]
 
-    def test_throttled_starts_come_ever_more_seldom(self, world: World) -> None:
-        world.chance = 1
-        world.kinesis.keeps_showing("ACTIVE")
-        world.allows_changes()
+    def test_throttled_starts_come_ever_more_seldom(self, aws: StubbedAws) -> None:
+        aws.chance = 1
+        aws.kinesis.keeps_showing("ACTIVE")
+        aws.allows_changes()
 
         def answer(number: int) -> None:
             if number <= 5:
                 raise refused(*THROTTLED)
-            world.kinesis.shows_only("ACTIVE", KEY, times=2)
+            aws.kinesis.shows_only("ACTIVE", KEY, times=2)
 
-        starts = world.kinesis.asks(world.clock, answer)
-        world.succeeds(event())
+        starts = aws.kinesis.asks(aws.clock, answer)
+        aws.succeeds(event())
         pauses = gaps(starts)
         assert all(pause >= bound for pause, bound in zip(pauses, [1, 2, 4, 8, 16], strict=True))
         assert sum(pauses) < 31 + 5 * 3

@@ -12,12 +12,12 @@ from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.parsers import ResponseParserError
 
 
-class Kind(Enum):
+class ErrorKind(Enum):
     """How an error is to be taken."""
 
     THROTTLED = auto()
     """Too many calls: refused without effect, and may succeed later."""
-    UNANSWERED = auto()
+    NO_RESPONSE = auto()
     """Server error, lost connection or an answer that makes no sense: may have had its effect."""
     IN_USE = auto()
     """The stream is not ACTIVE."""
@@ -34,30 +34,30 @@ class Kind(Enum):
 
 
 _KINDS = {
-    "KMSThrottlingException": Kind.THROTTLED,
-    "LimitExceededException": Kind.THROTTLED,
-    "ProvisionedThroughputExceededException": Kind.THROTTLED,
-    "RequestLimitExceeded": Kind.THROTTLED,
-    "Throttling": Kind.THROTTLED,
-    "ThrottlingException": Kind.THROTTLED,
-    "TooManyRequestsException": Kind.THROTTLED,
-    "RequestTimeout": Kind.UNANSWERED,
-    "RequestTimeoutException": Kind.UNANSWERED,
-    "ResourceInUseException": Kind.IN_USE,
-    "InvalidArnException": Kind.NOT_FOUND,
-    "NotFoundException": Kind.NOT_FOUND,
-    "ResourceNotFoundException": Kind.NOT_FOUND,
-    "AccessDenied": Kind.DENIED,
-    "AccessDeniedException": Kind.DENIED,
-    "KMSAccessDeniedException": Kind.DENIED,
+    "KMSThrottlingException": ErrorKind.THROTTLED,
+    "LimitExceededException": ErrorKind.THROTTLED,
+    "ProvisionedThroughputExceededException": ErrorKind.THROTTLED,
+    "RequestLimitExceeded": ErrorKind.THROTTLED,
+    "Throttling": ErrorKind.THROTTLED,
+    "ThrottlingException": ErrorKind.THROTTLED,
+    "TooManyRequestsException": ErrorKind.THROTTLED,
+    "RequestTimeout": ErrorKind.NO_RESPONSE,
+    "RequestTimeoutException": ErrorKind.NO_RESPONSE,
+    "ResourceInUseException": ErrorKind.IN_USE,
+    "InvalidArnException": ErrorKind.NOT_FOUND,
+    "NotFoundException": ErrorKind.NOT_FOUND,
+    "ResourceNotFoundException": ErrorKind.NOT_FOUND,
+    "AccessDenied": ErrorKind.DENIED,
+    "AccessDeniedException": ErrorKind.DENIED,
+    "KMSAccessDeniedException": ErrorKind.DENIED,
     # What a role answers with whose credentials have not propagated yet.
-    "IncompleteSignature": Kind.DENIED,
-    "InvalidClientTokenId": Kind.DENIED,
-    "UnrecognizedClientException": Kind.DENIED,
-    "KMSDisabledException": Kind.KEY,
-    "KMSInvalidStateException": Kind.KEY,
-    "KMSNotFoundException": Kind.KEY,
-    "KMSOptInRequired": Kind.KEY,
+    "IncompleteSignature": ErrorKind.DENIED,
+    "InvalidClientTokenId": ErrorKind.DENIED,
+    "UnrecognizedClientException": ErrorKind.DENIED,
+    "KMSDisabledException": ErrorKind.KEY,
+    "KMSInvalidStateException": ErrorKind.KEY,
+    "KMSNotFoundException": ErrorKind.KEY,
+    "KMSOptInRequired": ErrorKind.KEY,
 }
 _FOR_ACCOUNT = re.compile(r"\bfor account\b", re.IGNORECASE)
 
@@ -65,7 +65,7 @@ _FOR_ACCOUNT = re.compile(r"\bfor account\b", re.IGNORECASE)
 class AwsError(Exception):
     """An AWS call that failed: its IAM action, and the service's error code and message."""
 
-    def __init__(self, action: str, kind: Kind, code: str, message: str) -> None:
+    def __init__(self, action: str, kind: ErrorKind, code: str, message: str) -> None:
         super().__init__(f"{action}: {code}: {message}")
         self.action = action
         self.kind = kind
@@ -102,18 +102,18 @@ def translated(action: str) -> Iterator[None]:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         raise AwsError(action, _kind(action, code, message, status), code, message) from error
     except (BotocoreConnectionError, HTTPClientError) as error:
-        raise AwsError(action, Kind.UNANSWERED, type(error).__name__, str(error)) from error
+        raise AwsError(action, ErrorKind.NO_RESPONSE, type(error).__name__, str(error)) from error
     except BotoCoreError as error:
-        raise AwsError(action, Kind.OTHER, type(error).__name__, str(error)) from error
+        raise AwsError(action, ErrorKind.OTHER, type(error).__name__, str(error)) from error
     except (ResponseParserError, AttributeError, LookupError, TypeError, ValueError) as error:
         message = f"the answer makes no sense: {error}"
-        raise AwsError(action, Kind.UNANSWERED, type(error).__name__, message) from error
+        raise AwsError(action, ErrorKind.NO_RESPONSE, type(error).__name__, message) from error
 
 
-def _kind(action: str, code: str, message: str, status: int) -> Kind:
-    kind = _KINDS.get(code, Kind.UNANSWERED if status >= 500 else Kind.OTHER)
-    if kind is Kind.DENIED and "explicit deny" in message.lower():
-        return Kind.DENIED_EXPLICITLY
+def _kind(action: str, code: str, message: str, status: int) -> ErrorKind:
+    kind = _KINDS.get(code, ErrorKind.NO_RESPONSE if status >= 500 else ErrorKind.OTHER)
+    if kind is ErrorKind.DENIED and "explicit deny" in message.lower():
+        return ErrorKind.DENIED_EXPLICITLY
     if code == "LimitExceededException" and action.endswith(":StartStreamEncryption"):
-        return kind if _FOR_ACCOUNT.search(message) else Kind.QUOTA
+        return kind if _FOR_ACCOUNT.search(message) else ErrorKind.QUOTA
     return kind

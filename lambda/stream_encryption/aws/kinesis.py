@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from stream_encryption.aws.errors import AwsError, Kind, translated
+from stream_encryption.aws.errors import AwsError, ErrorKind, translated
 
 
 class StreamDescription(NamedTuple):
@@ -68,7 +68,7 @@ class Stream:
                     created=summary["StreamCreationTimestamp"].timestamp(),
                 )
         except AwsError as error:
-            if error.kind is Kind.NOT_FOUND:
+            if error.kind is ErrorKind.NOT_FOUND:
                 return None
             raise
 

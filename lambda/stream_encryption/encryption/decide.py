@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from stream_encryption.aws.kinesis import StreamDescription
-from stream_encryption.encryption.key import Sameness
+from stream_encryption.encryption.key import KeyMatch
 
 
 class Step(Enum):
@@ -16,25 +16,26 @@ class Step(Enum):
     WAIT = auto()
     UNCONFIRMED = auto()
     """Our change was accepted, and the stream may still be described as it was before."""
-    LOST = auto()
+    OVERWRITTEN = auto()
     """Our change was accepted, and is gone: somebody else has made another."""
 
 
 def decide(
-    description: StreamDescription, key: Sameness, *, accepted: bool, grace_over: bool
+    description: StreamDescription, key: KeyMatch, *, accepted: bool, window_passed: bool
 ) -> Step:
     """Decide what to do about a stream that exists and is not being deleted.
 
     ``key`` tells whether it has the wanted key, which counts only once the stream is ACTIVE;
-    ``accepted``, whether Kinesis has accepted our change; ``grace_over``, whether that must show.
+    ``accepted``, whether Kinesis has accepted our change; ``window_passed``, whether that must
+    show.
     """
     if description.status != "ACTIVE":
         return Step.WAIT
-    if key is Sameness.SAME:
+    if key is KeyMatch.SAME:
         return Step.DONE
     if not accepted:
         return Step.CHANGE
-    if not grace_over:
+    if not window_passed:
         return Step.UNCONFIRMED
     # Kinesis took the key that an alias means, and says no more than we can find out.
-    return Step.DONE if key is Sameness.UNKNOWN else Step.LOST
+    return Step.DONE if key is KeyMatch.UNKNOWN else Step.OVERWRITTEN

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from stream_encryption.aws.errors import AwsError, Kind
+from stream_encryption.aws.errors import AwsError, ErrorKind
 
 MAX_REASON = 1024
 """Characters of a reason, of which CloudFormation shows all."""
@@ -19,10 +19,10 @@ _LEAVE_FAILED_ROLLBACK = (
 )
 
 
-class Cause(Enum):
+class FailureCode(Enum):
     """Catalogue of failures: what happened, and what the user can do about it.
 
-    The first text is the cause in one line, the second the remedy. `docs/behaviour.md` is
+    The first text is the cause in one line, the second the remedy. `docs/behavior.md` is
     generated from this catalogue.
     """
 
@@ -130,7 +130,7 @@ class Cause(Enum):
         "{action} failed for stream {stream}, key {key} ({code}: {detail}).",
         "Correct what the message names and deploy again.",
     )
-    HAND_OVER_FAILED = (
+    CONTINUATION_FAILED = (
         "The wait for stream {stream}, key {key} could not go on in another invocation ({detail}).",
         "{remedy} In a VPC, provide access to the Lambda endpoint. Or set a timeout of at most 14"
         " minutes. A change already accepted continues.",
@@ -163,7 +163,7 @@ class Failure(Exception):
     where AWS's own words are, so that both its beginning and the remedy are told.
     """
 
-    def __init__(self, cause: Cause, **fields: object) -> None:
+    def __init__(self, cause: FailureCode, **fields: object) -> None:
         self.cause = cause
         remedy = cause.remedy.format(**fields)
         summary = cut(cause.summary.format(**fields), MAX_REASON - len(remedy) - 1)
@@ -171,10 +171,10 @@ class Failure(Exception):
 
 
 _CAUSES = {
-    Kind.QUOTA: Cause.LIMIT_EXCEEDED,
-    Kind.KEY: Cause.KEY_REFUSED,
-    Kind.DENIED: Cause.ACCESS_DENIED,
-    Kind.DENIED_EXPLICITLY: Cause.ACCESS_DENIED,
+    ErrorKind.QUOTA: FailureCode.LIMIT_EXCEEDED,
+    ErrorKind.KEY: FailureCode.KEY_REFUSED,
+    ErrorKind.DENIED: FailureCode.ACCESS_DENIED,
+    ErrorKind.DENIED_EXPLICITLY: FailureCode.ACCESS_DENIED,
 }
 
 
@@ -193,9 +193,9 @@ _POLICIES = {
 }
 
 
-def cause_of(error: AwsError) -> tuple[Cause, dict[str, object]]:
+def cause_of(error: AwsError) -> tuple[FailureCode, dict[str, object]]:
     """Find the entry of the catalogue for an error, and what its texts need to tell of it."""
-    return _CAUSES.get(error.kind, Cause.SERVICE_ERROR), {
+    return _CAUSES.get(error.kind, FailureCode.SERVICE_ERROR), {
         "action": error.action,
         "code": error.code,
         "detail": error.message,
@@ -213,7 +213,7 @@ def denial_remedy(error: AwsError) -> str:
     policy = _POLICIES.get(kind)
     if kind == "resource-based policy" and action.startswith("kms:"):
         policy = "the key policy"
-    if error.kind is Kind.DENIED_EXPLICITLY:
+    if error.kind is ErrorKind.DENIED_EXPLICITLY:
         policy = policy or "the policy that has it (of role, boundary, organization, or key)"
         return f"Remove the explicit deny of {action} from {policy}."
     if error.code.startswith("KMS") and not policy:

@@ -7,16 +7,16 @@ from contextlib import suppress
 from enum import Enum, auto
 
 from stream_encryption.aws.arn import AWS_MANAGED_KEY, Place, is_alias, key_arn
-from stream_encryption.aws.errors import AwsError, Kind
+from stream_encryption.aws.errors import AwsError, ErrorKind
 from stream_encryption.aws.kms import KeyDescription, Kms
-from stream_encryption.encryption.failure import Cause
-from stream_encryption.encryption.precaution import Precaution
+from stream_encryption.encryption.best_effort import BestEffort
+from stream_encryption.encryption.failure import FailureCode
 
-Defect = tuple[Cause, dict[str, str]]
+Defect = tuple[FailureCode, dict[str, str]]
 """What makes a key unfit, and what the failure's texts need to tell it."""
 
 
-class Sameness(Enum):
+class KeyMatch(Enum):
     """Whether two spellings mean the same key."""
 
     SAME = auto()
@@ -27,38 +27,38 @@ class Sameness(Enum):
 
 def compare(
     one: str | None, other: str, place: Place, resolve: Callable[[str], str | None]
-) -> Sameness:
+) -> KeyMatch:
     """Tell whether two spellings, in any form, mean the same key of a stream in a place.
 
     ``resolve`` gives the ARN of the key that an alias ARN means; None when that is unknown.
     """
     if one is None:
-        return Sameness.DIFFERENT
+        return KeyMatch.DIFFERENT
     arns = [key_arn(one, place), key_arn(other, place)]
     if arns[0] == arns[1]:
-        return Sameness.SAME
+        return KeyMatch.SAME
     # Two key ARNs that differ are two keys; only an alias can hide which key it means, one of its
     # own region and account (KMS API reference, UpdateAlias).
     one_place = arns[0].split(":")[3:5] == arns[1].split(":")[3:5]
     if not one_place or not any(is_alias(arn) for arn in arns):
-        return Sameness.DIFFERENT
+        return KeyMatch.DIFFERENT
     resolved = [resolve(arn) if is_alias(arn) else arn for arn in arns]
     if None in resolved:
-        return Sameness.UNKNOWN
-    return Sameness.SAME if resolved[0] == resolved[1] else Sameness.DIFFERENT
+        return KeyMatch.UNKNOWN
+    return KeyMatch.SAME if resolved[0] == resolved[1] else KeyMatch.DIFFERENT
 
 
-class WantedKey:
+class DesiredKey:
     """The key in the user's spelling, for a stream in a place; all looks at it only protect."""
 
-    def __init__(self, key_id: str, place: Place, kms: Kms, precaution: Precaution) -> None:
+    def __init__(self, key_id: str, place: Place, kms: Kms, best_effort: BestEffort) -> None:
         self.id = key_id
         self._place = place
         self._kms = kms
-        self._precaution = precaution
+        self._best_effort = best_effort
         self._resolved: dict[str, str] = {}
 
-    def is_key(self, key_id: str | None) -> Sameness:
+    def match(self, key_id: str | None) -> KeyMatch:
         """Tell whether the key that a stream has is this one, in whichever form it is spelt."""
         return compare(key_id, self.id, self._place, self._resolve)
 
@@ -79,11 +79,11 @@ class WantedKey:
         try:
             key = self._look(self.id)
         except AwsError:
-            return Cause.KEY_NOT_FOUND, {}
+            return FailureCode.KEY_NOT_FOUND, {}
         if key and not key.is_symmetric_encryption_key:
-            return Cause.KEY_UNSUITABLE, {"spec": key.spec, "usage": key.usage}
+            return FailureCode.KEY_UNSUITABLE, {"spec": key.spec, "usage": key.usage}
         if key and not key.is_usable:
-            return Cause.KEY_UNUSABLE, {"state": key.state}
+            return FailureCode.KEY_UNUSABLE, {"state": key.state}
         return None
 
     def _resolve(self, alias_arn: str) -> str | None:
@@ -92,7 +92,9 @@ class WantedKey:
         return self._resolved.get(alias_arn)
 
     def _look(self, key_id: str) -> KeyDescription | None:
-        key = self._precaution.look(lambda: self._kms.describe(key_id), conclusive=Kind.NOT_FOUND)
+        key = self._best_effort.attempt(
+            lambda: self._kms.describe(key_id), conclusive=ErrorKind.NOT_FOUND
+        )
         if key:
             self._resolved[key_arn(key_id, self._place)] = key.arn
         return key

@@ -13,19 +13,19 @@ class Progress:
     ----------
     since
         When the wait for the stream began.
-    must_settle
+    propagation_pending
         Whether a change may just have ended: one that was seen, one of this request, or one of
         an earlier delivery of it.
     accepted
         Whether Kinesis has accepted our change.
-    unanswered_since
+    no_response_since
         When a change was asked for that got no answer.
-    refused_since
+    limited_since
         Since when Kinesis answers with the day's quota or a rate of calls, not saying which.
     """
 
     since: float
-    must_settle: bool = False
+    propagation_pending: bool = False
     accepted: bool = False
-    unanswered_since: float | None = None
-    refused_since: float | None = None
+    no_response_since: float | None = None
+    limited_since: float | None = None

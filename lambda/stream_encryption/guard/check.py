@@ -7,10 +7,10 @@ import json
 from botocore.exceptions import ClientError
 
 from stream_encryption.aws.arn import key_arn
-from stream_encryption.aws.errors import AwsError, Kind
+from stream_encryption.aws.errors import AwsError, ErrorKind
 from stream_encryption.aws.kinesis import Stream, StreamDescription
 from stream_encryption.aws.kms import Kms
-from stream_encryption.encryption.encrypt import GRACE as CONSISTENCY_WINDOW
+from stream_encryption.encryption.job import CONSISTENCY_WINDOW
 from stream_encryption.guard.finding import NONCOMPLIANT, Finding, State, evaluate
 from stream_encryption.guard.item import Item
 from stream_encryption.guard.messages import STOP, ApiCall, Check, NonRetryableError, RetryLater
@@ -132,10 +132,10 @@ class Checker:
         try:
             return Kms(lambda: self._client("kms")).describe(alias_arn).arn
         except AwsError as error:
-            if error.kind is Kind.NOT_FOUND and alias_arn == self._desired_key:
+            if error.kind is ErrorKind.NOT_FOUND and alias_arn == self._desired_key:
                 reason = f"the desired key {alias_arn} does not exist"
                 raise NonRetryableError(reason, after=KEY_PROPAGATION) from error
-            if error.kind in {Kind.NOT_FOUND, Kind.DENIED, Kind.DENIED_EXPLICITLY}:
+            if error.kind in {ErrorKind.NOT_FOUND, ErrorKind.DENIED, ErrorKind.DENIED_EXPLICITLY}:
                 return None
             raise
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from stream_encryption.aws.arn import Place
 from stream_encryption.aws.kinesis import StreamDescription
-from stream_encryption.encryption.key import Sameness, compare
+from stream_encryption.encryption.key import KeyMatch, compare
 
 
 class State(StrEnum):
@@ -28,9 +28,9 @@ NONCOMPLIANT = {State.UNENCRYPTED, State.OTHER_KEY}
 ENCRYPTED = {State.COMPLIANT, State.OTHER_KEY, State.UNKNOWN}
 
 _BY_SAMENESS = {
-    Sameness.SAME: State.COMPLIANT,
-    Sameness.DIFFERENT: State.OTHER_KEY,
-    Sameness.UNKNOWN: State.UNKNOWN,
+    KeyMatch.SAME: State.COMPLIANT,
+    KeyMatch.DIFFERENT: State.OTHER_KEY,
+    KeyMatch.UNKNOWN: State.UNKNOWN,
 }
 
 

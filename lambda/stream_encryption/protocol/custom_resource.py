@@ -18,12 +18,11 @@ from typing import Any
 from crhelper import FAILED, SUCCESS, CfnResource
 
 from stream_encryption.aws.arn import Place
-from stream_encryption.encryption.encrypt import SETTLING, Encryption
-from stream_encryption.encryption.failure import Cause, Failure, denial_remedy
+from stream_encryption.encryption.failure import Failure, FailureCode, denial_remedy
+from stream_encryption.encryption.job import PROPAGATION_WAIT, EncryptionJob
 from stream_encryption.encryption.progress import Progress
 from stream_encryption.log import Log
-from stream_encryption.protocol.answer import compose, deliver
-from stream_encryption.protocol.hand_over import HandedOver, hand_over, read
+from stream_encryption.protocol.continuation import Continuation, continue_later, read
 from stream_encryption.protocol.request import (
     Request,
     check_envelope,
@@ -31,33 +30,34 @@ from stream_encryption.protocol.request import (
     parse,
     timeout_of,
 )
+from stream_encryption.protocol.response import compose, send
 from stream_encryption.runtime import Runtime
 from stream_encryption.waiting import Backoff, DeadlinePassed, Wait
 
-MOST_HAND_OVERS = 4
+MAX_CONTINUATIONS = 4
 """Lambda stops a function that invokes itself some sixteen times in a row."""
 
-HAND_OVER = 60.0
+CONTINUATION_RESERVE = 60.0
 """Seconds before the end of an invocation from which its wait is handed over."""
 
-ANSWER_RESERVE = 10.0
+RESPONSE_RESERVE = 10.0
 """Seconds of an invocation that are kept for delivering the answer."""
 
-ALARM = 3.0
+TIMEOUT_GUARD = 3.0
 """Seconds before the end at which a hanging invocation is answered for."""
 
-LONGEST_CALL = 8.0
+MAX_CALL_DURATION = 8.0
 """Seconds after which a call has come back, by the timeouts of the clients."""
 
-LAST_MOMENT = 1.0
+SEND_MARGIN = 1.0
 """Seconds before the end at which delivering an answer is given up."""
 
-RETRY = 45.0
+REDELIVERY_AGE = 45.0
 """Age in seconds from which a request may have been tried before: Lambda tries again after a
 minute."""
 
 
-MakeJob = Callable[[Request, Progress, Wait, Log], Encryption]
+MakeJob = Callable[[Request, Progress, Wait, Log], EncryptionJob]
 """Makes the job of a Create or Update, not begun."""
 
 
@@ -125,7 +125,7 @@ class CustomResource(CfnResource):
         except Exception as error:
             self._log.error("unexpected error", traceback=traceback.format_exc())
             detail = f"{type(error).__name__}: {error}"
-            raise _failure(event, Cause.UNEXPECTED, detail=detail) from error
+            raise _failure(event, FailureCode.UNEXPECTED, detail=detail) from error
 
     def _carry_out(self, event: dict[str, Any], context: Any) -> str:
         clock, told = self._runtime.clock, self._told
@@ -136,13 +136,15 @@ class CustomResource(CfnResource):
         now = clock.now()
         age = int(now - self._issued)
         if now >= self._expiry:
-            raise _failure(event, Cause.EXPIRED, age=age)
-        progress = told.progress if told else Progress(now, must_settle=age >= RETRY)
-        hops = told.hops if told else 0
-        until = self._lambda_ends - ANSWER_RESERVE - SETTLING - 1
-        may_go_on = until < request.deadline and hops < MOST_HAND_OVERS
+            raise _failure(event, FailureCode.EXPIRED, age=age)
+        progress = (
+            told.progress if told else Progress(now, propagation_pending=age >= REDELIVERY_AGE)
+        )
+        hops = told.number if told else 0
+        until = self._lambda_ends - RESPONSE_RESERVE - PROPAGATION_WAIT - 1
+        may_go_on = until < request.deadline and hops < MAX_CONTINUATIONS
         if may_go_on:
-            until = max(self._lambda_ends - HAND_OVER, (now + until) / 2)
+            until = max(self._lambda_ends - CONTINUATION_RESERVE, (now + until) / 2)
         wait = Wait(clock, min(until, request.deadline), progress.since)
         job = self._make_job(request, progress, wait, self._log)
         try:
@@ -150,38 +152,38 @@ class CustomResource(CfnResource):
         except DeadlinePassed:
             if not may_go_on:
                 raise job.timed_out() from None
-            self._go_on_later(event, HandedOver(hops + 1, self._issued, progress))
+            self._go_on_later(event, Continuation(hops + 1, self._issued, progress))
             return self._physical_id(event)
         return request.stream_arn
 
-    def _go_on_later(self, event: dict[str, Any], told: HandedOver) -> None:
+    def _go_on_later(self, event: dict[str, Any], told: Continuation) -> None:
         runtime = self._runtime
-        error = hand_over(
+        error = continue_later(
             lambda: runtime.client("lambda"),
             self._context.invoked_function_arn,
             event,
             told,
-            wait=Wait(runtime.clock, self._lambda_ends - ANSWER_RESERVE - LONGEST_CALL),
+            wait=Wait(runtime.clock, self._lambda_ends - RESPONSE_RESERVE - MAX_CALL_DURATION),
             backoff=Backoff(runtime.uniform),
             log=self._log,
         )
         if error:
             remedy = denial_remedy(error)
-            raise _failure(event, Cause.HAND_OVER_FAILED, detail=error, remedy=remedy)
+            raise _failure(event, FailureCode.CONTINUATION_FAILED, detail=error, remedy=remedy)
         self._goes_on = True
 
     # What crhelper calls
 
     def _set_timeout(self) -> None:
-        now, least = self._runtime.clock.now(), LONGEST_CALL + ALARM
+        now, least = self._runtime.clock.now(), MAX_CALL_DURATION + TIMEOUT_GUARD
         # However late it is, a call has a chance to come back.
         ends = min(max(self._ends, now + least), self._lambda_ends)
-        self._timer = self._runtime.timer(max(ends - ALARM - now, 0), self._timeout)
+        self._timer = self._runtime.timer(max(ends - TIMEOUT_GUARD - now, 0), self._timeout)
         self._timer.start()
 
     def _timeout(self) -> None:
         detail = "the end came first: a call was slow or hung, or the request was late"
-        self._send(FAILED, str(_failure(self._event, Cause.UNEXPECTED, detail=detail)))
+        self._send(FAILED, str(_failure(self._event, FailureCode.UNEXPECTED, detail=detail)))
 
     def _cfn_response(self, _event: dict[str, Any]) -> None:
         if not self._goes_on:
@@ -209,10 +211,10 @@ class CustomResource(CfnResource):
             physical_id=self.PhysicalResourceId or self._physical_id(event),
             data=data,
         )
-        wait = Wait(runtime.clock, self._ends - LAST_MOMENT)
+        wait = Wait(runtime.clock, self._ends - SEND_MARGIN)
         backoff = Backoff(runtime.uniform, cap=20.0)
         url = event["ResponseURL"]
-        deliver(runtime.put, url, body, wait=wait, backoff=backoff, log=self._log)
+        send(runtime.put, url, body, wait=wait, backoff=backoff, log=self._log)
 
     @staticmethod
     def _physical_id(event: Mapping[str, Any]) -> str:
@@ -221,7 +223,7 @@ class CustomResource(CfnResource):
         return str(event.get("PhysicalResourceId") or made_up)
 
 
-def _failure(event: Mapping[str, Any], cause: Cause, **fields: object) -> Failure:
+def _failure(event: Mapping[str, Any], cause: FailureCode, **fields: object) -> Failure:
     """Make a failure for an event that may not have been parsed."""
     properties = event.get("ResourceProperties")
     named = properties if isinstance(properties, Mapping) else {}

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from stream_encryption.aws.arn import AWS_MANAGED_KEY, Place, is_key_id
-from stream_encryption.encryption.failure import Cause, Failure
+from stream_encryption.encryption.failure import Failure, FailureCode
 
-LONGEST_TIMEOUT = 3600
+MAX_SERVICE_TIMEOUT = 3600
 """Seconds that CloudFormation waits for an answer at most, and by default."""
 
 _RESERVE = 60.0
@@ -71,15 +71,17 @@ def check_envelope(event: Any) -> None:
         When a field is missing or of a wrong type.
     """
     if not isinstance(event, Mapping):
-        raise Failure(Cause.INVALID_EVENT, detail=f"it is {_shown(event)}")
+        raise Failure(FailureCode.INVALID_EVENT, detail=f"it is {_shown(event)}")
     texts = ["RequestType", "ResponseURL", "StackId", "RequestId", "LogicalResourceId"]
     if event.get("RequestType") == "Update":
         texts.append("PhysicalResourceId")
     for name in texts:
         if not isinstance(event.get(name), str) or not event[name]:
-            raise Failure(Cause.INVALID_EVENT, detail=f"{name} is {_shown(event.get(name))}")
+            raise Failure(FailureCode.INVALID_EVENT, detail=f"{name} is {_shown(event.get(name))}")
     if event["RequestType"] not in {"Create", "Update", "Delete"}:
-        raise Failure(Cause.INVALID_EVENT, detail=f"RequestType is {_shown(event['RequestType'])}")
+        raise Failure(
+            FailureCode.INVALID_EVENT, detail=f"RequestType is {_shown(event['RequestType'])}"
+        )
 
 
 def parse(event: Mapping[str, Any], here: Place, issued: float) -> Request:
@@ -94,12 +96,14 @@ def parse(event: Mapping[str, Any], here: Place, issued: float) -> Request:
     """
     properties = event.get("ResourceProperties")
     if not isinstance(properties, Mapping):
-        raise Failure(Cause.INVALID_EVENT, detail=f"ResourceProperties is {_shown(properties)}")
+        raise Failure(
+            FailureCode.INVALID_EVENT, detail=f"ResourceProperties is {_shown(properties)}"
+        )
     for name, value in properties.items():
         if name not in _PROPERTIES | _SERVICE_PROPERTIES:
             known = ", ".join(sorted(_PROPERTIES))
             raise Failure(
-                Cause.UNKNOWN_PROPERTY, name=_shown(name), value=_shown(value), known=known
+                FailureCode.UNKNOWN_PROPERTY, name=_shown(name), value=_shown(value), known=known
             )
     stream_arn = _stream_arn(properties, here)
     _check_encryption_type(properties, stream_arn)
@@ -142,18 +146,18 @@ def timeout_of(event: Mapping[str, Any]) -> int:
     try:
         return _timeout(event)
     except Failure:
-        return LONGEST_TIMEOUT
+        return MAX_SERVICE_TIMEOUT
 
 
 def _timeout(event: Mapping[str, Any]) -> int:
     """Read the ServiceTimeout: of a Create the event has it, of an Update its properties."""
     properties = event.get("ResourceProperties")
     places = [event, properties if isinstance(properties, Mapping) else {}]
-    timeouts = [LONGEST_TIMEOUT]
+    timeouts = [MAX_SERVICE_TIMEOUT]
     for value in (place["ServiceTimeout"] for place in places if "ServiceTimeout" in place):
         text = str(value)
-        if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= LONGEST_TIMEOUT:
-            expected = f"a whole number of seconds from 1 to {LONGEST_TIMEOUT}"
+        if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= MAX_SERVICE_TIMEOUT:
+            expected = f"a whole number of seconds from 1 to {MAX_SERVICE_TIMEOUT}"
             raise _invalid("ServiceTimeout", value, expected)
         timeouts.append(int(text))
     return min(timeouts)
@@ -162,9 +166,9 @@ def _timeout(event: Mapping[str, Any]) -> int:
 def _stream_arn(properties: Mapping[str, Any], here: Place) -> str:
     arn, name = properties.get("StreamArn"), properties.get("StreamName")
     if arn is not None and name is not None:
-        raise Failure(Cause.STREAM_AMBIGUOUS, arn=_shown(arn), name=_shown(name))
+        raise Failure(FailureCode.STREAM_AMBIGUOUS, arn=_shown(arn), name=_shown(name))
     if arn is None and name is None:
-        raise Failure(Cause.MISSING_PROPERTY, name="StreamArn", expected=_STREAM_ARN_FORM)
+        raise Failure(FailureCode.MISSING_PROPERTY, name="StreamArn", expected=_STREAM_ARN_FORM)
     if name is not None:
         return here.arn(
             "kinesis", f"stream/{_matching('StreamName', name, _STREAM_NAME, _STREAM_NAME_FORM)}"
@@ -172,14 +176,14 @@ def _stream_arn(properties: Mapping[str, Any], here: Place) -> str:
     arn = _matching("StreamArn", arn, _STREAM_ARN, _STREAM_ARN_FORM)
     place = Place.of(arn)
     if place != here:
-        raise Failure(Cause.STREAM_ELSEWHERE, stream=arn, where=place, here=here)
+        raise Failure(FailureCode.STREAM_ELSEWHERE, stream=arn, where=place, here=here)
     return arn
 
 
 def _key_id(properties: Mapping[str, Any], stream_arn: str, here: Place) -> str:
     value = properties.get("KeyId")
     if value is None:
-        raise Failure(Cause.MISSING_PROPERTY, name="KeyId", expected=_KEY_FORM)
+        raise Failure(FailureCode.MISSING_PROPERTY, name="KeyId", expected=_KEY_FORM)
     if not isinstance(value, str):
         raise _invalid("KeyId", value, _KEY_FORM)
     arn = _KMS_ARN.fullmatch(value)
@@ -198,14 +202,16 @@ def _key_id(properties: Mapping[str, Any], stream_arn: str, here: Place) -> str:
     if arn:
         where = Place.of(value)
         if (where.partition, where.region) != (here.partition, here.region):
-            raise Failure(Cause.KEY_ELSEWHERE, key=value, where=where, stream=stream_arn, here=here)
+            raise Failure(
+                FailureCode.KEY_ELSEWHERE, key=value, where=where, stream=stream_arn, here=here
+            )
     return value
 
 
 def _check_encryption_type(properties: Mapping[str, Any], stream_arn: str) -> None:
     value = properties.get("EncryptionType", "KMS")
     if value == "NONE":
-        raise Failure(Cause.ENCRYPTION_NONE, stream=stream_arn)
+        raise Failure(FailureCode.ENCRYPTION_NONE, stream=stream_arn)
     if value != "KMS":
         raise _invalid("EncryptionType", value, "KMS, the only type that Kinesis has")
 
@@ -217,7 +223,7 @@ def _matching(name: str, value: object, pattern: re.Pattern[str], expected: str)
 
 
 def _invalid(name: str, value: object, expected: str) -> Failure:
-    return Failure(Cause.INVALID_PROPERTY, name=name, value=_shown(value), expected=expected)
+    return Failure(FailureCode.INVALID_PROPERTY, name=name, value=_shown(value), expected=expected)
 
 
 def _shown(value: object) -> str:

@@ -9,7 +9,7 @@ import pytest
 from tests.simulation.guard.services import client_error
 from tests.simulation.service import ServiceError, arn
 from tests.unit.guard.world import ALICE, DAY, HOUR, MINUTE, SCAN, World, event, lost
-from tests.unit.world import ACCOUNT, KEY, KEY_ID, OTHER_KEY
+from tests.unit.stubs import ACCOUNT, KEY, KEY_ID, OTHER_KEY
 
 STOP, START = event("StopStreamEncryption"), event("StartStreamEncryption")
 ALIAS = arn("kms", "alias/orders")

@@ -30,7 +30,7 @@ from tests.simulation.guard.services import (
     client_error,
 )
 from tests.simulation.service import Params, ServiceError, arn
-from tests.unit.world import ACCOUNT, BEGIN, KEY, OTHER_KEY, REGION, Kinesis, VirtualClock
+from tests.unit.stubs import ACCOUNT, BEGIN, KEY, OTHER_KEY, REGION, Kinesis, VirtualClock
 
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:guard"
 ALICE = f"arn:aws:sts::{ACCOUNT}:assumed-role/Admin/alice"

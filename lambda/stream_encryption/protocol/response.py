@@ -27,7 +27,7 @@ _FINAL = range(300, 500)
 _WORTH_RETRYING = {408, 429}
 
 
-class Undelivered(Exception):
+class UndeliveredError(Exception):
     """The answer did not reach CloudFormation while there was time."""
 
 
@@ -54,14 +54,14 @@ def compose(
     return _encoded(body)
 
 
-def deliver(put: Put, url: str, body: bytes, *, wait: Wait, backoff: Backoff, log: Log) -> None:
+def send(put: Put, url: str, body: bytes, *, wait: Wait, backoff: Backoff, log: Log) -> None:
     """Send an answer, again and again until it is accepted, refused for good, or time is up.
 
     The URL is presigned, so a credential, and never logged.
 
     Raises
     ------
-    Undelivered
+    UndeliveredError
         When no attempt succeeded while there was time, so that another invocation may.
     """
     while True:
@@ -80,7 +80,7 @@ def deliver(put: Put, url: str, body: bytes, *, wait: Wait, backoff: Backoff, lo
         try:
             wait.sleep(backoff.failed())
         except DeadlinePassed:
-            raise Undelivered from None
+            raise UndeliveredError from None
 
 
 def _encoded(body: dict[str, Any]) -> bytes:

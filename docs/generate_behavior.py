@@ -1,13 +1,13 @@
-"""Write the catalogue of failures into behaviour.md."""
+"""Write the catalogue of failures into behavior.md."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from stream_encryption.encryption.failure import Cause
+from stream_encryption.encryption.failure import FailureCode
 
-PAGE = Path(__file__).with_name("behaviour.md")
+PAGE = Path(__file__).with_name("behavior.md")
 
 _CATALOGUE = re.compile(r"(<!-- failures: [^\n]*-->\n).*(<!-- end of failures -->)", re.DOTALL)
 
@@ -16,7 +16,7 @@ def with_catalogue(page: str) -> str:
     """Return the page with today's table of failures in it."""
     rows = ["| Failure | Cause | Remedy |", "|---|---|---|"]
     rows += [
-        f"| `{cause.name}` | {_cell(cause.summary)} | {_cell(cause.remedy)} |" for cause in Cause
+        f"| `{code.name}` | {_cell(code.summary)} | {_cell(code.remedy)} |" for code in FailureCode
     ]
     table = "\n".join(rows) + "\n"
     return _CATALOGUE.sub(lambda found: found[1] + table + found[2], page)

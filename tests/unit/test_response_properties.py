@@ -8,8 +8,8 @@ from string import Formatter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_encryption.encryption.failure import MAX_REASON, Cause, Failure, cut
-from stream_encryption.protocol.answer import MAX_BODY, MAX_PHYSICAL_ID, compose
+from stream_encryption.encryption.failure import MAX_REASON, Failure, FailureCode, cut
+from stream_encryption.protocol.response import MAX_BODY, MAX_PHYSICAL_ID, compose
 
 # The same examples each time, however busy the machine is.
 STEADY = settings(derandomize=True, deadline=None, max_examples=2 * settings().max_examples)
@@ -94,15 +94,15 @@ def test_what_is_cut_keeps_its_beginning_and_shows_the_cut(text: str, limit: int
         assert ascii_of(text).startswith(told.removesuffix(" ..."[:limit]))
 
 
-def fields_of(cause: Cause) -> set[str]:
+def fields_of(cause: FailureCode) -> set[str]:
     """Names that an entry of the catalogue needs."""
     texts = Formatter().parse(cause.summary + cause.remedy)
     return {name for _, name, _, _ in texts if name}
 
 
 @STEADY
-@given(st.sampled_from(Cause), texts | costly)
-def test_a_failure_tells_its_beginning_and_its_remedy(cause: Cause, words: str) -> None:
+@given(st.sampled_from(FailureCode), texts | costly)
+def test_a_failure_tells_its_beginning_and_its_remedy(cause: FailureCode, words: str) -> None:
     """However long the words are that somebody else has put into it."""
     remedy = {"known", "expected", "remedy", "region", "account"}
     fields = {name: "short" if name in remedy else words for name in fields_of(cause)}

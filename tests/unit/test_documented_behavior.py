@@ -1,4 +1,4 @@
-"""docs/behaviour.md says what the handler does: every row of its table is carried out."""
+"""docs/behavior.md says what the handler does: every row of its table is carried out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from docs.generate_behaviour import PAGE, with_catalogue
-from stream_encryption.encryption.failure import Cause, Failure
-from tests.unit.world import (
+from docs.generate_behavior import PAGE, with_catalogue
+from stream_encryption.encryption.failure import Failure, FailureCode
+from tests.unit.stubs import (
     ACCOUNT,
     BEGIN,
     KEY,
@@ -20,7 +20,7 @@ from tests.unit.world import (
     OTHER_STREAM,
     REGION,
     STREAM,
-    World,
+    StubbedAws,
     event,
 )
 
@@ -36,31 +36,31 @@ def rows() -> list[tuple[str, str, str, str]]:
     return [(request, found, calls, outcome) for request, found, calls, outcome in cells]
 
 
-def missing(world: World) -> None:
-    world.kinesis.fails("describe_stream_summary", "ResourceNotFoundException")
+def missing(aws: StubbedAws) -> None:
+    aws.kinesis.fails("describe_stream_summary", "ResourceNotFoundException")
 
 
-def shows(*seen: tuple[str, str | None]) -> Callable[[World], None]:
-    def prepare(world: World) -> None:
+def shows(*seen: tuple[str, str | None]) -> Callable[[StubbedAws], None]:
+    def prepare(aws: StubbedAws) -> None:
         for status, key in seen:
-            world.kinesis.shows(status, key)
+            aws.kinesis.shows(status, key)
 
     return prepare
 
 
-def alias_in_use(world: World) -> None:
-    world.kinesis.shows("ACTIVE", "alias/orders")
-    world.kms.shows(asked=ALIAS_ARN, times=2)  # for the attribute KeyArn, too
+def alias_in_use(aws: StubbedAws) -> None:
+    aws.kinesis.shows("ACTIVE", "alias/orders")
+    aws.kms.shows(asked=ALIAS_ARN, times=2)  # for the attribute KeyArn, too
 
 
-FOUND: dict[str, Callable[[World], None]] = {
+FOUND: dict[str, Callable[[StubbedAws], None]] = {
     "no such stream": missing,
-    "anything": lambda world: None,
+    "anything": lambda aws: None,
     "`DELETING`": shows(("DELETING", None)),
     "`CREATING`, then `ACTIVE` with the wanted key": shows(("CREATING", None), ("ACTIVE", KEY)),
     "`UPDATING`, then `ACTIVE` with the wanted key": shows(("UPDATING", None), ("ACTIVE", KEY)),
     "`UPDATING`, then `ACTIVE` in plaintext": shows(("UPDATING", KEY), ("ACTIVE", None)),
-    "`UPDATING` until the deadline": lambda world: world.kinesis.keeps_showing("UPDATING"),
+    "`UPDATING` until the deadline": lambda aws: aws.kinesis.keeps_showing("UPDATING"),
     "`ACTIVE` with the wanted key": shows(("ACTIVE", KEY)),
     "`ACTIVE` with the wanted key, spelt in another form": alias_in_use,
     "`ACTIVE` in plaintext": shows(("ACTIVE", None)),
@@ -69,7 +69,7 @@ FOUND: dict[str, Callable[[World], None]] = {
 
 # What is the matter beside the stream's state: the key as KMS shows it, the request as its stack
 # shows it, the start's refusal, and what the stream is seen as afterwards.
-KEY_DEFECTS: dict[str, Callable[[World], None]] = {
+KEY_DEFECTS: dict[str, Callable[[StubbedAws], None]] = {
     "the wanted key does not exist": lambda w: w.kms.keeps_failing(
         "describe_key", "NotFoundException"
     ),
@@ -82,7 +82,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "the changes of the day are spent": ("LimitExceededException", SPENT),
     "the start is denied explicitly": ("AccessDeniedException", DENIED),
 }
-MISHAPS: dict[str, Callable[[World], None]] = {
+MISHAPS: dict[str, Callable[[StubbedAws], None]] = {
     "deleted during the wait": missing,
     "given another key by others during the wait": lambda w: w.kinesis.keeps_showing(
         "ACTIVE", OTHER_KEY
@@ -118,29 +118,29 @@ CASES = [
 
 @pytest.mark.parametrize(("sent", "found", "calls", "outcome"), CASES)
 def test_row_of_the_table(
-    world: World, sent: dict[str, Any], found: str, calls: str, outcome: str
+    aws: StubbedAws, sent: dict[str, Any], found: str, calls: str, outcome: str
 ) -> None:
     state, extra = split(found)
     kind = sent["RequestType"]
-    FOUND[state](world)
+    FOUND[state](aws)
     if extra in KEY_DEFECTS:
-        KEY_DEFECTS[extra](world)
+        KEY_DEFECTS[extra](aws)
     elif extra == CANCELLED:
-        world.kms.shows()
-        world.cloudformation.shows("DELETE_IN_PROGRESS", BEGIN + timedelta(seconds=10))
+        aws.kms.shows()
+        aws.cloudformation.shows("DELETE_IN_PROGRESS", BEGIN + timedelta(seconds=10))
     elif calls == "start":
-        world.changes(kind)
-        MISHAPS.get(extra, becomes_as_wanted)(world)
+        aws.changes(kind)
+        MISHAPS.get(extra, becomes_as_wanted)(aws)
     elif calls == "start, refused":
-        world.allows_a_change(kind)
-        refuse(world, extra, kind)
+        aws.allows_a_change(kind)
+        refuse(aws, extra, kind)
     elif ", then " in found:
-        world.kinesis.shows("ACTIVE", KEY)  # still so once it has settled
-    answer = world.answer_to(sent)
+        aws.kinesis.shows("ACTIVE", KEY)  # still so once it has settled
+    answer = aws.answer_to(sent)
     if outcome.startswith("SUCCESS"):
         assert answer["Status"] == "SUCCESS", answer["Reason"]
     else:
-        cause = Cause[outcome.removeprefix("FAILED ").strip("`")]
+        cause = FailureCode[outcome.removeprefix("FAILED ").strip("`")]
         assert answer["Status"] == "FAILED"
         assert re.match(pattern_of(cause), answer["Reason"]), answer["Reason"]
     if outcome == "SUCCESS, a new physical id":
@@ -149,30 +149,28 @@ def test_row_of_the_table(
         assert answer["PhysicalResourceId"] == sent["PhysicalResourceId"]
 
 
-def becomes_as_wanted(world: World) -> None:
-    world.kinesis.shows("UPDATING", KEY)
-    world.kinesis.shows("ACTIVE", KEY, times=2)
+def becomes_as_wanted(aws: StubbedAws) -> None:
+    aws.kinesis.shows("UPDATING", KEY)
+    aws.kinesis.shows("ACTIVE", KEY, times=2)
 
 
-def refuse(world: World, extra: str, kind: str) -> None:
+def refuse(aws: StubbedAws, extra: str, kind: str) -> None:
     code, message = REFUSALS[extra]
-    world.kinesis.fails("start_stream_encryption", code, message)
+    aws.kinesis.fails("start_stream_encryption", code, message)
     if code == "ResourceInUseException":
-        becomes_as_wanted(world)
+        becomes_as_wanted(aws)
     if code == "LimitExceededException":
-        world.kms.keeps(world.kms.shows)
-        world.cloudformation.keeps(
-            lambda: world.cloudformation.shows(f"{kind.upper()}_IN_PROGRESS")
-        )
+        aws.kms.keeps(aws.kms.shows)
+        aws.cloudformation.keeps(lambda: aws.cloudformation.shows(f"{kind.upper()}_IN_PROGRESS"))
 
         def again() -> None:
-            world.kinesis.shows("ACTIVE")
-            world.kinesis.fails("start_stream_encryption", code, message)
+            aws.kinesis.shows("ACTIVE")
+            aws.kinesis.fails("start_stream_encryption", code, message)
 
-        world.kinesis.keeps(again)
+        aws.kinesis.keeps(again)
 
 
-def pattern_of(cause: Cause) -> str:
+def pattern_of(cause: FailureCode) -> str:
     """Pattern of the cause's first line, with anything in place of its fields."""
     return re.sub(r"\\\{\w+\\\}", ".+", re.escape(cause.summary))
 
@@ -181,8 +179,8 @@ def test_catalogue_of_failures_is_current() -> None:
     assert PAGE.read_text() == with_catalogue(PAGE.read_text()), "run make docs"
 
 
-@pytest.mark.parametrize("cause", Cause)
-def test_every_failure_can_be_told(cause: Cause) -> None:
+@pytest.mark.parametrize("cause", FailureCode)
+def test_every_failure_can_be_told(cause: FailureCode) -> None:
     texts = Formatter().parse(cause.summary + cause.remedy)
     fields = {name: f"<{name}>" for _, name, _, _ in texts if name}
     told = str(Failure(cause, **fields))

@@ -12,37 +12,37 @@ from stream_encryption.encryption.progress import Progress
 from stream_encryption.log import Log
 from stream_encryption.waiting import Backoff, DeadlinePassed, Wait
 
-FIELD = "HandedOver"
+FIELD = "Continuation"
 """Field that the event of a wait that goes on has more than CloudFormation's."""
 
-VERSION = 1
+VERSION = 2
 """Version of that field. Another version's is left aside, as if the event came anew: when a stack
 is rolled back, older code may find what newer code has written."""
 
 
-class HandedOver(NamedTuple):
+class Continuation(NamedTuple):
     """What one invocation tells the next."""
 
-    hops: int
+    number: int
     """How many times the wait has been handed over."""
     issued: float
     """When CloudFormation sent the request, in seconds since the epoch."""
     progress: Progress
 
 
-def read(event: Mapping[str, Any]) -> HandedOver | None:
+def read(event: Mapping[str, Any]) -> Continuation | None:
     """Read what an earlier invocation has told; None when this is the first."""
     field = event.get(FIELD)
     if not isinstance(field, Mapping) or field.get("Version") != VERSION:
         return None
-    return HandedOver(field["Hops"], field["Issued"], Progress(**field["Progress"]))
+    return Continuation(field["Count"], field["Issued"], Progress(**field["Progress"]))
 
 
-def hand_over(
+def continue_later(
     client: Callable[[], Any],
     function_arn: str,
     event: Mapping[str, Any],
-    told: HandedOver,
+    told: Continuation,
     *,
     wait: Wait,
     backoff: Backoff,
@@ -54,7 +54,7 @@ def hand_over(
     """
     field = {
         "Version": VERSION,
-        "Hops": told.hops,
+        "Count": told.number,
         "Issued": told.issued,
         "Progress": asdict(told.progress),
     }
@@ -68,5 +68,5 @@ def hand_over(
             except DeadlinePassed:
                 return error
         else:
-            log.info("the wait goes on in another invocation", hops=told.hops)
+            log.info("the wait goes on in another invocation", hops=told.number)
             return None

@@ -286,7 +286,7 @@ class CloudFormation(Service):
         self.gives("describe_stacks", {"Stacks": [described]}, StackName=STACK)
 
 
-class World:
+class StubbedAws:
     """AWS as one invocation sees it, and what it answers."""
 
     def __init__(self, client: Callable[[str], Any] | None = None) -> None:

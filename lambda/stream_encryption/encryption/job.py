@@ -7,52 +7,52 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from stream_encryption.aws.arn import Place
-from stream_encryption.aws.errors import AwsError, Kind, recorded
+from stream_encryption.aws.errors import AwsError, ErrorKind, recorded
 from stream_encryption.aws.kinesis import Stream, StreamDescription
 from stream_encryption.encryption.decide import Step, decide
-from stream_encryption.encryption.failure import Cause, Failure, cause_of
-from stream_encryption.encryption.key import Sameness, WantedKey
+from stream_encryption.encryption.failure import Failure, FailureCode, cause_of
+from stream_encryption.encryption.key import DesiredKey, KeyMatch
 from stream_encryption.encryption.progress import Progress
 from stream_encryption.log import Log
 from stream_encryption.waiting import Backoff, DeadlinePassed, Wait
 
-SETTLING = 5.0
+PROPAGATION_WAIT = 5.0
 """Seconds after ACTIVE until all records written are encrypted.
 
 Source: Kinesis API reference, StartStreamEncryption.
 """
 
-GRACE = 10.0
+CONSISTENCY_WINDOW = 10.0
 """Seconds for which Kinesis may still describe a stream as it was before our call."""
 
-KMS_CONSISTENCY = 15.0
+KMS_CONSISTENCY_WINDOW = 15.0
 """Seconds for which KMS may not show yet that a key exists or is usable.
 
 Source: the resource handler of AWS::KMS::Key waits that long after each change.
 """
 
-RETRIED = {Kind.DENIED: 60.0, Kind.KEY: KMS_CONSISTENCY}
+RETRY_WINDOWS = {ErrorKind.DENIED: 60.0, ErrorKind.KEY: KMS_CONSISTENCY_WINDOW}
 """Seconds for which a refusal may be a policy, or a key, that has not propagated yet."""
 
-QUOTA_PATIENCE = 240.0
+QUOTA_WINDOW = 240.0
 """Seconds after which a refusal that may be the day's quota is no rate of calls."""
 
 FIRST_QUOTA_PAUSE = 4.0
 """Seconds until the first of the tries that each come after twice the time of the one before."""
 
-PRECAUTION_VALIDITY = 5.0
+CHECK_VALIDITY = 5.0
 """Seconds for which looks at the key and the stack need not be repeated."""
 
-STALE = 2.0
+DESCRIPTION_VALIDITY = 2.0
 """Seconds after which a stream is looked at again before it is changed."""
 
 
 @dataclass(kw_only=True)
-class Encryption:
+class EncryptionJob:
     """One stream's way to the wanted key."""
 
     stream: Stream
-    key: WantedKey
+    key: DesiredKey
     stale_reason: Callable[[], str | None]
     """Explains why the request is stale; None unless that is certain."""
     wait: Wait
@@ -75,7 +75,7 @@ class Encryption:
         self._least_pause = 0.0
         self._looked = self._checked = float("-inf")
         self._unconfirmed_since: float | None = None
-        self._refused_since: dict[tuple[str, Kind], float] = {}
+        self._refused_since: dict[tuple[str, ErrorKind], float] = {}
         self._unusable_key: Failure | None = None
         self._refusal = "told to an earlier invocation"
 
@@ -92,26 +92,29 @@ class Encryption:
         progress = self.progress
         while True:
             description = self._look()
-            same = Sameness.DIFFERENT
+            same = KeyMatch.DIFFERENT
             if description.status == "ACTIVE":
-                same = self.key.is_key(description.key_id)
+                same = self.key.match(description.key_id)
             step = decide(
-                description, same, accepted=progress.accepted, grace_over=self._grace_is_over()
+                description,
+                same,
+                accepted=progress.accepted,
+                window_passed=self._window_has_passed(),
             )
             self.log.info(
                 "looked at the stream", description=str(description), step=step, key_is=same
             )
             if step is Step.DONE and self._has_settled(description):
                 return self._attributes(description, same)
-            if step is Step.LOST:
-                raise self._failure(Cause.CHANGED_BY_OTHERS)
+            if step is Step.OVERWRITTEN:
+                raise self._failure(FailureCode.CHANGED_BY_OTHERS)
             if step is Step.WAIT:
-                progress.must_settle, self._unconfirmed_since = True, None
+                progress.propagation_pending, self._unconfirmed_since = True, None
             elif step is Step.UNCONFIRMED:
                 self._unconfirmed_since = self._unconfirmed_since or self._clock.now()
             elif step is Step.CHANGE and not self._may_still_show():
                 self._check()
-                if self._clock.now() - self._looked > STALE:
+                if self._clock.now() - self._looked > DESCRIPTION_VALIDITY:
                     continue
                 self._start()
             self.wait.pause(at_least=self._least_pause)
@@ -119,15 +122,15 @@ class Encryption:
     def timed_out(self) -> Failure:
         """Tell what the time ran out on."""
         idle = self._description is not None and self._description.status == "ACTIVE"
-        if idle and self.progress.refused_since is not None:
-            return self._failure(Cause.LIMIT_EXCEEDED, detail=self._refusal)
+        if idle and self.progress.limited_since is not None:
+            return self._failure(FailureCode.LIMIT_EXCEEDED, detail=self._refusal)
         if self._unusable_key:
             return self._unusable_key
         found = f"{self._description or 'nothing'}"
         if self.errors:
             found += f"; last error: {[*self.errors.values()][-1]}"
         age = int(self._clock.now() - self.issued)
-        return self._failure(Cause.TIMED_OUT, seconds=age, found=found)
+        return self._failure(FailureCode.TIMED_OUT, seconds=age, found=found)
 
     # Looking
 
@@ -135,9 +138,9 @@ class Encryption:
         description = self._describe()
         if description is None:
             gone = self.progress.accepted
-            raise self._failure(Cause.STREAM_GONE if gone else Cause.STREAM_NOT_FOUND)
+            raise self._failure(FailureCode.STREAM_GONE if gone else FailureCode.STREAM_NOT_FOUND)
         if description.status == "DELETING":
-            raise self._failure(Cause.STREAM_DELETING)
+            raise self._failure(FailureCode.STREAM_DELETING)
         return description
 
     def _describe(self) -> StreamDescription | None:
@@ -147,45 +150,45 @@ class Encryption:
                     self._description = self.stream.describe()
             except AwsError as error:
                 self._raise_unless_retryable(error)
-                if error.kind is Kind.DENIED:
+                if error.kind is ErrorKind.DENIED:
                     self.wait.pause()
                 else:
                     self.wait.sleep(self._look_backoff.failed())
             else:
                 self._looked = self._clock.now()
-                self._refused_since.pop(("kinesis:DescribeStreamSummary", Kind.DENIED), None)
+                self._refused_since.pop(("kinesis:DescribeStreamSummary", ErrorKind.DENIED), None)
                 self._least_pause = self._look_backoff.succeeded()
                 return self._description
 
     def _has_settled(self, description: StreamDescription) -> bool:
         """Wait until all records are encrypted; False when the stream has changed meanwhile."""
-        if not self.progress.must_settle:
+        if not self.progress.propagation_pending:
             return True
-        self.log.info("settling", seconds=SETTLING)
-        self._clock.sleep(SETTLING)
+        self.log.info("settling", seconds=PROPAGATION_WAIT)
+        self._clock.sleep(PROPAGATION_WAIT)
         return self._look() == description
 
-    def _grace_is_over(self) -> bool:
+    def _window_has_passed(self) -> bool:
         since = self._unconfirmed_since
-        return since is not None and self._looked - since >= GRACE
+        return since is not None and self._looked - since >= CONSISTENCY_WINDOW
 
     # Changing
 
     def _may_still_show(self) -> bool:
         """Tell whether a change that got no answer may have been made and not be described yet."""
-        asked = self.progress.unanswered_since
-        return asked is not None and self._clock.now() - asked < GRACE
+        asked = self.progress.no_response_since
+        return asked is not None and self._clock.now() - asked < CONSISTENCY_WINDOW
 
     def _check(self) -> None:
         """Raise what speaks against a change: the deadline, the key, or the stack."""
         now = self._clock.now()
         if now >= self.deadline:
             raise DeadlinePassed
-        if now - self._checked <= PRECAUTION_VALIDITY:
+        if now - self._checked <= CHECK_VALIDITY:
             return
         self._check_key()
         if reason := self.stale_reason():
-            raise self._failure(Cause.STALE_REQUEST, detail=reason)
+            raise self._failure(FailureCode.STALE_REQUEST, detail=reason)
         self._checked = self._clock.now()
 
     def _check_key(self) -> None:
@@ -195,7 +198,10 @@ class Encryption:
             cause, fields = defect
             self._unusable_key = self._failure(cause, **fields)
             since = since or self._clock.now()
-            if cause is Cause.KEY_UNSUITABLE or self._clock.now() - since >= KMS_CONSISTENCY:
+            if (
+                cause is FailureCode.KEY_UNSUITABLE
+                or self._clock.now() - since >= KMS_CONSISTENCY_WINDOW
+            ):
                 raise self._unusable_key
             self.log.info("the key is checked again", reason=str(self._unusable_key))
             self.wait.pause()
@@ -214,54 +220,54 @@ class Encryption:
             self._refused(error)
             return
         self.log.info("the change was accepted", description=str(self._description))
-        progress.accepted = progress.must_settle = True
-        progress.refused_since = None
+        progress.accepted = progress.propagation_pending = True
+        progress.limited_since = None
         self.wait.restart()
         progress.since = self.wait.since
 
     def _refused(self, error: AwsError) -> None:
         """Make the pause that a refused change needs beyond that of a look."""
         progress = self.progress
-        if error.kind is Kind.QUOTA:
+        if error.kind is ErrorKind.QUOTA:
             self._pause_for_quota(error)
-        elif error.kind is Kind.THROTTLED:
+        elif error.kind is ErrorKind.THROTTLED:
             self.wait.sleep(self._start_backoff.failed())
-        elif error.kind in {Kind.UNANSWERED, Kind.IN_USE}:
+        elif error.kind in {ErrorKind.NO_RESPONSE, ErrorKind.IN_USE}:
             # A change may be under way: this one, or that of another delivery.
-            progress.must_settle = True
-            if error.kind is Kind.UNANSWERED:
-                progress.unanswered_since, progress.refused_since = self._clock.now(), None
-        elif error.kind is not Kind.NOT_FOUND:  # which the next look sees
+            progress.propagation_pending = True
+            if error.kind is ErrorKind.NO_RESPONSE:
+                progress.no_response_since, progress.limited_since = self._clock.now(), None
+        elif error.kind is not ErrorKind.NOT_FOUND:  # which the next look sees
             self._raise_unless_retryable(error)
-            if error.kind is Kind.KEY:
+            if error.kind is ErrorKind.KEY:
                 self._checked = float("-inf")
 
     def _pause_for_quota(self, error: AwsError) -> None:
         now, progress = self._clock.now(), self.progress
         self._refusal = error.message
-        if progress.refused_since is None:
-            progress.refused_since = now
-        waited = now - progress.refused_since
-        if waited >= QUOTA_PATIENCE:
-            raise self._failure(Cause.LIMIT_EXCEEDED, detail=error.message)
-        self.wait.sleep(min(max(waited, FIRST_QUOTA_PAUSE), QUOTA_PATIENCE - waited))
+        if progress.limited_since is None:
+            progress.limited_since = now
+        waited = now - progress.limited_since
+        if waited >= QUOTA_WINDOW:
+            raise self._failure(FailureCode.LIMIT_EXCEEDED, detail=error.message)
+        self.wait.sleep(min(max(waited, FIRST_QUOTA_PAUSE), QUOTA_WINDOW - waited))
 
     def _raise_unless_retryable(self, error: AwsError) -> None:
         """Raise the failure that an error means unless trying again may mend it."""
-        if error.kind in {Kind.THROTTLED, Kind.UNANSWERED}:
+        if error.kind in {ErrorKind.THROTTLED, ErrorKind.NO_RESPONSE}:
             self.log.warning("the call is tried again", error=error)
             return
         now = self._clock.now()
         since = self._refused_since.setdefault((error.action, error.kind), now)
-        if now - since >= RETRIED.get(error.kind, 0.0):
+        if now - since >= RETRY_WINDOWS.get(error.kind, 0.0):
             cause, fields = cause_of(error)
             raise self._failure(cause, **fields) from error
 
     # Telling
 
-    def _attributes(self, description: StreamDescription, same: Sameness) -> dict[str, str]:
+    def _attributes(self, description: StreamDescription, same: KeyMatch) -> dict[str, str]:
         key_id = description.key_id or ""
-        if same is Sameness.UNKNOWN:
+        if same is KeyMatch.UNKNOWN:
             self.log.warning("which key the alias means is unknown; Kinesis has accepted it")
         attributes = {
             "StreamName": self.stream.name,
@@ -275,7 +281,7 @@ class Encryption:
             attributes["KeyArn"] = self.key.arn(key_id)
         return attributes
 
-    def _failure(self, cause: Cause, **fields: object) -> Failure:
+    def _failure(self, cause: FailureCode, **fields: object) -> Failure:
         place = Place.of(self.stream.arn)
         known = {
             "stream": self.stream.arn,
