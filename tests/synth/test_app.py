@@ -60,7 +60,8 @@ def test_a_mistake_is_told_in_one_line() -> None:
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == (
-        "error: no stream is given: name existing ones, cdk deploy -c stream=<name or ARN>,…"
+        "error: the context 'stream' is missing: pass existing streams, cdk deploy "
+        "-c stream=<name or ARN>,…"
     )
 
 
@@ -127,18 +128,18 @@ class TestContext:
     @pytest.mark.parametrize(
         ("context", "message"),
         [
-            ({}, "no stream is given: name existing ones, cdk deploy -c stream=<name or ARN>,…"),
-            ({"stream": " , "}, "no stream is given"),
+            ({}, "the context 'stream' is missing: pass existing streams, cdk deploy -c stream="),
+            ({"stream": " , "}, "the context 'stream' is missing"),
             (
                 {"stream": f"orders,{stream_arn('orders')}"},
-                "stream 'orders' is given twice: name each one once",
+                "the stream 'orders' is listed twice: list each stream once",
             ),
             *[
                 (
                     {"stream": "orders", "key": key},
-                    f"key is {key!r}: give a key id (1234abcd-12ab-34cd-56ef-1234567890ab), a key "
-                    "ARN (arn:aws:kms:<region>:<account>:key/<key id>), an alias (alias/orders) "
-                    "or an alias ARN",
+                    f"malformed key {key!r}: pass a key ID (1234abcd-12ab-34cd-56ef-1234567890ab), "
+                    "a key ARN (arn:aws:kms:<region>:<account>:key/<key ID>), an alias "
+                    "(alias/orders), or an alias ARN",
                 )
                 for key in (
                     "NONE",
@@ -151,17 +152,16 @@ class TestContext:
             ({"stream": "orders", "key": "alias/"}, "malformed alias name 'alias/'"),
             (
                 {"stream": "orders", "timeout": "soon"},
-                "timeout is 'soon': give a whole number of minutes",
+                "malformed timeout 'soon': pass a whole number of minutes",
             ),
             (
                 {"stream": "orders", "timeout": "61"},
-                "timeout 1 hour 1 minute is out of range: it must be between 1 minute and 59 "
-                "minutes, because CloudFormation waits at most one hour",
+                "timeout 1 hour 1 minute is out of range: pass 1 to 59 minutes, because "
+                "CloudFormation waits at most one hour",
             ),
             (
                 {"stream": "or ders"},
-                "malformed stream name 'or ders': a name has 1 to 128 letters, digits, '_', '.' "
-                "or '-'",
+                "malformed stream name 'or ders': use 1 to 128 letters, digits, '_', '.', or '-'",
             ),
         ],
     )

@@ -91,7 +91,7 @@ def test_a_runtime_that_cannot_run_the_function_is_refused(
     make(stack)
     change_functions(stack, change("runtime" if change is set_property else "Runtime", runtime))
     said = refused(app)
-    assert f"runtime {runtime!r} cannot run the handler: it takes Python 3.11 or newer" in said
+    assert f"runtime {runtime!r} cannot run the handler: use Python 3.11 or newer" in said
     assert "Stack/" in said
 
 
@@ -373,7 +373,7 @@ def test_a_key_that_is_not_in_the_template_is_warned_of(stack: Stack, key: str) 
     found = [each for each in warnings(stack) if "queueKey" in each]
     assert len(found) == 2
     for each in found:
-        assert "the key is not in the template of the queue" in each
+        assert "because the key is not in the template of the queue" in each
 
 
 def test_warnings_can_be_acknowledged(stack: Stack) -> None:
@@ -388,7 +388,7 @@ def test_warnings_can_be_acknowledged(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"timeout": 60}, "the timeout of the function is set to 60: leave it at "),
+        ({"timeout": 60}, "the timeout of the function is 60, but the handler depends on "),
         ({"reserved_concurrent_executions": 0}, "has a reserved concurrency of 0"),
     ],
 )

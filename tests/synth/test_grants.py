@@ -274,7 +274,7 @@ def test_resource_imported_without_a_role_is_rejected(stack: Stack) -> None:
     encryption = encrypt(stack, kms.Key(stack, "Key"))
     arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:consumer"
     function = lambda_.Function.from_function_arn(stack, "Consumer", arn)
-    message = "'Stack/Consumer' was imported without a role, so it cannot be granted anything: "
+    message = "'Stack/Consumer' was imported without a role, so it cannot get permissions: "
     for grant in (encryption.grant_read, encryption.grant_write, encryption.grant_read_write):
         with pytest.raises(ValueError, match=f"^{message}import it with its role"):
             grant(function)

@@ -25,8 +25,8 @@ from kinesis_stream_encryption import KinesisStreamEncryption
 from tests.synth.cloud import HERE, KEY_ARN, stream_in
 
 MESSAGE = (
-    "the key '{}' would be deleted with its stack, or by the rollback of its first deployment, and "
-    "the records that it encrypts would be lost: give it RemovalPolicy.RETAIN"
+    "the key '{}' would be deleted with its stack, or when its first deployment is rolled back, and "
+    "the records that it encrypts would be lost: set removal_policy=RemovalPolicy.RETAIN"
 )
 
 

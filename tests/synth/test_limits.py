@@ -119,8 +119,8 @@ def test_more_managed_policies_than_a_role_can_have_are_refused() -> None:
     encrypt(Stack(app, "Stack", env=HERE), names_of(360))
     said = refused(app)
     assert re.search(
-        r"Provider/Role' would have 1\d managed policies, and "
-        "IAM takes 10: give some streams a further provider",
+        r"Provider/Role' would have 1\d managed policies, and IAM allows 10: "
+        r"pass provider=KinesisStreamEncryptionProvider\(scope, id\) for some of the streams",
         said,
     )
 
@@ -152,8 +152,8 @@ def test_an_imported_role_has_the_room_of_one_policy(
         return
     said = refused(app)
     assert re.search(
-        r"the role 'Stack/Role' would have \d{5} characters of inline policies, and IAM takes "
-        "10240: give some streams a further provider",
+        r"the role 'Stack/Role' would have \d{5} characters of inline policies, and IAM allows "
+        "10240: pass provider=KinesisStreamEncryptionProvider",
         said,
     )
 
@@ -163,8 +163,8 @@ def test_names_longer_than_cdk_takes_them_for_are_refused() -> None:
     app = many()
     encrypt(Stack(app, "Stack"), names_of(150))
     said = refused(app)
-    assert re.search(r"would have \d+ characters in one, and IAM takes 6144", said)
-    assert "setting the context '@aws-cdk/aws-iam.arnSizeEstimate' to the length" in said
+    assert re.search(r"would have \d+ characters in a managed policy, and IAM allows 6144", said)
+    assert "set the context '@aws-cdk/aws-iam.arnSizeEstimate' to the length" in said
 
 
 def test_an_estimate_of_the_users_own_is_kept() -> None:

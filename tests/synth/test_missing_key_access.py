@@ -67,7 +67,7 @@ def test_a_principal_without_the_key_is_warned_of(
 ) -> None:
     permit(stream, role)
     (warning,) = warnings(stack)
-    assert "'Stack/App' has access to the records of the stream 'orders', but no kms:" in warning
+    assert "'Stack/App' has access to the records of the stream 'orders', but lacks kms:" in warning
     assert "pass the construct 'Stack/Encryption' in place of the stream" in warning
 
 

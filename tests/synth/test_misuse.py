@@ -70,14 +70,14 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
     (
         "timeout too short",
         lambda stack: encrypt(stack, timeout=Duration.seconds(30)),
-        "timeout 30 seconds is out of range: it must be between 1 minute and 59 minutes, because "
-        "CloudFormation waits at most one hour",
+        "timeout 30 seconds is out of range: pass 1 to 59 minutes, because CloudFormation waits at "
+        "most one hour",
     ),
     (
         "timeout too long",
         lambda stack: encrypt(stack, timeout=Duration.hours(2)),
-        "timeout 2 hours is out of range: it must be between 1 minute and 59 minutes, because "
-        "CloudFormation waits at most one hour",
+        "timeout 2 hours is out of range: pass 1 to 59 minutes, because CloudFormation waits at "
+        "most one hour",
     ),
     (
         "timeout unknown",
@@ -89,20 +89,20 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
         "not a stream",
         lambda stack: encrypt_arn(stack, "arn:aws:s3:eu-central-1:111122223333:stream/orders"),
         "'arn:aws:s3:eu-central-1:111122223333:stream/orders' is not the ARN of a Kinesis data "
-        "stream: it should read 'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
+        "stream: use 'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
     ),
     (
         "a consumer",
         lambda stack: encrypt_arn(stack, stream_arn("orders/consumer/c:1")),
         "'arn:aws:kinesis:eu-central-1:111122223333:stream/orders/consumer/c:1' is not the ARN of "
-        "a Kinesis data stream: it should read "
+        "a Kinesis data stream: use "
         "'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
     ),
     (
         "a placeholder that is no token",
         lambda stack: encrypt_arn(stack, stream_arn("${name}")),
         "'arn:aws:kinesis:eu-central-1:111122223333:stream/${name}' is not the ARN of a Kinesis "
-        "data stream: it should read "
+        "data stream: use "
         "'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
     ),
     (
@@ -111,73 +111,73 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
             stack,
             stack.format_arn(service="kinesis", resource="stream", resource_name="or:ders"),
         ),
-        "malformed stream name 'or:ders': a name has 1 to 128 letters, digits, '_', '.' or '-'",
+        "malformed stream name 'or:ders': use 1 to 128 letters, digits, '_', '.', or '-'",
     ),
     (
         "ARN of an alias as a key's",
         lambda stack: with_key_arn(stack, "arn:aws:kms:eu-central-1:111122223333:alias/orders"),
         "'arn:aws:kms:eu-central-1:111122223333:alias/orders' is the ARN of an alias, not of a "
-        "key: use kms.Alias.from_alias_name(scope, id, 'alias/orders'), or for an alias of another "
-        "account kms.Key.from_key_arn with the ARN of its key",
+        "key: use kms.Alias.from_alias_name(scope, id, 'alias/orders'), or, for an alias of another "
+        "account, kms.Key.from_key_arn with the ARN of its key",
     ),
     (
         "not a key",
         lambda stack: with_key_arn(stack, "arn:aws:kms:eu-central-1:111122223333:key/a key"),
-        "'arn:aws:kms:eu-central-1:111122223333:key/a key' is not the ARN of a KMS key: it should "
-        "read 'arn:<partition>:kms:<region>:<account>:key/<key id>'",
+        "'arn:aws:kms:eu-central-1:111122223333:key/a key' is not the ARN of a KMS key: use "
+        "'arn:<partition>:kms:<region>:<account>:key/<key ID>'",
     ),
     (
         "asymmetric key",
         lambda stack: with_key(stack, key_spec=kms.KeySpec.RSA_2048),
-        "the key 'Stack/Key' has key_spec 'RSA_2048': Kinesis encrypts with symmetric encryption "
-        "keys only; leave key_spec at its default, 'SYMMETRIC_DEFAULT'",
+        "the key 'Stack/Key' has key_spec 'RSA_2048', but Kinesis requires a symmetric encryption "
+        "key: remove key_spec, or set it to 'SYMMETRIC_DEFAULT'",
     ),
     (
         "key for signatures",
         lambda stack: with_key(
             stack, key_spec=kms.KeySpec.HMAC_256, key_usage=kms.KeyUsage.GENERATE_VERIFY_MAC
         ),
-        "the key 'Stack/Key' has key_spec 'HMAC_256': Kinesis encrypts with symmetric encryption "
-        "keys only; leave key_spec at its default, 'SYMMETRIC_DEFAULT'",
+        "the key 'Stack/Key' has key_spec 'HMAC_256', but Kinesis requires a symmetric encryption "
+        "key: remove key_spec, or set it to 'SYMMETRIC_DEFAULT'",
     ),
     (
         "disabled key",
         lambda stack: with_key(stack, enabled=False),
-        "the key 'Stack/Key' is declared with enabled=False: producers and consumers of the "
-        "stream would fail; enable it first",
+        "the key 'Stack/Key' is declared with enabled=False, so producers and consumers of the "
+        "stream would fail: enable the key",
     ),
     (
         "alias without alias/",
         lambda stack: with_alias(stack, "aws/kinesis"),
-        "malformed alias name 'aws/kinesis': did you mean 'alias/aws/kinesis'?",
+        "malformed alias name 'aws/kinesis': use 'alias/aws/kinesis'",
     ),
     (
         "malformed alias",
         lambda stack: with_alias(stack, "alias/or ders"),
-        "malformed alias name 'alias/or ders': an alias is 'alias/' and 1 to 250 letters, digits, "
-        "'/', '_' or '-'",
+        "malformed alias name 'alias/or ders': use 'alias/' and 1 to 250 letters, digits, '/', '_', "
+        "or '-'",
     ),
     (
         "key of another service",
         lambda stack: with_alias(stack, "alias/aws/s3"),
-        "'alias/aws/s3' is the key of another AWS service, which Kinesis may not use: pass a key "
-        "of your own, or leave encryption_key out for 'alias/aws/kinesis'",
+        "'alias/aws/s3' is the AWS managed key of another AWS service, so Kinesis cannot use it: "
+        "pass a customer managed key, or omit the key to use 'alias/aws/kinesis'",
     ),
     (
         "runtime too old",
         lambda stack: with_provider(stack, runtime=lambda_.Runtime.PYTHON_3_10),
-        "runtime 'python3.10' cannot run the handler: it takes Python 3.11 or newer",
+        "runtime 'python3.10' cannot run the handler: use Python 3.11 or newer",
     ),
     (
         "runtime of another language",
         lambda stack: with_provider(stack, runtime=lambda_.Runtime.NODEJS_22_X),
-        "runtime 'nodejs22.x' cannot run the handler: it takes Python 3.11 or newer",
+        "runtime 'nodejs22.x' cannot run the handler: use Python 3.11 or newer",
     ),
     (
         "the provider's id is taken",
         with_the_providers_id_taken,
-        "the id 'KinesisStreamEncryptionProvider' in 'Stack' is taken by another construct: "
-        "rename it, or make a provider of your own first",
+        "another construct in 'Stack' has the ID 'KinesisStreamEncryptionProvider': rename it, or "
+        "first create a KinesisStreamEncryptionProvider with another ID",
     ),
 ]
 
@@ -186,14 +186,14 @@ CONFLICTS: list[tuple[str, Callable[[Stack], None], str]] = [
     (
         "stream of another region",
         lambda stack: encrypt(stack, stream=stream_in(stack, region="us-east-1")),
-        "the stream 'orders' is in region 'us-east-1', the stack 'Stack' in 'eu-central-1': "
-        "encrypt it from a stack with env=Environment(region='us-east-1')",
+        "the stream 'orders' is in Region 'us-east-1', but the stack 'Stack' is in 'eu-central-1': "
+        "encrypt the stream in a stack with env=Environment(region='us-east-1')",
     ),
     (
         "stream of another account",
         lambda stack: encrypt(stack, stream=stream_in(stack, account="444455556666")),
-        "the stream 'orders' is in account '444455556666', the stack 'Stack' in '111122223333': "
-        "encrypt it from a stack with env=Environment(account='444455556666')",
+        "the stream 'orders' is in account '444455556666', but the stack 'Stack' is in "
+        "'111122223333': encrypt the stream in a stack with env=Environment(account='444455556666')",
     ),
     (
         "one stream twice",
@@ -211,8 +211,8 @@ CONFLICTS: list[tuple[str, Callable[[Stack], None], str]] = [
         "key of another region",
         lambda stack: with_key_arn(stack, KEY_ARN.replace("eu-central-1", "us-east-1")),
         "the key 'arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab' is "
-        "in region 'us-east-1', the stream in 'eu-central-1': Kinesis uses keys of the stream's "
-        "own region only; pass a key of that region, for example a replica of a multi-Region key",
+        "in Region 'us-east-1', but the stream is in 'eu-central-1': pass a key in the Region of "
+        "the stream, for example a replica of a multi-Region key",
     ),
     (
         "role of another account",
@@ -220,8 +220,8 @@ CONFLICTS: list[tuple[str, Callable[[Stack], None], str]] = [
             stack,
             role=iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::444455556666:role/mine"),
         ),
-        "the role 'Stack/Role' belongs to account '444455556666', the provider to "
-        "'111122223333': Lambda takes roles of the function's own account only",
+        "the role 'Stack/Role' belongs to account '444455556666', but the function to "
+        "'111122223333': pass a role in the account of the function",
     ),
 ]
 
@@ -282,7 +282,7 @@ def test_arn_of_another_partition_is_an_error(app: App, what: str) -> None:
     )
     (error,) = errors(stack)
     assert f"the ARN of the {what}, 'arn:aws:k" in error
-    assert "has partition 'aws', and the Region of the stack belongs to 'aws-cn'" in error
+    assert "has partition 'aws', but the Region of the stack is in partition 'aws-cn'" in error
 
 
 def test_l1_key_is_checked_like_a_key_of_the_app(stack: Stack) -> None:

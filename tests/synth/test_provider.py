@@ -230,14 +230,14 @@ class TestUnusedProvider:
         KinesisStreamEncryptionProvider(stack, "Late", memory_size=512)
         KinesisStreamEncryption(stack, "B", stream=stream_in(stack, "b"))
         problems = self.problems(app)
-        assert "the provider 'Stack/Late' serves nothing" in problems
-        assert "first one, 'Stack/KinesisStreamEncryptionProvider'" in problems
-        assert "create this one before the stack's first KinesisStreamEncryption, or" in problems
+        assert "the provider 'Stack/Late' is not used" in problems
+        assert "first provider of the stack, 'Stack/KinesisStreamEncryptionProvider'" in problems
+        assert "Create this provider before the first KinesisStreamEncryption of the" in problems
 
     def test_second_one(self, app: App, stack: Stack) -> None:
         KinesisStreamEncryptionProvider(stack, "First")
         KinesisStreamEncryptionProvider(stack, "Second")
-        assert "the provider 'Stack/Second' serves nothing" in self.problems(app)
+        assert "the provider 'Stack/Second' is not used" in self.problems(app)
 
     def test_the_first_one_may_be_there_for_later(self, app: App, stack: Stack) -> None:
         KinesisStreamEncryptionProvider(stack, "First")

@@ -130,9 +130,8 @@ def test_a_provider_serves_its_own_stack_only(app: App, stack: Stack) -> None:
     provider = KinesisStreamEncryptionProvider(stack, "Provider")
     for elsewhere in (NestedStack(stack, "Nested"), Stack(app, "Other", env=HERE)):
         message = (
-            f"the provider 'Stack/Provider' serves its own stack, and this resource is in "
-            f"{elsewhere.node.path!r}: leave provider out, so that the stack gets one of its own, "
-            "or make another one there"
+            "the provider 'Stack/Provider' serves its own stack only, but the stream is encrypted in "
+            f"{elsewhere.node.path!r}: omit provider, or create one in that stack"
         )
         stream = kinesis.Stream.from_stream_arn(
             elsewhere, "Stream", stream_arn(elsewhere.node.id.lower())
