@@ -111,11 +111,17 @@ class FunctionRights:
         self._scope.node.try_remove_child("Trial")
         return bool(attached)
 
-    def add(self, *actions: str, on: list[str], condition: object = None) -> IDependable:
+    def add(
+        self,
+        *actions: str,
+        on: list[str],
+        condition: object = None,
+        operator: str = "ForAnyValue:StringEquals",
+    ) -> IDependable:
         """Add a statement; what is returned exists once the role has its right."""
         needed = _allow(actions, *on)
         if condition is not None:
-            needed["Condition"] = {"ForAnyValue:StringEquals": condition}
+            needed["Condition"] = {operator: condition}
         self._statements.append(needed)
         added = self.role.add_to_principal_policy(iam.PolicyStatement.from_json(needed))
         dependable = added.policy_dependable

@@ -71,5 +71,6 @@ def test_names_are_those_that_users_know() -> None:
         "GuardedStreams",
         "KinesisStreamEncryption",
         "KinesisStreamEncryptionProvider",
+        "Remediation",
         "StreamEncryptionGuard",
     ]
