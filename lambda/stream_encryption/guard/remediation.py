@@ -160,10 +160,8 @@ class Remediator:
             new = Record(record.arn, record.stream, item.finding.created, revision=record.revision)
             record = new
         if record.drift != item.since:
-            if item.ended_drift > record.drift or (
-                item.ended_drift == record.drift and not record.changed
-            ):
-                record = record._replace(remediations=0, yielded=0)  # compliant without the guard
+            if item.ended_drift > record.acted:  # it became compliant without the guard
+                record = record._replace(remediations=0, yielded=0)
             record = record._replace(drift=item.since, changed=0, attempts=0, next_attempt=0)
         changes = [when for when in json.loads(record.changes) if when > now - DAY]
         record = record._replace(changes=json.dumps(changes))
@@ -272,6 +270,9 @@ class Remediator:
         now = self._clock.now()
         time = record.time if record.report else utc(now)
         begun = record._replace(outcome=outcome, report=outcome, reason=reason, time=time)
+        if begun.changed:
+            # Until then, a stale description may show a drift that it was the guard who ended.
+            begun = begun._replace(acted=utc(now + CONSISTENCY_WINDOW))
         begun = self._table.put_record(begun._replace(claimed_until=now + REPORT_LEASE))
         if begun.changed:
             self._end_drift(begun)

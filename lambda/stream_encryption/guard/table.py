@@ -31,8 +31,8 @@ class Record(NamedTuple):
     """What has been done about one stream; times in seconds, except those of the stream's item.
 
     ``remediations`` were made since the stream was last found compliant without one, the
-    last of them for ``drift``, which it ``changed`` or may have changed; ``changes`` are their
-    times in the last 24 hours. ``claimed_until`` is set while an invocation works on the stream,
+    last of them for ``drift``, which it ``changed`` or may have changed; drifts before ``acted``
+    were ended by the guard. ``changes`` are their times in the last 24 hours. ``claimed_until`` is set while an invocation works on the stream,
     ``report`` while the ``outcome`` has yet to be reported.
     """
 
@@ -41,6 +41,7 @@ class Record(NamedTuple):
     created: str = ""
     drift: str = ""
     changed: int = 0
+    acted: str = ""
     changes: str = "[]"
     remediations: int = 0
     attempts: int = 0

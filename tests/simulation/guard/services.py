@@ -161,7 +161,7 @@ class Sqs:
         self._now = now
         self._ids = itertools.count(1)
         self.queues: dict[str, dict[str, Message]] = {QUEUE: {}, DEAD_LETTERS: {}, REMEDIATION: {}}
-        self.on_change: Callable[[Message], None] = lambda message: None
+        self.watchers: dict[str, Callable[[Message], None]] = {}
         self.requests = 0
         self.sent = 0
 
@@ -201,8 +201,7 @@ class Sqs:
         message = Message(f"m{next(self._ids)}", body, now, now + delay, hops, reason, queue)
         self.queues[queue][message.id] = message
         self.sent += 1
-        if queue != DEAD_LETTERS:
-            self.on_change(message)
+        self._changed(message)
         return message
 
     def receive(self, message: Message, visibility: float) -> dict[str, Any]:
@@ -238,7 +237,11 @@ class Sqs:
         if message is None:
             raise ServiceError("InvalidParameterValue", "Message does not exist")
         message.visible = self._now() + params["VisibilityTimeout"]
-        self.on_change(message)
+        self._changed(message)
+
+    def _changed(self, message: Message) -> None:
+        if watcher := self.watchers.get(message.queue):
+            watcher(message)
 
 
 @dataclass
