@@ -43,21 +43,33 @@ class GuardDemo:
             )
 
         self._say(f"somebody ends its encryption: {ALICE.rsplit('/', 1)[-1]}, by hand")
-        self._kinesis.stop_stream_encryption(
-            StreamName=_STREAM, EncryptionType="KMS", KeyId=self._key
-        )
-        guarding.tell("StopStreamEncryption", _STREAM, ALICE)
-        self._told(guarding, "unencrypted", ALICE)
+        self._stop(guarding)
         within(5, lambda: not guarding.row(_STREAM)["notifying_since"])
         row = guarding.row(_STREAM)
         for name in ("state", "key", "since", "caller", "call"):
             _show(f"table: {name} = {row[name]!r}")
 
-        self._say("deploy with another revision: the key is put back, and that is told, too")
-        self._deploy(revision="2")
+        self._say("deploy with another revision and remediation: encrypted again, and reported")
+        self._deploy(revision="2", remediation="1")
         self._until_active(self._key)
         guarding.tell("StartStreamEncryption", _STREAM, _CLOUDFORMATION, keyId=self._key)
         self._told(guarding, "compliant", _CLOUDFORMATION)
+
+        self._say("encryption is stopped again: the guard restores it, and reports it")
+        self._stop(guarding)
+        self._reported(guarding, "restored")
+        self._until_active(self._key)
+
+        self._say("the owner insists: after one change, as configured, the guard yields")
+        if not within(_PATIENCE, lambda: guarding.row(_STREAM).get("state") == "compliant"):
+            raise GuardDemoError(f"the table does not show it: {guarding.row(_STREAM)}")
+        self._stop(guarding)
+        self._reported(guarding, "yielded")
+        self._until_active(None)
+        self._kinesis.start_stream_encryption(
+            StreamName=_STREAM, EncryptionType="KMS", KeyId=self._key
+        )
+        self._until_active(self._key)
 
         self._say("destroy the stack: the stream stays encrypted, of the guard nothing is left")
         self._cdk.destroy(context=self._context())
@@ -73,7 +85,20 @@ class GuardDemo:
     def _context(self) -> dict[str, str]:
         return {"stream": _STREAM, "key": self._key, "stackName": _STACK}
 
+    def _stop(self, guarding: Guarding) -> None:
+        self._kinesis.stop_stream_encryption(
+            StreamName=_STREAM, EncryptionType="KMS", KeyId=self._key
+        )
+        guarding.tell("StopStreamEncryption", _STREAM, ALICE)
+        self._told(guarding, "unencrypted", ALICE)
+
+    def _reported(self, guarding: Guarding, outcome: str) -> None:
+        self._notified(guarding, f"Outcome: {outcome}\n", f"Changed by: {ALICE} (")
+
     def _told(self, guarding: Guarding, state: str, caller: str) -> None:
+        self._notified(guarding, f"State: {state}\n", f"Changed by: {caller}\n")
+
+    def _notified(self, guarding: Guarding, *lines: str) -> None:
         told: dict[str, Any] | None = guarding.told(_PATIENCE)
         if told is None:
             raise GuardDemoError(f"nothing is told: {guarding.row(_STREAM)}")
@@ -81,7 +106,7 @@ class GuardDemo:
         for line in told["Message"].strip().splitlines()[1:]:
             _show(f"  {line}")
         print(flush=True)
-        for wanted in (f"State: {state}\n", f"Changed by: {caller}\n"):
+        for wanted in lines:
             if wanted not in told["Message"]:
                 raise GuardDemoError(f"{wanted.strip()!r} is not in the notification")
 

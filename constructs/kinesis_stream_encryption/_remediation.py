@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kinesis_stream_encryption._keys import StreamKey
 
 __all__ = ["Remediation", "remediation_key"]
 
 
-@dataclass(frozen=True)
 class Remediation:
     """Limits within which a guard restores encryption that was stopped.
 
@@ -28,11 +25,9 @@ class Remediation:
         If a limit is out of bounds.
     """
 
-    max_changes_per_stream: int = 3
-    max_streams_per_hour: int = 10
-
-    def __post_init__(self) -> None:
-        """Check the bounds."""
+    def __init__(self, *, max_changes_per_stream: int = 3, max_streams_per_hour: int = 10) -> None:
+        self.max_changes_per_stream = max_changes_per_stream
+        self.max_streams_per_hour = max_streams_per_hour
         # Of a stream's 25 changes in 24 hours; and what an item of DynamoDB has room for.
         for name, most in {"max_changes_per_stream": 5, "max_streams_per_hour": 1_000}.items():
             if not 1 <= (value := getattr(self, name)) <= most:

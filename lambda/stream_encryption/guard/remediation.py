@@ -116,7 +116,6 @@ class Remediator:
                 changes=changes,
                 remediations=record.remediations + 1,
                 attempts=record.attempts + 1,
-                caller=f"{item.caller} ({item.call} at {item.call_time})" if item.call else "",
             )
         )
 
@@ -164,7 +163,8 @@ class Remediator:
                 record = record._replace(remediations=0, yielded=0)
             record = record._replace(drift=item.since, changed=0, attempts=0, next_attempt=0)
         changes = [when for when in json.loads(record.changes) if when > now - DAY]
-        record = record._replace(changes=json.dumps(changes))
+        caller = f"{item.caller} ({item.call} at {item.call_time})" if item.call else ""
+        record = record._replace(changes=json.dumps(changes), caller=caller)
         if record.remediations >= limit or len(changes) >= MAX_CHANGES_PER_DAY:
             if not record.yielded:
                 # The daily limit, too, ends only as the other one does: time releases nothing.
@@ -243,7 +243,7 @@ class Remediator:
         if isinstance(error, Failure):
             retry = now + RETRY_INTERVAL
             failed = before._replace(attempts=claim.attempts, next_attempt=retry)
-            self._report(failed._replace(caller=claim.caller), FAILED, str(error))
+            self._report(failed, FAILED, str(error))
             return
         self._table.put_record(before)
         if isinstance(error, DeadlinePassed):

@@ -200,7 +200,9 @@ def test_owner_who_insists_prevails() -> None:
         stop(world)
         world.run(5 * MINUTE)
     assert len(world.starts) == 3
-    assert outcomes(world).count("yielded") == 1
+    (yielded,) = [each for each in world.notifications if each.state == "yielded"]
+    # The fourth call, not the one before the last change.
+    assert "StopStreamEncryption at 2026-11-01T12:16:55" in yielded.lines["Changed by"]
     assert world.state("orders") == "unencrypted"
     world.send({"release": {"stream": "orders"}}, REMEDIATION)
     world.run(HOUR)
