@@ -3,7 +3,8 @@
     cdk deploy --app "python3 examples/guard.py" -c key=<key ARN>
 
 encrypts the stream (`-c stream=<name>`, by default orders) and guards it. After another principal
-has changed the key, `-c revision=2` applies it again.
+has changed the key, `-c revision=2` applies it again. With `-c remediation=3` the guard restores
+encryption that was stopped, and yields after three changes of the stream.
 
 The account needs a trail that logs management events. Without one, the guard detects a change in
 its next scan. To get notified, subscribe to the topic: `aws sns subscribe --protocol email …`.
@@ -20,6 +21,7 @@ from constructs import Construct
 from kinesis_stream_encryption import (
     GuardedStreams,
     KinesisStreamEncryption,
+    Remediation,
     StreamEncryptionGuard,
 )
 
@@ -41,6 +43,7 @@ class Guarded(Stack):
             encryption_key=key,
             revision=self.node.try_get_context("revision"),
         )
+        changes = self.node.try_get_context("remediation")
         topic = sns.Topic(self, "Topic", enforce_ssl=True)
         guard = StreamEncryptionGuard(
             self,
@@ -49,6 +52,7 @@ class Guarded(Stack):
             encryption_key=key,
             exempt_tag_key="stream-encryption-exempt",
             notification_topic=topic,
+            remediation=Remediation(max_changes_per_stream=int(changes)) if changes else None,
         )
         CfnOutput(self, "TopicArn", value=topic.topic_arn)
         CfnOutput(self, "QueueUrl", value=guard.queue.queue_url)

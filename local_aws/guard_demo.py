@@ -37,21 +37,33 @@ class GuardDemo:
             raise ScenarioError(f"not compliant: {guard.item(_STREAM)}")
 
         self._heading(f"{ALICE.rsplit('/', 1)[-1]} stops its encryption")
-        self._kinesis.stop_stream_encryption(
-            StreamName=_STREAM, EncryptionType="KMS", KeyId=self._key
-        )
-        guard.send_api_call("StopStreamEncryption", _STREAM, ALICE)
-        self._check_notification(guard, "unencrypted", ALICE)
+        self._stop(guard)
         poll(5, lambda: not guard.item(_STREAM)["notifying_since"])
         item = guard.item(_STREAM)
         for name in ("state", "key", "since", "caller", "call"):
             show(f"table: {name} = {item[name]!r}")
 
-        self._heading("deploy with another revision: the key is applied again and reported")
-        self._deploy(revision="2")
+        self._heading("deploy with another revision and remediation: encrypted again, reported")
+        self._deploy(revision="2", remediation="1")
         self._wait_for_key(self._key)
         guard.send_api_call("StartStreamEncryption", _STREAM, _CLOUDFORMATION, keyId=self._key)
-        self._check_notification(guard, "compliant", _CLOUDFORMATION)
+        self._check_state(guard, "compliant", _CLOUDFORMATION)
+
+        self._heading("encryption is stopped again: the guard restores it and reports it")
+        self._stop(guard)
+        self._check_outcome(guard, "restored")
+        self._wait_for_key(self._key)
+
+        self._heading("the owner insists: after one change, as configured, the guard yields")
+        if not poll(_TIMEOUT, lambda: guard.item(_STREAM).get("state") == "compliant"):
+            raise ScenarioError(f"not compliant: {guard.item(_STREAM)}")
+        self._stop(guard)
+        self._check_outcome(guard, "yielded")
+        self._wait_for_key(None)
+        self._kinesis.start_stream_encryption(
+            StreamName=_STREAM, EncryptionType="KMS", KeyId=self._key
+        )
+        self._wait_for_key(self._key)
 
         self._heading("destroy the stack: the stream stays encrypted, the guard is removed")
         self._cdk.destroy(self._context())
@@ -65,14 +77,27 @@ class GuardDemo:
     def _context(self) -> dict[str, str]:
         return {"stream": _STREAM, "key": self._key, "stackName": _STACK}
 
-    def _check_notification(self, guard: DeployedGuard, state: str, caller: str) -> None:
+    def _stop(self, guard: DeployedGuard) -> None:
+        self._kinesis.stop_stream_encryption(
+            StreamName=_STREAM, EncryptionType="KMS", KeyId=self._key
+        )
+        guard.send_api_call("StopStreamEncryption", _STREAM, ALICE)
+        self._check_state(guard, "unencrypted", ALICE)
+
+    def _check_outcome(self, guard: DeployedGuard, outcome: str) -> None:
+        self._check_notification(guard, f"Outcome: {outcome}\n", f"Changed by: {ALICE} (")
+
+    def _check_state(self, guard: DeployedGuard, state: str, caller: str) -> None:
+        self._check_notification(guard, f"State: {state}\n", f"Changed by: {caller}\n")
+
+    def _check_notification(self, guard: DeployedGuard, *expected: str) -> None:
         notification = guard.next_notification(_TIMEOUT)
         if notification is None:
             raise ScenarioError(f"no notification: {guard.item(_STREAM)}")
         print(f"\n      NOTIFICATION {notification['Subject']}", flush=True)
         for line in notification["Message"].strip().splitlines()[1:]:
             show(f"  {line}")
-        for line in (f"State: {state}\n", f"Changed by: {caller}\n"):
+        for line in expected:
             if line not in notification["Message"]:
                 raise ScenarioError(f"{line.strip()!r} is not in the notification")
 

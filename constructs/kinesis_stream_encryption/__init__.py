@@ -2,6 +2,7 @@
 
 from kinesis_stream_encryption._function import FunctionOptions
 from kinesis_stream_encryption._guarded import GuardedStreams
+from kinesis_stream_encryption._remediation import Remediation
 from kinesis_stream_encryption.encryption import KinesisStreamEncryption
 from kinesis_stream_encryption.guard import StreamEncryptionGuard
 from kinesis_stream_encryption.provider import KinesisStreamEncryptionProvider
@@ -11,5 +12,6 @@ __all__ = [
     "GuardedStreams",
     "KinesisStreamEncryption",
     "KinesisStreamEncryptionProvider",
+    "Remediation",
     "StreamEncryptionGuard",
 ]

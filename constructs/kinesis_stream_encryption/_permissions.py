@@ -130,11 +130,17 @@ class FunctionPermissions:
         self._scope.node.try_remove_child("Trial")
         return bool(attached)
 
-    def add(self, *actions: str, on: list[str], condition: object = None) -> IDependable:
+    def add(
+        self,
+        *actions: str,
+        on: list[str],
+        condition: object = None,
+        operator: str = "ForAnyValue:StringEquals",
+    ) -> IDependable:
         """Add a statement, and return the dependency on the policy that contains it."""
         statement = _allow(actions, *on)
         if condition is not None:
-            statement["Condition"] = {"ForAnyValue:StringEquals": condition}
+            statement["Condition"] = {operator: condition}
         self._statements.append(statement)
         added = self.role.add_to_principal_policy(iam.PolicyStatement.from_json(statement))
         dependable = added.policy_dependable

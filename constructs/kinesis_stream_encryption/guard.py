@@ -21,7 +21,8 @@ from kinesis_stream_encryption._asset import handler_code
 from kinesis_stream_encryption._function import FunctionOptions, HandlerFunction
 from kinesis_stream_encryption._guarded import GuardedStreams, check_tag
 from kinesis_stream_encryption._keys import StreamKey, stream_key
-from kinesis_stream_encryption._tokens import resolved_or_none as known
+from kinesis_stream_encryption._remediation import Remediation, remediation_key
+from kinesis_stream_encryption._tokens import resolved_or_none
 
 __all__ = ["StreamEncryptionGuard"]
 
@@ -39,6 +40,8 @@ _SHORTEST, _LONGEST = Duration.minutes(15), Duration.days(3)
 _TIMEOUT = Duration.seconds(90)
 # After a crash a message is received again after it. Lambda requires at least the timeout.
 _VISIBILITY = Duration.seconds(120)
+_REMEDIATES = "Restores encryption of Kinesis data streams that was stopped"
+_REMEDIATION_TIMEOUT, _REMEDIATION_VISIBILITY = Duration.minutes(5), Duration.minutes(6)
 _REMEDY = "select the streams by prefix or tag, or give some of them a guard of their own"
 # The function itself gives up after an hour: this is for messages on which it crashes.
 _MAX_RECEIVES = 100
@@ -49,9 +52,9 @@ class StreamEncryptionGuard(Construct):
 
     A call of StopStreamEncryption is reported immediately, other drift once it has lasted ten
     minutes, in which a deployment may encrypt what it has created. The guard has no permission to
-    change a stream. It checks a stream when CloudTrail logs a call that may have changed it, which
-    requires a trail that logs management events; and all streams after each deployment of its
-    stack and every ``check_interval``.
+    change a stream without ``remediation``. It checks a stream when CloudTrail logs a call that
+    may have changed it, which requires a trail that logs management events; and all streams after
+    each deployment of its stack and every ``check_interval``.
 
     Parameters
     ----------
@@ -71,6 +74,10 @@ class StreamEncryptionGuard(Construct):
         longer than a scan takes, an hour for 17,000 streams. Default: 6 hours.
     notification_topic
         Standard topic of the guard's Region. Default: findings are in table and metrics only.
+    remediation
+        Limits within which encryption that was stopped is restored with ``encryption_key``, which
+        must be known by ARN. A second function does it, with the same ``options``, except ``role``:
+        it always gets a role of its own. Default: streams are not changed.
     queue_encryption_key
         Customer managed key of the guard's queues. EventBridge must be allowed to use it: the
         policy of a ``kms.Key`` of the app is extended. Default: the queues' own encryption
@@ -97,6 +104,7 @@ class StreamEncryptionGuard(Construct):
         exempt_tag_key: str | None = None,
         check_interval: Duration | None = None,
         notification_topic: sns.ITopic | None = None,
+        remediation: Remediation | None = None,
         queue_encryption_key: kms.IKey | None = None,
         table_encryption_key: kms.IKey | None = None,
         **options: Unpack[FunctionOptions],
@@ -112,6 +120,8 @@ class StreamEncryptionGuard(Construct):
         props = {"handler": _HANDLER, "code": handler_code(guard=True), "timeout": _TIMEOUT}
         made = HandlerFunction(self, options, _DESCRIPTION, _REMEDY, **props)
         self._permissions, self._function = made.permissions, made.function
+        self._functions = [made]
+        self._remediation_queue: sqs.Queue | None = None
         self._any_key = stack.format_arn(service="kms", resource="key", resource_name="*")
         deployed = _deployed_with(stack)
         key = None if encryption_key is None else stream_key(stack, encryption_key)
@@ -123,16 +133,7 @@ class StreamEncryptionGuard(Construct):
             retention_period=Duration.days(14),
             encryption_master_key=queue_encryption_key,
         )
-        self._queue = sqs.Queue(
-            self,
-            "Queue",
-            enforce_ssl=True,
-            visibility_timeout=_VISIBILITY,
-            dead_letter_queue=sqs.DeadLetterQueue(
-                queue=self._dead_letter_queue, max_receive_count=_MAX_RECEIVES
-            ),
-            encryption_master_key=queue_encryption_key,
-        )
+        self._queue = self._make_queue(self, _VISIBILITY, queue_encryption_key)
         self._table = dynamodb.TableV2(
             self,
             "Table",
@@ -150,20 +151,44 @@ class StreamEncryptionGuard(Construct):
             "exempt_tag_key": exempt_tag_key,
             **streams.settings,
         }
+        queues = [self._queue]
+        if remediation is not None:
+            arn, scope = remediation_key(key), Construct(self, "Remediation")
+            props["timeout"], others = _REMEDIATION_TIMEOUT, cast(FunctionOptions, dict(options))
+            others.pop("role", None)
+            remediates = HandlerFunction(scope, others, _REMEDIATES, _REMEDY, **props)
+            self._functions.append(remediates)
+            queues.append(self._make_queue(scope, _REMEDIATION_VISIBILITY, queue_encryption_key))
+            limits = {
+                "check_queue": self._queue.queue_url,
+                "max_changes_per_stream": remediation.max_changes_per_stream,
+                "max_streams_per_hour": remediation.max_streams_per_hour,
+                # Scans are not punctual.
+                "known_good_for": max(24 * 60, check_interval.to_minutes() + 60) * 60,
+            }
+            own = settings | {"queue": queues[1].queue_url, "limits": limits}
+            remediates.function.add_environment("GUARD", stack.to_json_string(own))
+            self._allow_own(remediates, queues[1], deployed)
+            self._allow_remediation(remediates, streams, arn, reads_tags=reads_tags)
+            settings["remediation_queue"] = queues[1].queue_url
+            self._permissions.add("sqs:SendMessage", on=[queues[1].queue_arn])
+            self._remediation_queue = queues[1]
         self._permissions.check_function(self._function, self._queue, self._dead_letter_queue)
         self._function.add_environment("GUARD", stack.to_json_string(settings))
-        self._allow(streams, deployed, key, reads_tags=reads_tags)
+        self._allow_own(made, self._queue, deployed, "dynamodb:Scan")
+        self._allow(streams, key, reads_tags=reads_tags)
         if queue_encryption_key is not None:
             self._allow_queue_key(queue_encryption_key)
         if table_encryption_key is not None:
             self._encrypt_table(table_encryption_key)
         if notification_topic is not None:
             self._allow_topic(notification_topic)
-        self._function.add_event_source(
-            sources.SqsEventSource(
-                self._queue, batch_size=1, max_concurrency=2, report_batch_item_failures=True
+        for each, queue in zip(self._functions, queues, strict=True):
+            each.function.add_event_source(
+                sources.SqsEventSource(
+                    queue, batch_size=1, max_concurrency=2, report_batch_item_failures=True
+                )
             )
-        )
         self._rules([*_CHANGES, *(_TAG_CHANGES if reads_tags else [])], deployed)
 
     @property
@@ -186,6 +211,20 @@ class StreamEncryptionGuard(Construct):
         """The table of streams, by ARN; its grants do not include ``table_encryption_key``."""
         return self._table
 
+    @property
+    def remediation_function(self) -> lambda_.Function | None:
+        """The function that restores encryption; None without ``remediation``."""
+        return self._functions[1].function if self._functions[1:] else None
+
+    @property
+    def remediation_queue(self) -> sqs.Queue | None:
+        """The queue of remediations; None without ``remediation``.
+
+        ``{"release": {"stream": "orders"}}`` has the guard forget its changes of a stream, and
+        ``{"release": {}}`` closes the circuit breaker.
+        """
+        return self._remediation_queue
+
     def metric(
         self, metric_name: str, state: str | None = None, **options: Any
     ) -> cloudwatch.Metric:
@@ -196,18 +235,23 @@ class StreamEncryptionGuard(Construct):
         metric_name
             ``NoncompliantStreams`` (confirmed, after each change and each scan), ``Streams`` (by
             state, after each scan), ``Checks`` (of one stream), ``Failures`` (of calls, which are
-            retried), or ``DeadLetters`` (messages that were given up).
+            retried), ``DeadLetters`` (messages that were given up), or ``Remediations`` (by
+            outcome; the others do not count what the remediation function does).
         state
             Of ``Streams``: ``compliant``, ``unencrypted``, ``other key``, ``unknown``, ``exempt``,
-            or ``deleted``. Default: none.
+            or ``deleted``. Of ``Remediations``: ``restored``, ``failed``, ``unconfirmed``,
+            ``yielded``, or ``circuit breaker opened``. Default: none.
         options
             Options of :class:`aws_cdk.aws_cloudwatch.MetricOptions`, for example ``period``.
             Default: the maximum of the numbers of streams, the sum of the others, in five minutes.
         """
-        dimensions = {"FunctionName": self._function.function_name}
+        function, dimension = self._function, "State"
+        if metric_name == "Remediations":
+            function, dimension = self._functions[-1].function, "Outcome"
+        dimensions = {"FunctionName": function.function_name}
         defaults = {
             "statistic": "Maximum" if metric_name.endswith("Streams") else "Sum",
-            "dimensions_map": dimensions | ({"State": state} if state else {}),
+            "dimensions_map": dimensions | ({dimension: state} if state else {}),
         }
         metric = cloudwatch.Metric(
             namespace=_NAMESPACE, metric_name=metric_name, **(defaults | options)
@@ -256,15 +300,49 @@ class StreamEncryptionGuard(Construct):
             alarms.append(alarm)
         return alarms
 
-    def _allow(
-        self, streams: GuardedStreams, deployed: str, key: StreamKey | None, *, reads_tags: bool
+    def _make_queue(
+        self, scope: Construct, visibility: Duration, key: kms.IKey | None
+    ) -> sqs.Queue:
+        dead = sqs.DeadLetterQueue(queue=self._dead_letter_queue, max_receive_count=_MAX_RECEIVES)
+        return sqs.Queue(
+            scope,
+            "Queue",
+            enforce_ssl=True,
+            visibility_timeout=visibility,
+            dead_letter_queue=dead,
+            encryption_master_key=key,
+        )
+
+    def _allow_own(
+        self, made: HandlerFunction, queue: sqs.Queue, deployed: str, *actions: str
     ) -> None:
-        stack, add = Stack.of(self), self._permissions.add
+        """Allow what both functions need of the guard's own resources."""
+        add = made.permissions.add
         add("cloudformation:DescribeStacks", on=[deployed])
         add("sqs:SendMessage", on=[self._queue.queue_arn, self._dead_letter_queue.queue_arn])
         receive = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
-        add(*receive, "sqs:ChangeMessageVisibility", on=[self._queue.queue_arn])
-        add("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", on=[self._table.table_arn])
+        add(*receive, "sqs:ChangeMessageVisibility", on=[queue.queue_arn])
+        add("dynamodb:GetItem", "dynamodb:PutItem", *actions, on=[self._table.table_arn])
+
+    def _allow_remediation(
+        self, made: HandlerFunction, streams: GuardedStreams, key: str, *, reads_tags: bool
+    ) -> None:
+        tag, add = streams.settings.get("tag"), made.permissions.add
+        actions = ["kinesis:DescribeStreamSummary", "kinesis:StartStreamEncryption"]
+        actions += ["kinesis:ListTagsForStream"] if reads_tags else []
+        condition = tag and {f"aws:ResourceTag/{tag[0]}": tag[1]}
+        for name in streams.names:
+            arn = Stack.of(self).format_arn(
+                service="kinesis", resource="stream", resource_name=name
+            )
+            add(*actions, on=[arn], condition=condition, operator="StringEquals")
+        # The key, too, is a resource of the call ("Actions, resources, and condition keys for
+        # Amazon Kinesis Data Streams", Service Authorization Reference).
+        add("kinesis:StartStreamEncryption", "kms:DescribeKey", on=[key])
+        made.permissions.check_function(made.function)
+
+    def _allow(self, streams: GuardedStreams, key: StreamKey | None, *, reads_tags: bool) -> None:
+        stack, add = Stack.of(self), self._permissions.add
         tags = ["kinesis:ListTagsForStream"] if reads_tags else []
         for name in streams.names:
             # A statement each: a policy that grows too large is split between statements.
@@ -288,7 +366,8 @@ class StreamEncryptionGuard(Construct):
         used = stream_key(Stack.of(self), key)
         condition = used.alias and {"kms:ResourceAliases": used.alias}
         resources = [used.arn or self._any_key]
-        self._permissions.add("kms:Decrypt", *actions, on=resources, condition=condition)
+        for each in self._functions:
+            each.permissions.add("kms:Decrypt", *actions, on=resources, condition=condition)
         return used
 
     def _allow_queue_key(self, key: kms.IKey) -> None:
@@ -320,16 +399,17 @@ class StreamEncryptionGuard(Construct):
         if topic.fifo:
             raise ValueError(f"{topic.node.path!r} is a FIFO topic: pass a standard one")
         _check_environment(self, topic, "region")
-        topic.grant_publish(self._function)
-        # A role that cannot be changed gets none of it: the warning lists what is added here.
-        self._permissions.add("sns:Publish", on=[topic.topic_arn])
+        for each in self._functions:
+            topic.grant_publish(each.function)
+            # A role that cannot be changed gets none of it: the warning lists what is added here.
+            each.permissions.add("sns:Publish", on=[topic.topic_arn])
         self._allow_key(getattr(topic, "master_key", None), "kms:GenerateDataKey*")
         if not isinstance(topic, sns.Topic):
             self._inform(
                 "topicKeyPolicy",
                 f"if the imported topic {topic.node.path!r} is encrypted with a customer managed "
                 "key, the key policy must allow kms:Decrypt and kms:GenerateDataKey* for the role "
-                f"{self._permissions.role.node.path!r}",
+                + " and ".join(repr(each.permissions.role.node.path) for each in self._functions),
             )
 
     def _inform(self, id_: str, message: str) -> None:
@@ -379,7 +459,10 @@ def _check_environment(scope: Construct, resource: IResource, *properties: str) 
     As an error annotation: an exception would stop the first pass of a context lookup.
     """
     for name in properties:
-        own, other = known(getattr(Stack.of(scope), name)), known(getattr(resource.env, name))
+        own, other = (
+            resolved_or_none(getattr(Stack.of(scope), name)),
+            resolved_or_none(getattr(resource.env, name)),
+        )
         if own is not None and other is not None and own != other:
             Annotations.of(scope).add_error(
                 f"{resource.node.path!r} is in {name} {other!r}, and the guard in {own!r}: pass a "

@@ -6,11 +6,18 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 
-from kinesis_stream_encryption import GuardedStreams, StreamEncryptionGuard
+from kinesis_stream_encryption import GuardedStreams, Remediation, StreamEncryptionGuard
 
 
 def guard_app(
-    app: App, name: str, *, prefix: str, key: str, every: str | None = None, iam_enforced: bool
+    app: App,
+    name: str,
+    *,
+    prefix: str,
+    key: str,
+    every: str | None = None,
+    iam_enforced: bool,
+    remediation: Remediation | None = None,
 ) -> None:
     """Declare a stack with a guard; its sweep may begin more often than the construct lets it."""
     stack = Stack(app, name)
@@ -21,6 +28,7 @@ def guard_app(
         encryption_key=kms.Key.from_key_arn(stack, "Key", key),
         exempt_tag_key="exempt",
         notification_topic=(topic := sns.Topic(stack, "Topic")),
+        remediation=remediation,
     )
     if every is not None:
         schedule = guard.node.find_child("Schedule").node.default_child
@@ -36,3 +44,7 @@ def guard_app(
     CfnOutput(stack, "DeadLetterQueueUrl", value=guard.dead_letter_queue.queue_url)
     CfnOutput(stack, "TableName", value=guard.table.table_name)
     CfnOutput(stack, "FunctionName", value=guard.function.function_name)
+    if guard.remediation_queue and guard.remediation_function:
+        CfnOutput(stack, "RemediationQueueUrl", value=guard.remediation_queue.queue_url)
+        name = guard.remediation_function.function_name
+        CfnOutput(stack, "RemediationFunctionName", value=name)

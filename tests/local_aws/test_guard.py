@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from kinesis_stream_encryption import Remediation
 from local_aws import LocalAws
 from local_aws.deployed_guard import ALICE, DeployedGuard, cloudtrail_event
 from tests.local_aws.deployment import client_of_role, deploy, make_key
@@ -65,7 +66,11 @@ class Guarded:
 
 @contextmanager
 def _deployed(
-    aws: LocalAws, *, every: str | None = None, iam_enforced: bool = False
+    aws: LocalAws,
+    *,
+    every: str | None = None,
+    iam_enforced: bool = False,
+    remediation: Remediation | None = None,
 ) -> Iterator[Guarded]:
     key, suffix = make_key(aws), uuid.uuid4().hex[:6]
     stack, prefix = f"guard-{suffix}", f"guarded-{suffix}-"
@@ -73,7 +78,13 @@ def _deployed(
         aws,
         stack,
         lambda app: guard_app(
-            app, stack, prefix=prefix, key=key, every=every, iam_enforced=iam_enforced
+            app,
+            stack,
+            prefix=prefix,
+            key=key,
+            every=every,
+            iam_enforced=iam_enforced,
+            remediation=remediation,
         ),
     )
     guarding = DeployedGuard(aws, outputs)
@@ -237,6 +248,63 @@ def test_role_can_change_nothing(guarded_iam: Guarded) -> None:
         with pytest.raises(ClientError, match="AccessDenied"):
             getattr(kinesis, call)(StreamName=name, EncryptionType="KMS", KeyId=guarded_iam.key)
     assert aws.client("kinesis").describe_stream_summary(StreamName=name)
+
+
+@pytest.fixture(scope="module")
+def remediating(local_aws_iam: LocalAws) -> Iterator[Guarded]:
+    limits = Remediation(max_changes_per_stream=1)
+    with _deployed(local_aws_iam, iam_enforced=True, remediation=limits) as guarded:
+        yield guarded
+
+
+def test_stopped_encryption_is_restored_until_the_owner_insists(remediating: Guarded) -> None:
+    """With IAM enforced: each function has the permissions of its role only."""
+    guarding, aws = remediating.guarding, remediating.aws
+    kinesis, name = aws.client("kinesis"), remediating.make_stream(remediating.key)
+
+    def key() -> str | None:
+        summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+        return summary.get("KeyId") if summary["EncryptionType"] == "KMS" else None
+
+    def reports(outcome: str) -> None:
+        report = guarding.next_notification(60)
+        assert report, f"{outcome} is not reported: {guarding.item(name)}"
+        assert f"Outcome: {outcome}\n" in report["Message"]
+        assert f"Changed by: {ALICE} (StopStreamEncryption at " in report["Message"]
+
+    def stop() -> None:
+        until(lambda: guarding.item(name).get("state") == "compliant")
+        remediating.stop(name)
+        guarding.send_api_call("StopStreamEncryption", name, keyId=remediating.key)
+        remediating.tells(name, "unencrypted")
+
+    guarding.send({"check": name, "exempt": None})
+    stop()
+    reports("restored")
+    assert key() == remediating.key
+    stop()
+    reports("yielded")
+    assert key() is None
+    aws.client("sqs").send_message(
+        QueueUrl=guarding.outputs["RemediationQueueUrl"],
+        MessageBody=json.dumps({"release": {"stream": name}}),
+    )
+    reports("restored")
+    assert key() == remediating.key
+    assert not guarding.dead_letters()
+
+
+def test_no_role_can_stop_encryption(remediating: Guarded) -> None:
+    aws, name = remediating.aws, remediating.make_stream(remediating.key)
+    for output in ("FunctionName", "RemediationFunctionName"):
+        function = aws.client("lambda").get_function(
+            FunctionName=remediating.guarding.outputs[output]
+        )
+        kinesis = client_of_role(aws, function["Configuration"]["Role"], "kinesis")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            kinesis.stop_stream_encryption(
+                StreamName=name, EncryptionType="KMS", KeyId=remediating.key
+            )
 
 
 def _is_empty(aws: LocalAws, queue: str) -> bool:

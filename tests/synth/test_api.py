@@ -71,5 +71,6 @@ def test_public_names() -> None:
         "GuardedStreams",
         "KinesisStreamEncryption",
         "KinesisStreamEncryptionProvider",
+        "Remediation",
         "StreamEncryptionGuard",
     ]

@@ -2,5 +2,6 @@
 
 A message takes one path: `handler` receives it from the queue, `messages` parses it, `check`
 evaluates one stream and reports it, `scan` enqueues checks of all streams. `finding` and `item`
-decide from the described and the stored state, and make no calls. Nothing here changes a stream.
+decide from the described and the stored state, and make no calls. Only
+`remediation` changes a stream, in a function of its own.
 """

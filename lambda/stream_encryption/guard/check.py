@@ -43,10 +43,42 @@ An alarm sees the maximum of a period: the count after the last change must be a
 """
 
 
+def is_exempt(environment: Environment, name: str) -> bool:
+    """Read whether the tags of a stream exempt it."""
+    settings, client = environment.settings, environment.client
+    if not (settings.tag or settings.exempt_tag_key):
+        return False
+    tags: dict[str, str] = {}
+    more = True
+    while more:
+        start = {"ExclusiveStartTagKey": [*tags][-1]} if tags else {}
+        page = client("kinesis").list_tags_for_stream(StreamName=name, Limit=50, **start)
+        tags |= {tag["Key"]: tag.get("Value", "") for tag in page["Tags"]}
+        more = page["HasMoreTags"]
+    return settings.exempts(tags)
+
+
+def idle_stack(environment: Environment) -> object:
+    """Return what differs after each deployment of the guard's own stack.
+
+    Raises
+    ------
+    RetryLater
+        If the stack is in progress, or has failed.
+    """
+    name = environment.settings.stack
+    stack = environment.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+    status = stack["StackStatus"]
+    if not status.endswith("_COMPLETE"):
+        raise RetryLater(f"the guard's own stack is {status}")
+    return status, stack.get("LastUpdatedTime")
+
+
 class Checker:
     """Checks streams, and notifies."""
 
     def __init__(self, environment: Environment) -> None:
+        self._environment = environment
         self._settings, self._place, self._clock, self._client = environment
         self._table = Table(environment.client("dynamodb"), self._settings.table)
         key = self._settings.key
@@ -87,10 +119,17 @@ class Checker:
             raise RetryLater("the description may not show the call yet")
         if finding is None:
             return None
-        item = (stored or Item(arn, finding)).observed(finding, self._clock.now(), call)
+        now, key = self._clock.now(), self._desired_key
+        item = (stored or Item(arn, finding)).observed(finding, now, call, key)
         item = self._put(item, stored)
         if item.is_due:
             self._notify(item, call, began)
+        if item.finding.state is State.UNENCRYPTED and self._settings.remediation_queue:
+            # On every check, so that nothing depends on a message that survives.
+            body = {"remediate": {"stream": message.name, "drift": item.since}}
+            self._client("sqs").send_message(
+                QueueUrl=self._settings.remediation_queue, MessageBody=json.dumps(body)
+            )
         return item
 
     def _finding(
@@ -113,20 +152,8 @@ class Checker:
             if not is_new:
                 return finding
         # Tags that a scan found may be outdated: read them before they decide on a notification.
-        exempt = self._is_exempt(message.name)
+        exempt = is_exempt(self._environment, message.name)
         return None if exempt and self._settings.tag and not stored else evaluated(exempt)
-
-    def _is_exempt(self, name: str) -> bool:
-        if not (self._settings.tag or self._settings.exempt_tag_key):
-            return False
-        tags: dict[str, str] = {}
-        more = True
-        while more:
-            start = {"ExclusiveStartTagKey": [*tags][-1]} if tags else {}
-            page = self._client("kinesis").list_tags_for_stream(StreamName=name, Limit=50, **start)
-            tags |= {tag["Key"]: tag.get("Value", "") for tag in page["Tags"]}
-            more = page["HasMoreTags"]
-        return self._settings.exempts(tags)
 
     def _resolve(self, alias_arn: str) -> str | None:
         try:
@@ -141,10 +168,7 @@ class Checker:
 
     def _notify(self, item: Item, call: ApiCall | None, began: float) -> None:
         """Notify once: the item records the begin and the end; a crash in between repeats it."""
-        stacks = self._client("cloudformation").describe_stacks(StackName=self._settings.stack)
-        status = stacks["Stacks"][0]["StackStatus"]
-        if not status.endswith("_COMPLETE"):
-            raise RetryLater(f"the guard's own stack is {status}")
+        idle_stack(self._environment)
         if self._clock.now() - began > DEPLOYMENT_TAIL:
             raise RetryLater("a deployment may have ended since the stream was described")
         state = item.finding.state

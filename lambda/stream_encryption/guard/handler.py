@@ -16,12 +16,21 @@ from stream_encryption.aws.arn import Place
 from stream_encryption.aws.errors import AwsError
 from stream_encryption.encryption.failure import MAX_REASON, cut
 from stream_encryption.guard.check import Checker
-from stream_encryption.guard.messages import Count, NonRetryableError, RetryLater, Scan, parse
+from stream_encryption.guard.messages import (
+    Count,
+    NonRetryableError,
+    Release,
+    Remediate,
+    RetryLater,
+    Scan,
+    parse,
+)
+from stream_encryption.guard.remediation import Remediator
 from stream_encryption.guard.scan import Scanner
 from stream_encryption.guard.settings import VARIABLE, Environment, Settings
 from stream_encryption.guard.table import Table
 from stream_encryption.log import Log
-from stream_encryption.runtime import Runtime
+from stream_encryption.runtime import Runtime, aws_client
 
 NAMESPACE = "StreamEncryptionGuard"
 """Namespace of the metrics."""
@@ -90,6 +99,11 @@ class _Receipt:
         place = Place.of(self._context.invoked_function_arn)
         environment = Environment(settings, place, self._runtime.clock, self._runtime.client)
         self._log.add(**(message._asdict() if message else {}))
+        if isinstance(message, Remediate | Release) != bool(settings.limits):
+            raise NonRetryableError("malformed message: it is for the guard's other queue")
+        if isinstance(message, Remediate | Release):
+            Remediator(environment, self._runtime, self._log, self._count).handle(message)
+            return
         if isinstance(message, Scan):
             counts = Scanner(environment).scan(message)
             if counts is None:
@@ -107,6 +121,10 @@ class _Receipt:
             self._log.info("checked the stream", finding=finding, **self._metrics(Checks=1))
         else:
             self._log.info("the message names no guarded stream")
+
+    def _count(self, outcome: str) -> None:
+        metrics = self._metrics({"Outcome": outcome}, Remediations=1)
+        self._log.info("reported a remediation", **metrics)
 
     def _retry(self, seconds: float) -> bool:
         try:
@@ -160,7 +178,9 @@ def _client(service: str) -> Any:
 
 @cache
 def _guard() -> Guard:
-    return Guard(Runtime(client=_client), Settings.parse(os.environ[VARIABLE]))
+    settings = Settings.parse(os.environ[VARIABLE])
+    # A retry of botocore may change a stream again after a call whose response was lost.
+    return Guard(Runtime(client=aws_client if settings.limits else _client), settings)
 
 
 def on_event(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -19,6 +19,10 @@ class Item(NamedTuple):
     ``last_notified`` is the finding of the last notification; ``notifying_since`` is when another
     one was begun, and empty once it is done. ``confirmed`` is a noncompliant state that is due for
     notification; it becomes empty when the stream is found otherwise. ``revision`` counts writes.
+
+    This very stream was compliant with ``good_key`` at ``good_at`` when it was last seen encrypted.
+    ``drift`` is when it was last found to have become unencrypted; ``ended_drift`` is that time of
+    the last drift after which it was found compliant.
     """
 
     arn: str
@@ -31,17 +35,32 @@ class Item(NamedTuple):
     last_notified: str = _NOTHING
     notifying_since: str = ""
     confirmed: str = ""
+    good_key: str = ""
+    good_at: str = ""
+    drift: str = ""
+    ended_drift: str = ""
     revision: int = 0
 
-    def observed(self, finding: Finding, now: float, call: ApiCall | None) -> Item:
+    def observed(
+        self, finding: Finding, now: float, call: ApiCall | None, desired_key: str | None
+    ) -> Item:
         """Apply a new finding; one that is not worth a notification counts as notified."""
+        good_key, good_at = "", ""
+        if finding.state is State.COMPLIANT and desired_key:
+            good_key, good_at = desired_key, utc(now)
+        elif finding.state is State.UNENCRYPTED and finding.created == self.finding.created:
+            good_key, good_at = self.good_key, self.good_at
         same_key = finding[1:] == self.finding[1:]
         if finding.state is State.UNKNOWN and same_key and self.finding.state in ENCRYPTED:
             finding = self.finding  # the alias could be resolved before
-        item = self._replace(finding=finding, checked=utc(now))
+        item = self._replace(finding=finding, checked=utc(now), good_key=good_key, good_at=good_at)
         if finding != self.finding:
             item = item._replace(since="", caller="", call="", call_time="")
         item = item._replace(since=item.since or item.checked)
+        if finding.state is State.UNENCRYPTED:
+            item = item._replace(drift=item.since)
+        elif finding.state is State.COMPLIANT:
+            item = item._replace(ended_drift=item.drift)
         if call and call.may_explain(self.finding, finding) and utc(call.time) >= item.call_time:
             item = item._replace(caller=call.caller, call=call.name, call_time=utc(call.time))
         if not finding.noncompliance or item.last_notified == str(finding):

@@ -73,6 +73,19 @@ class Count(NamedTuple):
     """Count the noncompliant streams."""
 
 
+class Remediate(NamedTuple):
+    """Restore the encryption of a stream that has been unencrypted since ``drift``."""
+
+    stream: str
+    drift: str
+
+
+class Release(NamedTuple):
+    """Close the circuit breaker; or forget the remediations of one ``stream``."""
+
+    stream: str | None = None
+
+
 class RetryLater(Exception):
     """The message has to be received again: after ``seconds``, or later the older it is."""
 
@@ -89,7 +102,7 @@ class NonRetryableError(Exception):
         self.after = after
 
 
-def parse(body: str) -> Check | Scan | Count | None:
+def parse(body: str) -> Check | Scan | Count | Remediate | Release | None:
     """Parse a message; None for an event that does not name a stream.
 
     Sources: Kinesis developer guide, "Logging Amazon Kinesis Data Streams API calls with AWS
@@ -107,6 +120,10 @@ def parse(body: str) -> Check | Scan | Count | None:
             return Scan(**message["scan"])
         if "count" in message:
             return Count(**message["count"])
+        if "remediate" in message:
+            return Remediate(**message["remediate"])
+        if "release" in message:
+            return Release(**message["release"])
         if "check" in message:
             return Check(message["check"], exempt=message["exempt"])
         return _event(message["detail"])

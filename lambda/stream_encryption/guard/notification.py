@@ -8,6 +8,8 @@ from stream_encryption.aws.arn import AWS_MANAGED_KEY
 from stream_encryption.encryption.failure import cut
 from stream_encryption.guard.finding import NONCOMPLIANT, State
 from stream_encryption.guard.item import Item
+from stream_encryption.guard.settings import Settings
+from stream_encryption.guard.table import Record
 
 MAX_SUBJECT = 100
 """Characters of a subject, by SNS's API reference, Publish."""
@@ -19,6 +21,19 @@ _HEADLINES = {
     State.UNKNOWN: "is encrypted again, with an alias that cannot be resolved",
     State.EXEMPT: "is exempt",
     State.DELETED: "is deleted",
+}
+
+_OUTCOMES = {
+    "restored": ("encryption is restored", "encrypted with the desired key"),
+    "failed": ("encryption could not be restored", "see the reason"),
+    "unconfirmed": (
+        "it is unknown whether encryption was restored",
+        "an attempt was interrupted; the stream does not have the desired key",
+    ),
+    "yielded": (
+        "the guard no longer restores encryption",
+        "nothing: the limit of changes is reached, as encryption is stopped again and again",
+    ),
 }
 
 
@@ -37,11 +52,49 @@ def notification(item: Item, desired_key: str | None) -> dict[str, Any]:
         "Call": f"{item.call} at {item.call_time}" if item.call else "unknown",
         "Remedy": _remedy(name, finding.state, desired_key),
     }
+    return _text(f"Stream {name} {_HEADLINES[finding.state]}", finding.state, lines)
+
+
+def remediation_notification(record: Record, settings: Settings) -> dict[str, Any]:
+    """Compose the report of a remediation."""
+    name = record.stream.split("/", 1)[1]
+    headline, done = _OUTCOMES[record.outcome]
+    tag = settings.exempt_tag_key
+    exempt = f"tag the stream with {tag}, or " if tag else ""
+    lines = {
+        "Stream": record.stream,
+        "Created": record.created,
+        "Outcome": record.outcome,
+        "Found": f"unencrypted since {record.drift}",
+        "Done": f"{done} ({record.time})",
+        "Reason": record.reason or "none",
+        "Desired key": settings.key,
+        "Changed by": record.caller or "unknown (no CloudTrail event received)",
+        "Changes by the guard": f"{record.remediations} since it was last compliant without them",
+        "To stop the guard": f"{exempt}deploy the guard without remediation",
+        "To resume after it yielded": f'send {{"release": {{"stream": "{name}"}}}} to'
+        f" {settings.queue}",
+    }
+    return _text(f"Stream {name}: {headline}", record.outcome, lines)
+
+
+def breaker_notification(due: list[str], limit: int, settings: Settings) -> dict[str, Any]:
+    """Compose the notification that the circuit breaker has opened."""
+    lines = {
+        "Due within an hour": f"{len(due)} streams, more than {limit}: {cut(', '.join(due), 2000)}",
+        "Desired key": settings.key,
+        "Remedy": "verify the guard's key and find who stops encryption, then send"
+        f' {{"release": {{}}}} to {settings.queue}',
+    }
+    return _text("Remediation of streams is halted", "circuit breaker opened", lines)
+
+
+def _text(headline: str, state: str, lines: dict[str, Any]) -> dict[str, Any]:
     text = "\n".join(f"{title}: {line}" for title, line in lines.items())
     return {
-        "Subject": cut(f"Stream {name} {_HEADLINES[finding.state]}", MAX_SUBJECT),
-        "Message": f"Stream {name} {_HEADLINES[finding.state]}.\n\n{text}\n",
-        "MessageAttributes": {"state": {"DataType": "String", "StringValue": finding.state}},
+        "Subject": cut(headline, MAX_SUBJECT),
+        "Message": f"{headline}.\n\n{text}\n",
+        "MessageAttributes": {"state": {"DataType": "String", "StringValue": state}},
     }
 
 

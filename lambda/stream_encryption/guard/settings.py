@@ -13,11 +13,21 @@ VARIABLE = "GUARD"
 """Environment variable with the settings, as JSON."""
 
 
+class Limits(NamedTuple):
+    """Settings of the remediation function only; ``known_good_for`` is in seconds."""
+
+    check_queue: str
+    max_changes_per_stream: int
+    max_streams_per_hour: int
+    known_good_for: float
+
+
 class Settings(NamedTuple):
     """Settings, as the construct writes them.
 
     Streams are selected by ``names``, by ``prefix``, or by key and value of a ``tag``. Without a
-    ``key``, every KMS key is compliant.
+    ``key``, every KMS key is compliant. ``queue`` is the one that the function receives from;
+    ``limits`` are set for the function that remediates, which has ``remediation_queue``.
     """
 
     queue: str
@@ -30,11 +40,15 @@ class Settings(NamedTuple):
     prefix: str = ""
     tag: list[str] | None = None
     exempt_tag_key: str | None = None
+    remediation_queue: str | None = None
+    limits: Limits | None = None
 
     @classmethod
     def parse(cls, text: str) -> Settings:
         """Parse the variable."""
-        return cls(**json.loads(text))
+        given = json.loads(text)
+        limits = given.pop("limits", None)
+        return cls(**given, limits=limits and Limits(**limits))
 
     def selects(self, name: str) -> bool:
         """Whether a stream is guarded, as far as its name decides."""

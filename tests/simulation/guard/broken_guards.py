@@ -43,7 +43,9 @@ class _Instead:
         return getattr(self._client, name)
 
 
-def _with(runtime: Runtime, service: str, method: str, call: Callable[[Call], Call]) -> Runtime:
+def replaced(runtime: Runtime, service: str, method: str, call: Callable[[Call], Call]) -> Runtime:
+    """Replace an operation of a service's client."""
+
     def client(name: str) -> Any:
         real = runtime.client(name)
         return _Instead(real, method, call) if name == service else real
@@ -66,7 +68,7 @@ def _described(change: Callable[[dict[str, Any], dict[str, Any]], None]) -> Make
 
                 return changed
 
-            shown = _with(runtime, "kinesis", "describe_stream_summary", instead)
+            shown = replaced(runtime, "kinesis", "describe_stream_summary", instead)
             return Guard(shown, settings)(event, context)
 
         return handle
@@ -97,13 +99,13 @@ def _forget(runtime: Runtime, settings: Settings) -> Handler:
 
         return changed
 
-    return Guard(_with(runtime, "dynamodb", "put_item", instead), settings)
+    return Guard(replaced(runtime, "dynamodb", "put_item", instead), settings)
 
 
 def _ignore_the_stack(runtime: Runtime, settings: Settings) -> Handler:
     """The own stack is taken to be at rest."""
     stack = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
-    shown = _with(runtime, "cloudformation", "describe_stacks", lambda _: lambda **_: stack)
+    shown = replaced(runtime, "cloudformation", "describe_stacks", lambda _: lambda **_: stack)
     return Guard(shown, settings)
 
 
@@ -119,7 +121,7 @@ def _skip_what_is_not_ready(runtime: Runtime, settings: Settings) -> Handler:
 
         return changed
 
-    guard = Guard(_with(runtime, "kinesis", "describe_stream_summary", instead), settings)
+    guard = Guard(replaced(runtime, "kinesis", "describe_stream_summary", instead), settings)
 
     def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         answer = guard(event, context)
@@ -141,7 +143,7 @@ def _has_no_patience(runtime: Runtime, settings: Settings) -> Handler:
 
         return changed
 
-    return Guard(_with(runtime, "dynamodb", "get_item", instead), settings)
+    return Guard(replaced(runtime, "dynamodb", "get_item", instead), settings)
 
 
 def _loses_what_fails(runtime: Runtime, settings: Settings) -> Handler:

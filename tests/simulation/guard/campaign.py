@@ -1,5 +1,7 @@
 """Many schedules of the guard: python -m tests.simulation.guard.campaign --seeds 100000.
 
+Each seed has a schedule of the guard, and one of remediation.
+
 The seeds are ones never tried before, unless ``--first`` names them. The exit status is 1 when an
 invariant did not hold.
 """
@@ -15,7 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from tests.simulation.campaign import new_base
-from tests.simulation.guard.run import Outcome, run
+from tests.simulation.guard.run import Outcome, remediate, run
 
 BATCH = 100
 SEEDS_SHOWN = 20
@@ -83,7 +85,8 @@ def _add(
 
 def _batch(batch: tuple[int, int]) -> list[Outcome]:
     start, end = batch
-    return [run(seed) for seed in range(start, min(start + BATCH, end))]
+    seeds = range(start, min(start + BATCH, end))
+    return [kind(seed) for seed in seeds for kind in (run, remediate)]
 
 
 if __name__ == "__main__":

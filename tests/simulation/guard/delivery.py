@@ -168,7 +168,13 @@ class Function:
         windows: list[Window],
         latency: float,
         rng: Random,
+        queue: str = QUEUE,
+        timeout: float = TIMEOUT,
+        visibility: float = VISIBILITY,
+        attempts: int = ATTEMPTS,
     ) -> None:
+        self._queue, self._timeout = queue, timeout
+        self._visibility, self._attempts = visibility, attempts
         self._stage, self._sqs, self._settings = stage, sqs, settings
         self._serve, self._make, self._windows = serve, make, windows
         self._latency, self._rng = latency, rng
@@ -178,7 +184,7 @@ class Function:
         self.dropped: list[Message] = []
         self.exhausted: list[Message] = []
         self.log: list[str] = []
-        sqs.on_change = self._watch
+        sqs.watchers[queue] = self._watch
 
     # The event source
 
@@ -187,14 +193,14 @@ class Function:
         self._stage.scheduler.at(when, partial(self._due, message, when))
 
     def _due(self, message: Message, when: float) -> None:
-        if message.visible == when and message.id in self._sqs.queues[QUEUE]:
+        if message.visible == when and message.id in self._sqs.queues[self._queue]:
             self._waiting.append(message)
             self._poll()
 
     def _poll(self) -> None:
         while self._waiting and self._running < CONCURRENCY:
             message = self._waiting.popleft()
-            if message.id not in self._sqs.queues[QUEUE]:
+            if message.id not in self._sqs.queues[self._queue]:
                 continue
             if message.hops >= MOST_HOPS or message.receives >= MOST_RECEIVES:
                 kept = self.dropped if message.hops >= MOST_HOPS else self.exhausted
@@ -208,13 +214,13 @@ class Function:
 
     def _begin(self, message: Message) -> None:
         scheduler = self._stage.scheduler
-        record = self._sqs.receive(message, VISIBILITY)
+        record = self._sqs.receive(message, self._visibility)
         self._watch(message)
         invocation = Invocation(len(self.invocations), scheduler.now, message, self._settings())
         self.invocations.append(invocation)
         self._running += 1
         invocation.task = scheduler.spawn(partial(self._run, invocation, record))
-        scheduler.after(TIMEOUT, partial(self._time_out, invocation))
+        scheduler.after(self._timeout, partial(self._time_out, invocation))
 
     def _time_out(self, invocation: Invocation) -> None:
         if invocation.ended is None and invocation.task:
@@ -255,7 +261,7 @@ class Function:
         self, invocation: Invocation, service: str, model: OperationModel, params: Params
     ) -> dict[str, Any]:
         """Make a call, with botocore's retries."""
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, self._attempts + 1):
             try:
                 return self._try(invocation, service, model.name, params)
             except (
@@ -264,7 +270,7 @@ class Function:
                 EndpointConnectionError,
                 ReadTimeoutError,
             ) as error:
-                if attempt == ATTEMPTS or not _is_retried(invocation.calls[-1]):
+                if attempt == self._attempts or not _is_retried(invocation.calls[-1]):
                     if isinstance(error, ClientError):
                         error.response["ResponseMetadata"]["RetryAttempts"] = attempt - 1
                     raise
@@ -280,7 +286,7 @@ class Function:
         if hit("lambda: killed before a call"):
             raise Killed
         if hit("lambda: hangs"):
-            scheduler.sleep(2 * TIMEOUT)
+            scheduler.sleep(2 * self._timeout)
         if hit("api: connection failed"):
             call.error = "connection"
             raise EndpointConnectionError(endpoint_url=service)

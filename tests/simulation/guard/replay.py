@@ -6,6 +6,7 @@ import argparse
 import sys
 from pprint import pformat
 
+from tests.simulation.guard import remediating, remediation_invariants
 from tests.simulation.guard.invariants import judge
 from tests.simulation.guard.run import happened
 
@@ -17,11 +18,22 @@ def show(seed: int) -> str:
     return "\n".join((pformat(world.schedule, width=100), world.journal.text(), *wrong))
 
 
+def show_remediation(seed: int) -> str:
+    """Give all events of a schedule of remediation, and what is wrong with it."""
+    world = remediating.World(remediating.draw(seed))
+    world.happen()
+    wrong = [f"VIOLATION {each}" for each in remediation_invariants.judge(world)]
+    schedule = pformat(world.schedule, width=100)
+    return "\n".join((schedule, world.journal.text(), *(wrong or ["no violation"])))
+
+
 def main() -> int:
     """Show the schedule of the seed on the command line; 1 when an invariant does not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("seed", type=int)
-    text = show(parser.parse_args().seed)
+    parser.add_argument("--remediation", action="store_true", help="its schedule of remediation")
+    options = parser.parse_args()
+    text = show_remediation(options.seed) if options.remediation else show(options.seed)
     sys.stdout.write(f"{text}\n")
     return int("VIOLATION" in text)
 

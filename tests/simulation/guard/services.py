@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.simulation.service import ACCOUNT, REGION, Params, ServiceError, arn
 
 QUEUE = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/guard"
 DEAD_LETTERS = f"{QUEUE}-dead-letters"
+REMEDIATION = f"{QUEUE}-remediation"
 TABLE = "guard"
 TOPIC = arn("sns", "guard")
 STACK = arn("cloudformation", "stack/guard/3b1f2c10-0000-1111-2222-333344445555")
@@ -128,7 +130,7 @@ class DynamoDb:
             items = [
                 {"arn": item["arn"]}
                 for item in items
-                if item["confirmed"] != values[":no"]
+                if item.get("confirmed") != values[":no"]  # as <> of an attribute that is missing
                 and item["format_version"] == values[":format"]
             ]
         page: dict[str, Any] = {"Items": items}
@@ -147,6 +149,7 @@ class Message:
     visible: float
     hops: int = 0
     reason: str = ""
+    queue: str = QUEUE
     receives: int = 0
     first_received: float | None = None
 
@@ -157,8 +160,8 @@ class Sqs:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._ids = itertools.count(1)
-        self.queues: dict[str, dict[str, Message]] = {QUEUE: {}, DEAD_LETTERS: {}}
-        self.on_change: Callable[[Message], None] = lambda message: None
+        self.queues: dict[str, dict[str, Message]] = {QUEUE: {}, DEAD_LETTERS: {}, REMEDIATION: {}}
+        self.watchers: dict[str, Callable[[Message], None]] = {}
         self.requests = 0
         self.sent = 0
 
@@ -195,11 +198,10 @@ class Sqs:
         """Put a message into a queue."""
         assert 0 <= delay <= LONGEST_DELAY
         now = self._now()
-        message = Message(f"m{next(self._ids)}", body, now, now + delay, hops, reason)
+        message = Message(f"m{next(self._ids)}", body, now, now + delay, hops, reason, queue)
         self.queues[queue][message.id] = message
         self.sent += 1
-        if queue == QUEUE:
-            self.on_change(message)
+        self._changed(message)
         return message
 
     def receive(self, message: Message, visibility: float) -> dict[str, Any]:
@@ -226,16 +228,20 @@ class Sqs:
     def delete(self, message: Message) -> None:
         """Forget a message that is done with."""
         self.requests += 1
-        self.queues[QUEUE].pop(message.id, None)
+        self.queues[message.queue].pop(message.id, None)
 
     def _come_back(self, params: Params) -> None:
-        assert params["QueueUrl"] == QUEUE
+        assert params["QueueUrl"] in {QUEUE, REMEDIATION}
         assert 0 <= params["VisibilityTimeout"] <= LONGEST_VISIBILITY
-        message = self.queues[QUEUE].get(params["ReceiptHandle"].split()[0])
+        message = self.queues[params["QueueUrl"]].get(params["ReceiptHandle"].split()[0])
         if message is None:
             raise ServiceError("InvalidParameterValue", "Message does not exist")
         message.visible = self._now() + params["VisibilityTimeout"]
-        self.on_change(message)
+        self._changed(message)
+
+    def _changed(self, message: Message) -> None:
+        if watcher := self.watchers.get(message.queue):
+            watcher(message)
 
 
 @dataclass
@@ -283,12 +289,14 @@ class CloudFormation:
     """The guard's own stack."""
 
     status: str = "CREATE_COMPLETE"
+    updated: datetime | None = None
 
     def serve(self, operation: str, params: Params) -> dict[str, Any]:
         """Carry DescribeStacks out."""
         assert operation == "DescribeStacks"
         assert params["StackName"] == STACK
-        return {"Stacks": [{"StackName": "guard", "StackStatus": self.status}]}
+        stack: dict[str, Any] = {"StackName": "guard", "StackStatus": self.status}
+        return {"Stacks": [stack | ({"LastUpdatedTime": self.updated} if self.updated else {})]}
 
 
 @dataclass

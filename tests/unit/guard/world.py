@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,7 @@ from stream_encryption.runtime import Runtime
 from tests.simulation.guard.services import (
     DEAD_LETTERS,
     QUEUE,
+    REMEDIATION,
     STACK,
     TABLE,
     TOPIC,
@@ -36,6 +38,12 @@ FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:guard"
 ALICE = f"arn:aws:sts::{ACCOUNT}:assumed-role/Admin/alice"
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 WRITES = {"PutItem", "SendMessage", "SendMessageBatch", "Publish"}
+LIMITS = {
+    "check_queue": QUEUE,
+    "max_changes_per_stream": 3,
+    "max_streams_per_hour": 10,
+    "known_good_for": DAY,
+}
 READS = {
     "DescribeStreamSummary",
     "ListStreams",
@@ -66,6 +74,8 @@ class World:
         self.after: dict[str, list[Any]] = {}
         self.calls: list[str] = []
         self.log: list[dict[str, Any]] = []
+        self.guards: dict[str, Guard] = {}
+        self.starts: list[tuple[float, str, str]] = []
         self.restart(**settings)
 
     def restart(self, **settings: Any) -> None:
@@ -79,13 +89,21 @@ class World:
             "key": KEY,
             **settings,
         }
+        limits = given.pop("limits", None)
+        if limits is not None:
+            own = {"queue": REMEDIATION, "limits": LIMITS | limits}
+            self.guards[REMEDIATION] = self._guard(given | own, remediates=True)
+            given["remediation_queue"] = REMEDIATION
+        self.guards[QUEUE] = self._guard(given, remediates=False)
+
+    def _guard(self, settings: dict[str, Any], *, remediates: bool) -> Guard:
         runtime = Runtime(
             clock=self.clock,
-            client=lambda service: Client(service, self._serve),
+            client=lambda service: Client(service, partial(self._serve, remediates=remediates)),
             uniform=lambda low, high: high,
             write=lambda line: self.log.append(json.loads(line)),
         )
-        self.guard = Guard(runtime, Settings.parse(json.dumps(given)))
+        return Guard(runtime, Settings.parse(json.dumps(settings)))
 
     # Streams
 
@@ -112,14 +130,14 @@ class World:
 
     # Messages
 
-    def send(self, body: dict[str, Any] | str) -> Message:
-        return self.sqs.send(QUEUE, body if isinstance(body, str) else json.dumps(body))
+    def send(self, body: dict[str, Any] | str, queue: str = QUEUE) -> Message:
+        return self.sqs.send(queue, body if isinstance(body, str) else json.dumps(body))
 
     def receive(self, message: Message) -> float | None:
         """Deliver a message; return the seconds until its next receipt, None if it is deleted."""
         record = self.sqs.receive(message, 120)
         context = SimpleNamespace(invoked_function_arn=FUNCTION, function_name="guard")
-        answer = self.guard({"Records": [record]}, context)
+        answer = self.guards[message.queue]({"Records": [record]}, context)
         if answer == {"batchItemFailures": [{"itemIdentifier": message.id}]}:
             return message.visible - self.clock.now()
         assert answer == {"batchItemFailures": []}
@@ -133,7 +151,8 @@ class World:
     def run(self, seconds: float = 12 * HOUR) -> None:
         """Let the function have every message when it is due, for so long."""
         end = self.clock.now() + seconds
-        while due := [m for m in self.sqs.queues[QUEUE].values() if m.visible <= end]:
+        queues = [self.sqs.queues[queue] for queue in (QUEUE, REMEDIATION)]
+        while due := [m for queue in queues for m in queue.values() if m.visible <= end]:
             message = min(due, key=lambda m: m.visible)
             self.clock.time = max(self.clock.now(), message.visible)
             self.receive(message)
@@ -164,9 +183,11 @@ class World:
 
     # What is called
 
-    def _serve(self, service: str, model: OperationModel, params: Params) -> dict[str, Any]:
+    def _serve(
+        self, service: str, model: OperationModel, params: Params, *, remediates: bool
+    ) -> dict[str, Any]:
         operation = model.name
-        assert operation in READS | WRITES
+        assert operation in READS | WRITES | ({"StartStreamEncryption"} if remediates else set())
         self.calls.append(operation)
         if failing := self.failing.get(operation):
             error = failing.pop(0)
@@ -182,6 +203,8 @@ class World:
     def _answer(self, service: str, operation: str, params: Params) -> dict[str, Any]:
         if operation == "DescribeStreamSummary":
             return self._describe(params["StreamName"])
+        if operation == "StartStreamEncryption":
+            return self._start(params["StreamName"], params["KeyId"])
         fakes: dict[str, Any] = {
             "dynamodb": self.table,
             "sqs": self.sqs,
@@ -198,8 +221,14 @@ class World:
             raise ServiceError("ResourceNotFoundException", "Stream not found.")
         return {"StreamDescriptionSummary": self.streams[name]}
 
+    def _start(self, name: str, key: str) -> dict[str, Any]:
+        self.starts.append((self.clock.now(), name, key))
+        self.change(name, key)
+        return {}
+
     def _key(self, alias: str) -> dict[str, Any]:
-        found = self.aliases.get(alias, ServiceError("NotFoundException", "no such alias"))
+        missing = ServiceError("NotFoundException", "no such alias")
+        found = self.aliases.get(alias, KEY if alias == KEY else missing)
         if isinstance(found, ServiceError):
             raise found
         return {"KeyMetadata": {"Arn": found, "KeyState": "Enabled"}}

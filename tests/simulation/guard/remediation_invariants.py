@@ -1,0 +1,247 @@
+"""What has to hold in every schedule of remediation.
+
+k. A guard applies only its configured key, and only to an unencrypted stream that had that key when
+   it was last encrypted, and is the same stream.
+l. It changes a stream at most once for each time that encryption was stopped, at most as often as
+   its limit allows until the stream is compliant without it, and at most five times in a day; and
+   no more streams in an hour than the circuit breaker allows, none once that is open.
+m. It changes no exempt stream, and nothing while its own stack is deployed.
+n. Each change is reported; a report is repeated only if an invocation or a call was cut short; the
+   guard reports that it yields once.
+o. Encryption that was stopped once is restored, unless a limit or a failure was reported.
+p. No function calls StopStreamEncryption, and the one that checks does not start encryption.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.simulation.guard.delivery import Invocation
+from tests.simulation.guard.invariants import Violation
+from tests.simulation.guard.remediating import DAY, Part, World
+from tests.simulation.guard.schedule import EXEMPT, HOUR
+from tests.simulation.guard.services import DEAD_LETTERS, REMEDIATION, Publication
+from tests.simulation.kinesis import Change, State, Stream
+from tests.simulation.schedule import BEGIN
+
+SLACK = 20.0
+"""Seconds between a verification and the call that follows it: neither is instantaneous.
+
+The job verifies at most five seconds before, and describes the stream again after two.
+"""
+
+JOB = 330.0
+"""Seconds between the time that a stream is due and its change, in one invocation."""
+
+UNSEEN = 150.0
+"""Seconds for which another key may be unseen though each event is delivered: UPDATING is long."""
+
+DAILY = 5
+
+
+class _Judge:
+    def __init__(self, world: World, part: Part) -> None:
+        self.world, self.part = world, part
+        self.slack = SLACK + world.schedule.kinesis.staleness
+        self.violations: list[Violation] = []
+        # SQS may deliver a release more than once.
+        self.releases = [
+            call.when
+            for each in part.remediates.invocations
+            if each.message.body.startswith('{"release"')
+            for call in each.calls
+        ]
+        self.has_gaps = bool(world.schedule.rates or world.schedule.windows)
+
+    def judge(self) -> list[Violation]:
+        """Check what one guard did."""
+        changes = []
+        for stream in self.world.kinesis.streams.values():
+            own = [each for each in stream.changes if self._is_own(each)]
+            changes += [(each, stream) for each in own]
+            for change in own:
+                self._check_change(stream, change)
+            self._check_limits(stream)
+            self._check_reports(stream, own)
+            self._check_restored(stream, own)
+        self._check_breaker(sorted(changes, key=lambda pair: pair[0].when))
+        self._check_calls()
+        return self.violations
+
+    def _is_own(self, change: Change) -> bool:
+        return isinstance(change.by, tuple) and change.by[0] is self.part
+
+    def _violated(self, check: str, stream: Stream | None, what: str, when: float) -> None:
+        name = stream.name if stream else "all streams"
+        self.violations.append(Violation(check, f"{name}: {what}, at {when - BEGIN:.1f}"))
+
+    # k, m
+
+    def _check_change(self, stream: Stream, change: Change) -> None:
+        when, begin = change.when, change.when - self.slack
+        key = self.part.key.at(when)
+        if change.key != key:
+            self._violated("k", stream, f"applied {change.key}, not {key}", when)
+        if all(state.key is not None for state in stream.history.between(begin, when)):
+            self._violated("k", stream, f"was {change.before}, not unencrypted", when)
+        if (reason := self._was_not_good(stream, change)) is not None:
+            self._violated("k", stream, f"was not known good: {reason}", when)
+        if all(EXEMPT in tags for tags in self.world.tags[stream.name].between(begin, when)):
+            self._violated("m", stream, "is exempt", when)
+        statuses = self.world.status.between(begin, when)
+        if not any(status.endswith("_COMPLETE") for status in statuses):
+            self._violated("m", stream, f"the stack is {statuses[-1]}", when)
+
+    def _was_not_good(self, stream: Stream, change: Change) -> str | None:
+        spans = [
+            (begin, end, state)
+            for begin, end, state in _spans(stream)
+            if begin < change.when and state.created == change.before.created
+        ]
+        good = [
+            end for _, end, state in spans if state.status == "ACTIVE" and state.key == change.key
+        ]
+        if not good or max(good) < change.when - DAY - HOUR:
+            return "it never had the key"
+        if self.has_gaps:
+            return None
+        others = [
+            state.key
+            for begin, end, state in spans
+            if begin >= max(good) and state.status == "ACTIVE" and end - begin > UNSEEN
+            if state.key not in {None, change.key}
+        ]
+        return f"it had {others[-1]} since" if others else None
+
+    # l
+
+    def _check_limits(self, stream: Stream) -> None:
+        count, recent, stopped, created = 0, list[float](), True, 0.0
+        for change in stream.changes:
+            if change.before.created != created:
+                count, stopped, recent, created = 0, True, [], change.before.created
+            if not self._is_own(change):
+                stopped = stopped or change.key is None
+                if change.key is not None:
+                    count = 0  # perhaps compliant without this guard
+                continue
+            if any(recent and recent[-1] < each < change.when for each in self._resets()):
+                count, recent = 0, []
+            if not stopped:
+                self._violated("l", stream, "was changed twice", change.when)
+            count, stopped = count + 1, False
+            recent = [when for when in recent if when > change.when - DAY] + [change.when]
+            if count > self.world.schedule.max_changes:
+                self._violated("l", stream, f"was changed {count} times", change.when)
+            if len(recent) > DAILY:
+                self._violated("l", stream, f"was changed {len(recent)} times a day", change.when)
+
+    def _resets(self) -> list[float]:
+        """Times of releases, and of deployments, which may make a stream compliant."""
+        return [*self.releases, *self.part.key._times[1:]]
+
+    def _check_breaker(self, changes: list[tuple[Change, Stream]]) -> None:
+        limit = self.world.schedule.max_streams
+        opened = [
+            publication.when
+            for publication, _ in self.part.published
+            if publication.state == "circuit breaker opened"
+        ]
+        for change, stream in changes:
+            before = [when for when in opened if when < change.when - self.slack]
+            if before and not any(before[-1] < each < change.when for each in self.releases):
+                self._violated("l", stream, "the circuit breaker is open", change.when)
+            since = max([change.when - HOUR + JOB, *(r for r in self.releases if r < change.when)])
+            names = {other.name for each, other in changes if since < each.when <= change.when}
+            if len(names) > limit:
+                self._violated("l", stream, f"{len(names)} streams in an hour", change.when)
+        for one, other in itertools.pairwise(opened):
+            if not (any(one < each < other for each in self.releases) or self._cut(one, other)):
+                self._violated("n", None, "the circuit breaker is reported twice", other)
+
+    # n
+
+    def _check_reports(self, stream: Stream, own: list[Change]) -> None:
+        reports = self._reports(stream, {"restored", "failed", "unconfirmed"})
+        nexts = [*(change.when for change in own[1:]), float("inf")]
+        for change, until in zip(own, nexts, strict=False):
+            if change.when > self.world.schedule.ends - 2 * HOUR or self._is_given_up(stream):
+                continue
+            if not [each for each in reports if change.when < each.when < until + JOB]:
+                self._violated("n", stream, "a change is not reported", change.when)
+        restored = self._reports(stream, {"restored"})
+        for one, other in itertools.pairwise(restored):
+            if one.lines["Found"] == other.lines["Found"] and not self._cut(one.when, other.when):
+                self._violated("n", stream, "a change is reported twice", other.when)
+        for one, other in itertools.pairwise(self._reports(stream, {"yielded"})):
+            new = [each.when for each in stream.changes] + self._resets()
+            if not any(one.when < each < other.when for each in new) and not self._cut(
+                one.when, other.when
+            ):
+                self._violated("n", stream, "yields twice", other.when)
+
+    def _reports(self, stream: Stream, states: set[str]) -> list[Publication]:
+        return [
+            publication
+            for publication, _ in self.part.published
+            if publication.state in states and publication.stream == stream.name
+        ]
+
+    def _is_given_up(self, stream: Stream) -> bool:
+        dead = self.part.sqs.queues[DEAD_LETTERS].values()
+        bodies = [json.loads(each.body) for each in dead]
+        return any(body.get("remediate", {}).get("stream") == stream.name for body in bodies)
+
+    def _cut(self, begin: float, end: float) -> bool:
+        """Whether an invocation or a call was cut short in a time."""
+        return any(
+            each.crashed or any(call.error for call in each.calls)
+            for each in self._invocations()
+            if each.began <= end and (each.ended or end) >= begin
+        )
+
+    def _invocations(self) -> Iterator[Invocation]:
+        yield from self.part.remediates.invocations
+
+    # o
+
+    def _check_restored(self, stream: Stream, own: list[Change]) -> None:
+        schedule = self.world.schedule
+        stops = [each for each in stream.changes if each.key is None]
+        if len(stops) != 1 or len(stream.changes) > 2 or schedule.owners[stream.name] != "once":
+            return
+        if schedule.deployments or schedule.windows or len(schedule.keys) > 1:
+            return
+        reports = {publication.state for publication, _ in self.part.published}
+        if own or reports & {"yielded", "circuit breaker opened", "failed"}:
+            return
+        if self.part.key.value == stops[0].before.key and not self._is_given_up(stream):
+            self._violated("o", stream, "is not restored", stops[0].when)
+
+    # p
+
+    def _check_calls(self) -> None:
+        functions = {"checks": self.part.checks, "remediates": self.part.remediates}
+        for name, function in functions.items():
+            called = Counter(call.operation for each in function.invocations for call in each.calls)
+            allowed = {"StartStreamEncryption"} if name == "remediates" else set()
+            if {each for each in called if "StreamEncryption" in each} - allowed:
+                self._violated("p", None, f"the function that {name} called {called}", BEGIN)
+        left = self.part.sqs.queues[REMEDIATION].values()
+        horizon = self.world.schedule.ends - 1.5 * HOUR
+        if old := [each for each in left if each.sent < horizon]:
+            self._violated("p", None, f"a message is left: {old[0]}", BEGIN)
+
+
+def _spans(stream: Stream) -> Iterator[tuple[float, float, State]]:
+    history = stream.history
+    ends = [*history._times[1:], float("inf")]
+    yield from zip(history._times, ends, history._values, strict=True)
+
+
+def judge(world: World) -> list[Violation]:
+    """Judge a schedule that has happened."""
+    return [found for part in world.guards for found in _Judge(world, part).judge()]

@@ -1,0 +1,245 @@
+"""Remediation in the template: a second function that alone may start encryption."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cdk_nag
+import pytest
+from aws_cdk import App, Duration, Stack, Validations
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+
+from kinesis_stream_encryption import GuardedStreams, Remediation, StreamEncryptionGuard
+from stream_encryption.guard import remediation
+from stream_encryption.guard.settings import Settings
+from tests.synth.templates import (
+    HERE,
+    KEY_ARN,
+    as_list,
+    documents,
+    filled_in,
+    resources,
+    stream_arn,
+)
+from tests.synth.test_guard import CHOICES, guard
+
+
+def remediating(stack: Stack, choice: str = "named", **options: Any) -> StreamEncryptionGuard:
+    given = {
+        "streams": CHOICES[choice],
+        "encryption_key": kms.Key.from_key_arn(stack, "Key", KEY_ARN),
+        "remediation": Remediation(),
+    }
+    return guard(stack, **given | options)
+
+
+def permissions(stack: Stack, *, remediates: bool) -> list[dict[str, Any]]:
+    """Statements of one of the two roles."""
+    return [
+        each
+        for id_, document in documents(stack).items()
+        for each in document["Statement"]
+        if ("Remediation" in id_) == remediates and "Role" in id_
+    ]
+
+
+def function(stack: Stack, *, remediates: bool) -> dict[str, Any]:
+    (found,) = (
+        each["Properties"]
+        for id_, each in resources(stack, "AWS::Lambda::Function").items()
+        if ("Remediation" in id_) == remediates
+    )
+    return dict(found)
+
+
+def settings(stack: Stack, *, remediates: bool) -> Settings:
+    def named(value: Any) -> Any:
+        match value:
+            case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
+                return name[:-8]
+            case {"Fn::Join": [separator, parts]}:
+                return separator.join(map(named, parts))
+        return value
+
+    found = function(stack, remediates=remediates)
+    return Settings.parse(named(found["Environment"]["Variables"]["GUARD"]))
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("tags", [False, True])
+def test_only_the_remediation_function_may_start_encryption(
+    stack: Stack, choice: str, *, tags: bool
+) -> None:
+    topic = sns.Topic(stack, "Topic")
+    options = {"exempt_tag_key": "exempt"} if tags else {}
+    remediating(stack, choice, notification_topic=topic, **options)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for each in permissions(stack, remediates=True):
+        for action in as_list(each["Action"]):
+            found.setdefault(action, []).append(each)
+    reads_tags = tags or choice == "tagged"
+    assert found.keys() == {
+        *("kinesis:DescribeStreamSummary", "kinesis:StartStreamEncryption", "kms:DescribeKey"),
+        *(["kinesis:ListTagsForStream"] if reads_tags else []),
+        *("cloudformation:DescribeStacks", "dynamodb:GetItem", "dynamodb:PutItem"),
+        *("sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+        *("sqs:GetQueueUrl", "sqs:ChangeMessageVisibility", "sns:Publish"),
+        *("logs:CreateLogStream", "logs:PutLogEvents"),
+    }
+    started = [
+        resource
+        for each in found["kinesis:StartStreamEncryption"]
+        for resource in as_list(filled_in(each["Resource"]))
+    ]
+    names = {"named": ["orders", "returns"], "prefixed": ["prod-*"]}.get(choice, ["*"])
+    assert sorted(started) == sorted([KEY_ARN, *map(stream_arn, names)])
+    (described,) = found["kms:DescribeKey"]
+    assert described["Resource"] == KEY_ARN
+    others = {action for each in permissions(stack, remediates=False) for action in each["Action"]}
+    assert "kinesis:StartStreamEncryption" not in others
+    assert "StopStreamEncryption" not in json.dumps(documents(stack))
+
+
+def test_tag_restricts_the_streams_that_may_be_changed(stack: Stack) -> None:
+    remediating(stack, "tagged")
+    tagged = {"StringEquals": {"aws:ResourceTag/data-class": "pii"}}
+    (streams,) = (
+        each
+        for each in permissions(stack, remediates=True)
+        if "kinesis:ListTagsForStream" in each["Action"]
+    )
+    assert streams["Condition"] == tagged
+    (key,) = (each for each in permissions(stack, remediates=True) if each["Resource"] == KEY_ARN)
+    assert "Condition" not in key
+
+
+def test_without_remediation_only_its_parts_are_missing() -> None:
+    """Resources are the same, except what the check function needs to send to the other queue."""
+    templates = []
+    given: list[dict[str, Any]] = [{"remediation": None}, {}]
+    for options in given:
+        stack = Stack(App(), "Stack", env=HERE)
+        remediating(stack, exempt_tag_key="exempt", **options)
+        templates.append(resources(stack))
+    without, with_ = templates
+    assert not [id_ for id_ in without if "Remediation" in id_]
+    assert all("Remediation" in id_ for id_ in with_.keys() - without.keys())
+    differ = {id_[:-8] for id_, each in without.items() if with_[id_] != each}
+    assert differ == {"GuardFunction", "GuardRoleDefaultPolicy"}
+    assert "emediation" not in json.dumps(without)
+
+
+def test_functions_are_told_of_each_other(stack: Stack) -> None:
+    remediating(stack, remediation=Remediation(max_changes_per_stream=2, max_streams_per_hour=7))
+    checks, remediates = (settings(stack, remediates=each) for each in (False, True))
+    assert (checks.queue, checks.remediation_queue) == ("GuardQueue", "GuardRemediationQueue")
+    assert checks.limits is None
+    assert (remediates.queue, remediates.key) == ("GuardRemediationQueue", KEY_ARN)
+    assert remediates.table == checks.table
+    assert remediates.limits is not None
+    assert remediates.limits._asdict() == {
+        "check_queue": "GuardQueue",
+        "max_changes_per_stream": 2,
+        "max_streams_per_hour": 7,
+        "known_good_for": 86400,
+    }
+
+
+def test_known_good_lasts_an_interval_and_an_hour(stack: Stack) -> None:
+    remediating(stack, check_interval=Duration.days(2))
+    limits = settings(stack, remediates=True).limits
+    assert limits is not None
+    assert limits.known_good_for == 49 * 3600
+
+
+def test_lease_ends_after_the_function_and_before_the_message_returns(stack: Stack) -> None:
+    remediating(stack)
+    timeout = function(stack, remediates=True)["Timeout"]
+    assert remediation.JOB_TIME + 30 < timeout == remediation.TIMEOUT
+    (queue,) = (
+        each["Properties"]
+        for id_, each in resources(stack, "AWS::SQS::Queue").items()
+        if "Remediation" in id_
+    )
+    assert queue["VisibilityTimeout"] > timeout
+    assert "DeadLetters" in json.dumps(queue["RedrivePolicy"])
+
+
+@pytest.mark.parametrize("kind", ["missing", "alias", "managed"])
+def test_key_must_be_known_by_arn(stack: Stack, kind: str) -> None:
+    keys = {
+        "missing": None,
+        "alias": kms.Alias.from_alias_name(stack, "Alias", "alias/orders"),
+        "managed": kms.Alias.from_alias_name(stack, "Managed", "alias/aws/kinesis"),
+    }
+    with pytest.raises(ValueError, match=r"known by ARN.*pass a kms\.Key or kms"):
+        remediating(stack, encryption_key=keys[kind])
+
+
+def test_alias_of_a_key_of_the_app_is_that_key(stack: Stack) -> None:
+    key = kms.Key(stack, "Own")
+    remediating(stack, encryption_key=key.add_alias("orders"))
+    assert settings(stack, remediates=True).key == "Own"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_changes_per_stream": 0}, "max_changes_per_stream 0 is out of bounds: pass 1 to 5"),
+        ({"max_changes_per_stream": 6}, "max_changes_per_stream 6 is out of bounds"),
+        ({"max_streams_per_hour": 0}, "max_streams_per_hour 0 is out of bounds: pass 1 to 1000"),
+        ({"max_streams_per_hour": 1001}, "max_streams_per_hour 1001 is out of bounds"),
+    ],
+)
+def test_limits_have_bounds(options: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Remediation(**options)
+
+
+def test_given_role_stays_read_only(stack: Stack) -> None:
+    role = iam.Role(stack, "Given", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    remediating(stack, role=role)
+    assert "GuardRemediationRole" in json.dumps(function(stack, remediates=True)["Role"])
+    given = [each for id_, each in documents(stack).items() if id_.startswith("Given")]
+    assert given
+    assert "StartStreamEncryption" not in json.dumps(given)
+
+
+def test_keys_of_queues_and_table_are_allowed(stack: Stack) -> None:
+    key = kms.Key(stack, "Own")
+    topic = sns.Topic(stack, "Topic", master_key=key)
+    remediating(stack, queue_encryption_key=key, table_encryption_key=key, notification_topic=topic)
+    allowed = {
+        action
+        for each in permissions(stack, remediates=True)
+        if each["Resource"] != KEY_ARN
+        for action in as_list(each["Action"])
+    }
+    assert {"kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt"} <= allowed
+
+
+def test_properties_and_metric(stack: Stack) -> None:
+    plain = StreamEncryptionGuard(stack, "Plain", streams=GuardedStreams.all())
+    assert (plain.remediation_function, plain.remediation_queue) == (None, None)
+    made = remediating(stack)
+    assert made.remediation_queue is not None
+    assert made.remediation_function is not None
+    metric = made.metric("Remediations", "restored")
+    name = stack.resolve(made.remediation_function.function_name)
+    assert stack.resolve(metric.dimensions) == {"FunctionName": name, "Outcome": "restored"}
+    assert metric.statistic == "Sum"
+
+
+def test_solutions_pack_finds_nothing_in_remediation(tmp_path: Path) -> None:
+    app = App(outdir=str(tmp_path / "out"))
+    remediating(Stack(app, "Stack", env=HERE))
+    Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+    with pytest.raises(RuntimeError, match="ValidationFailed"):  # the other function's key/*
+        app.synth()
+    report = (tmp_path / "out" / "validation-report.json").read_text()
+    assert "/Guard/Role/" in report
+    assert "/Guard/Remediation/" not in report
