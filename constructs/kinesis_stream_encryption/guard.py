@@ -121,7 +121,6 @@ class StreamEncryptionGuard(Construct):
         made = HandlerFunction(self, options, _DESCRIPTION, _REMEDY, **props)
         self._permissions, self._function = made.permissions, made.function
         self._functions = [made]
-        self._remediation_queue: sqs.Queue | None = None
         self._any_key = stack.format_arn(service="kms", resource="key", resource_name="*")
         deployed = _deployed_with(stack)
         key = None if encryption_key is None else stream_key(stack, encryption_key)
@@ -151,28 +150,27 @@ class StreamEncryptionGuard(Construct):
             "exempt_tag_key": exempt_tag_key,
             **streams.settings,
         }
-        queues = [self._queue]
+        self._queues = [self._queue]
         if remediation is not None:
             arn, scope = remediation_key(key), Construct(self, "Remediation")
-            props["timeout"], others = _REMEDIATION_TIMEOUT, cast(FunctionOptions, dict(options))
-            others.pop("role", None)
+            others: FunctionOptions = {**options, "role": None}
+            props["timeout"] = _REMEDIATION_TIMEOUT
             remediates = HandlerFunction(scope, others, _REMEDIATES, _REMEDY, **props)
+            queue = self._make_queue(scope, _REMEDIATION_VISIBILITY, queue_encryption_key)
             self._functions.append(remediates)
-            queues.append(self._make_queue(scope, _REMEDIATION_VISIBILITY, queue_encryption_key))
+            self._queues.append(queue)
             limits = {
                 "check_queue": self._queue.queue_url,
-                "max_changes_per_stream": remediation.max_changes_per_stream,
-                "max_streams_per_hour": remediation.max_streams_per_hour,
+                **vars(remediation),
                 # Scans are not punctual.
                 "known_good_for": max(24 * 60, check_interval.to_minutes() + 60) * 60,
             }
-            own = settings | {"queue": queues[1].queue_url, "limits": limits}
+            own = settings | {"queue": queue.queue_url, "limits": limits}
             remediates.function.add_environment("GUARD", stack.to_json_string(own))
-            self._allow_own(remediates, queues[1], deployed)
+            self._allow_own(remediates, queue, deployed)
             self._allow_remediation(remediates, streams, arn, reads_tags=reads_tags)
-            settings["remediation_queue"] = queues[1].queue_url
-            self._permissions.add("sqs:SendMessage", on=[queues[1].queue_arn])
-            self._remediation_queue = queues[1]
+            settings["remediation_queue"] = queue.queue_url
+            self._permissions.add("sqs:SendMessage", on=[queue.queue_arn])
         self._permissions.check_function(self._function, self._queue, self._dead_letter_queue)
         self._function.add_environment("GUARD", stack.to_json_string(settings))
         self._allow_own(made, self._queue, deployed, "dynamodb:Scan")
@@ -183,7 +181,7 @@ class StreamEncryptionGuard(Construct):
             self._encrypt_table(table_encryption_key)
         if notification_topic is not None:
             self._allow_topic(notification_topic)
-        for each, queue in zip(self._functions, queues, strict=True):
+        for each, queue in zip(self._functions, self._queues, strict=True):
             each.function.add_event_source(
                 sources.SqsEventSource(
                     queue, batch_size=1, max_concurrency=2, report_batch_item_failures=True
@@ -223,7 +221,7 @@ class StreamEncryptionGuard(Construct):
         ``{"release": {"stream": "orders"}}`` has the guard forget its changes of a stream, and
         ``{"release": {}}`` closes the circuit breaker.
         """
-        return self._remediation_queue
+        return self._queues[1] if self._queues[1:] else None
 
     def metric(
         self, metric_name: str, state: str | None = None, **options: Any

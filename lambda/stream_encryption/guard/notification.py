@@ -24,16 +24,10 @@ _HEADLINES = {
 }
 
 _OUTCOMES = {
-    "restored": ("encryption is restored", "encrypted with the desired key"),
-    "failed": ("encryption could not be restored", "see the reason"),
-    "unconfirmed": (
-        "it is unknown whether encryption was restored",
-        "an attempt was interrupted; the stream does not have the desired key",
-    ),
-    "yielded": (
-        "the guard no longer restores encryption",
-        "nothing: the limit of changes is reached, as encryption is stopped again and again",
-    ),
+    "restored": "encryption is restored",
+    "failed": "encryption could not be restored",
+    "unconfirmed": "an attempt was interrupted, and the stream does not have the desired key",
+    "yielded": "the guard no longer restores encryption, which is stopped again and again",
 }
 
 
@@ -58,8 +52,7 @@ def notification(item: Item, desired_key: str | None) -> dict[str, Any]:
 def remediation_notification(record: Record, settings: Settings) -> dict[str, Any]:
     """Compose the report of a remediation."""
     name = record.stream.split("/", 1)[1]
-    headline, done = _OUTCOMES[record.outcome]
-    tag = settings.exempt_tag_key
+    done, tag = _OUTCOMES[record.outcome], settings.exempt_tag_key
     exempt = f"tag the stream with {tag}, or " if tag else ""
     lines = {
         "Stream": record.stream,
@@ -75,7 +68,7 @@ def remediation_notification(record: Record, settings: Settings) -> dict[str, An
         "To resume after it yielded": f'send {{"release": {{"stream": "{name}"}}}} to'
         f" {settings.queue}",
     }
-    return _text(f"Stream {name}: {headline}", record.outcome, lines)
+    return _text(f"Stream {name}: {done}", record.outcome, lines)
 
 
 def breaker_notification(due: list[str], limit: int, settings: Settings) -> dict[str, Any]:

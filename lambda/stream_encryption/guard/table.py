@@ -28,13 +28,13 @@ CONFLICT_DELAY = 2.0
 
 
 class Record(NamedTuple):
-    """What has been done about one stream; times in seconds, except those of the stream's item.
+    """Remediations of one stream; times in seconds, or texts as in the stream's item.
 
-    ``remediations`` were made since the stream was last found compliant without one, the
-    last of them for ``drift``, which it ``changed`` or may have changed; drifts before ``acted``
-    were ended by the guard. ``changes`` are their times in the last 24 hours. ``claimed_until`` is
-    set while an invocation works on the stream, ``report`` while the ``outcome`` has yet to be
-    reported.
+    ``remediations`` is their number since the stream was last compliant without one, the last of
+    them for ``drift``, in which the stream was or may have been ``changed``; drifts before
+    ``acted`` were ended by the guard. ``changes`` are their times in the last 24 hours.
+    ``claimed_until`` is set while an invocation works on the stream, ``report`` while the
+    ``outcome`` has yet to be reported.
     """
 
     arn: str

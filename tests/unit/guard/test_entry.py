@@ -53,3 +53,21 @@ def test_clients_retry_within_the_timeout() -> None:
         AWS_DEFAULT_REGION="eu-west-1",
     )
     assert done.stdout == "4 standard 2 5\n"
+
+
+def test_remediation_does_not_retry_a_call_that_may_have_changed_a_stream() -> None:
+    limits = (
+        '{"check_queue": "c", "max_changes_per_stream": 3, "max_streams_per_hour": 10,'
+        ' "known_good_for": 86400}'
+    )
+    settings = (
+        '{"queue": "q", "dead_letter_queue": "d", "table": "t", "stack": "s",'
+        f' "limits": {limits}}}'
+    )
+    done = begin(
+        "client = handler._guard()._runtime.client('kinesis')\n"
+        "print(client.meta.config.retries['total_max_attempts'])",
+        AWS_DEFAULT_REGION="eu-west-1",
+        GUARD=settings,
+    )
+    assert (done.stdout, done.stderr) == ("1\n", "")
