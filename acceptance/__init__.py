@@ -1,1 +1,1 @@
-"""`make accept`: what this project assumes of AWS, asked of AWS itself."""
+"""`make accept`: checks on an AWS account what this project assumes about AWS."""

@@ -1,4 +1,4 @@
-"""`python -m acceptance`: says what it will do, asks, does it, cleans up and reports."""
+"""`python -m acceptance`: shows its plan, asks, runs, removes what it created, and reports."""
 
 import argparse
 import json
@@ -15,51 +15,51 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from acceptance import belongings, questions
+from acceptance import assumptions, resources
+from acceptance.assumptions import Assumptions
 from acceptance.aws import AcceptError, Aws
+from acceptance.permissions import check_permissions
 from acceptance.probe import probe
-from acceptance.questions import Questions
 from acceptance.recorder import record
 from acceptance.report import Report
-from acceptance.rights import ask_for_rights
-from acceptance.story import hand_over, tell_story
+from acceptance.scenario import check_continuation, check_scenario
 from local_aws import CdkError, folders, process
-from local_aws.demo import DemoError
+from local_aws.scenario import ScenarioError
 
-Part = tuple[Callable[[Aws, Report], None], Questions]
+Part = tuple[Callable[[Aws, Report], None], Assumptions]
 
 _PROBE = """\
-- {0}-probe: a stream of one shard, two keys and an alias. API calls only, nothing is deployed.
-  Less than 0.10 USD: a shard is 0.02 USD an hour, a key 1 USD a month until it is scheduled for
-  deletion, with the shortest window there is. Some two minutes.
+- {0}-probe: a stream with one shard, two keys, and an alias. API calls only, no deployment.
+  Less than 0.10 USD: a shard costs 0.02 USD an hour, a key 1 USD a month until its deletion is
+  scheduled, with the shortest waiting period. About two minutes.
 """
 _QUOTA = """\
 - as many key changes of that stream as AWS allows in 24 hours, 30 at most. Five minutes.
 """
 _REST = """\
-- {0}-rights: a stream, two keys, an alias, and a role that may use these.
-- {0}-recorder: a stack with a function, a role and a log group.
-- {0}-story, {0}-hand-over: a stream and a stack each, by the CDK CLI, and four keys.
-  Less than 0.20 USD. Some twenty minutes. What the CLI uploads stays in the bootstrap bucket.
+- {0}-permissions: a stream, two keys, an alias, and a role with permission to use them.
+- {0}-recorder: a stack with a function, a role, and a log group.
+- {0}-scenario, {0}-continuation: a stream and a stack each, by the CDK CLI, and four keys.
+  Less than 0.20 USD. About twenty minutes. What the CLI uploads remains in the bootstrap bucket.
 """
 _ERRORS = (
     *(AcceptError, BotoCoreError, ClientError),
-    *(CdkError, DemoError, process.CommandTimeoutError),
+    *(CdkError, ScenarioError, process.CommandTimeoutError),
 )
-# A file with the rows that the AWS at hand cannot show, and the reasons: a local AWS names it.
+# Path of a file with the rows that an emulator cannot show, and the reasons.
 _NOT_SHOWN = "ACCEPT_NOT_SHOWN"
 
 
 def main() -> int:
-    """Run the command and return its exit status: 0 if all that can be seen is as assumed."""
+    """Run the command; the exit status is 0 if everything that can be shown is as assumed."""
     process.exit_on_signals()
     options = _parser().parse_args()
     try:
         with tempfile.TemporaryDirectory(prefix="accept-") as folder:
-            aws = Aws.of_the_shell(options.clean or options.prefix, Path(folder))
+            aws = Aws.from_shell(options.clean or options.prefix, Path(folder))
             return _clean(aws, options) if options.clean else _accept(aws, options)
     except _ERRORS as error:
-        _say(f"make accept: {error}")
+        _show(f"make accept: {error}")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -68,88 +68,89 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m acceptance", description=__doc__)
     prefix = f"accept-{secrets.token_hex(3)}"
-    parser.add_argument("--prefix", default=prefix, help="of all names (default: a new one)")
+    parser.add_argument("--prefix", default=prefix, help="prefix of all names (default: random)")
     parser.add_argument("--probe", action="store_true", help="API calls only, no deployment")
-    parser.add_argument("--quota", action="store_true", help="spend a stream's key changes, too")
-    parser.add_argument("--clean", metavar="PREFIX", help="remove what a killed run has left")
+    parser.add_argument("--quota", action="store_true", help="also use up the daily key changes")
+    parser.add_argument("--clean", metavar="PREFIX", help="remove what a killed run left")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--folder", type=Path, default=folders.PROJECT / "build" / "accept")
     return parser
 
 
 def _parts(options: argparse.Namespace) -> tuple[str, list[Part]]:
-    """What is to be done, in words and in functions."""
-    words, asked = _PROBE, questions.PROBE
+    """Return the plan, as text and as functions."""
+    plan, rows = _PROBE, assumptions.PROBE
     if options.quota:
-        words, asked = words + _QUOTA, asked | questions.QUOTA
-    parts: list[Part] = [(partial(probe, quota=options.quota), asked)]
+        plan, rows = plan + _QUOTA, rows | assumptions.QUOTA
+    parts: list[Part] = [(partial(probe, quota=options.quota), rows)]
     if not options.probe:
-        words += _REST
-        parts += [(ask_for_rights, questions.RIGHTS), (record, questions.EVENTS)]
-        parts += [(tell_story, questions.STORY), (hand_over, questions.HAND_OVER)]
-    return words, parts
+        plan += _REST
+        parts += [(check_permissions, assumptions.PERMISSIONS), (record, assumptions.EVENTS)]
+        parts += [(check_scenario, assumptions.SCENARIO)]
+        parts += [(check_continuation, assumptions.CONTINUATION)]
+    return plan, parts
 
 
 def _accept(aws: Aws, options: argparse.Namespace) -> int:
     if not options.probe:
         aws.check_bootstrap()
-    if found := ", ".join(belongings.find(aws)):
-        raise AcceptError(f"{found}: there already; take another PREFIX, or CLEAN={aws.prefix}")
-    words, parts = _parts(options)
-    _say(f"In account {aws.account}, region {aws.region}, this makes, and then removes:")
-    _say(words.format(aws.prefix))
-    if not _agreed(options):
+    if found := ", ".join(resources.find(aws)):
+        raise AcceptError(f"already exists: {found}; use another PREFIX, or CLEAN={aws.prefix}")
+    plan, parts = _parts(options)
+    _show(f"In account {aws.account}, Region {aws.region}, this creates and then removes:")
+    _show(plan.format(aws.prefix))
+    if not _confirmed(options):
         return 1
     report = _report(aws)
-    for _, asked in parts:
-        report.expect(asked)
+    for _, rows in parts:
+        report.expect(rows)
     try:
         for part, _ in parts:
             try:
                 part(aws, report)
             except _ERRORS as error:
-                report.trouble(f"{error}")
+                report.error(f"{error}")
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        _say(f"\ncleaning up; if this is killed too: make accept CLEAN={aws.prefix}")
+        _show(f"\nremoving all resources; if this is killed too: make accept CLEAN={aws.prefix}")
         try:
-            belongings.remove(aws, _say)
+            resources.remove(aws, _show)
         finally:
             report.write(options.folder)
-            _say(f"\n{report.table()}\n\nalso in {options.folder}: report.md and report.json")
+            _show(f"\n{report.table()}\n\nalso in {options.folder}: report.md and report.json")
     if report.open:
-        _say(f"not as assumed: {', '.join(report.open)}; see docs/aws-evidence.md")
-    return 1 if report.open or report.troubles else 0
+        _show(f"not as assumed: {', '.join(report.open)}; see docs/aws-evidence.md")
+    return 1 if report.open or report.errors else 0
 
 
 def _report(aws: Aws) -> Report:
     file, endpoint = os.environ.get(_NOT_SHOWN), aws.client("kinesis").meta.endpoint_url
     about = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {aws.region}, {endpoint}"
-    return Report(about, aws.account, json.loads(Path(file).read_text()) if file else {}, _say)
+    return Report(about, aws.account, json.loads(Path(file).read_text()) if file else {}, _show)
 
 
 def _clean(aws: Aws, options: argparse.Namespace) -> int:
-    found = belongings.find(aws)
-    _say("\n".join(found) or "nothing is left")
+    found = resources.find(aws)
+    _show("\n".join(found) or "nothing to remove")
     if not found:
         return 0
-    if not _agreed(options):
+    if not _confirmed(options):
         return 1
-    belongings.remove(aws, _say)
+    resources.remove(aws, _show)
     return 0
 
 
-def _agreed(options: argparse.Namespace) -> bool:
+def _confirmed(options: argparse.Namespace) -> bool:
     if options.yes:
         return True
     with suppress(EOFError):
-        return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+        return input("Continue? [y/N] ").strip().lower() in ("y", "yes")
     return False
 
 
-def _say(line: str) -> None:
-    with suppress(OSError):  # a closed terminal must not keep anything from being removed
+def _show(line: str) -> None:
+    with suppress(OSError):  # a closed terminal must not prevent the removal of resources
         print(line, flush=True)
 
 

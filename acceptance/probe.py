@@ -1,7 +1,7 @@
-"""The probe: what Kinesis answers, asked by API calls alone on a stream and two keys of its own.
+"""The probe: how Kinesis behaves, by API calls alone, on its own stream and two keys.
 
-Read it before you run it: it changes nothing but that stream and these keys, the second of which is
-disabled and scheduled for deletion on the way. `belongings` removes the rest afterwards.
+Read it before you run it. It changes only that stream and these keys, of which the second is
+disabled and scheduled for deletion. `resources` removes the rest afterwards.
 """
 
 import time
@@ -9,57 +9,60 @@ from collections.abc import Callable
 from itertools import cycle
 from typing import Any, NamedTuple
 
-from acceptance.aws import AcceptError, Aws, asked, described, until
-from acceptance.questions import PROBE
+from acceptance.assumptions import PROBE
+from acceptance.aws import ACCEPTED, AcceptError, Aws, describe, result_of, until
 from acceptance.report import Report
 
-_PACE = 0.25  # seconds between two looks at a changing stream
-_WATCHED = 8.0  # seconds after ACTIVE in which records are still written
-_LONGEST = 900.0  # seconds of a change
-_MOST_CHANGES = 30
-_MOST_EARLY = 200
+_INTERVAL = 0.25  # seconds between two descriptions of a changing stream
+_AFTER_ACTIVE = 8.0  # seconds after ACTIVE in which records are still written
+_CHANGE_TIMEOUT = 900.0
+_MAX_CHANGES = 30
+_MAX_EARLY = 200
+_MAX_DESCRIPTIONS = 8  # until an accepted change must be visible
 _AWS_MANAGED = "alias/aws/kinesis"
 
 
 def probe(aws: Aws, report: Report, *, quota: bool) -> None:
-    """Answer all of `questions.PROBE`, and with `quota` those of `questions.QUOTA`."""
-    kms, first, second = aws.client("kms"), aws.make_key(), aws.make_key()
-    kms.disable_key(KeyId=second)  # this early, as it takes a while to count
+    """Set all rows of `assumptions.PROBE` and, with `quota`, those of `assumptions.QUOTA`."""
+    kms, first, second = aws.client("kms"), aws.create_key(), aws.create_key()
+    kms.disable_key(KeyId=second)  # this early, because it takes effect with a delay
     alias, first_id = aws.alias("probe"), first.rpartition("/")[2]
     kms.create_alias(AliasName=alias, TargetKeyId=first_id)
-    stream = _Stream(aws.client("kinesis"), aws.make_stream("probe"))
+    stream = _Stream(aws.client("kinesis"), aws.create_stream("probe"))
 
-    def refused(row: str, answer: str, code: str = "") -> None:
-        report.answer(row, answer, holds=answer != "accepted" and answer.startswith(code))
+    def rejected(row: str, result: str, code: str = "") -> None:
+        report.observe(row, result, holds=result != ACCEPTED and result.startswith(code))
         stream.key_when_active()
 
-    refused("stop-in-plaintext", stream.insist(stream.stop, first), "InvalidArgument")
-    refused("missing-stream", stream.start(first, of=aws.name("none")), "ResourceNotFound")
-    refused("type-none", stream.start(first, kind="NONE"))
+    rejected("stop-unencrypted", stream.retry_early(stream.stop, first), "InvalidArgument")
+    rejected("missing-stream", stream.start(first, stream=aws.name("none")), "ResourceNotFound")
+    rejected("type-none", stream.start(first, encryption_type="NONE"))
 
-    if (answer := stream.insist(stream.start, first)) != "accepted":
-        raise AcceptError(f"the first Start was refused: {answer}")
-    _tell_of_first_change(stream.watch(), report)
-    answer, status = stream.change(first), stream.described()["StreamStatus"]
-    report.answer("same-key", f"{answer}, then {status}", holds=status == "UPDATING")
-    refused("start-while-updating", stream.start(first), "ResourceInUse")
+    if (result := stream.retry_early(stream.start, first)) != ACCEPTED:
+        raise AcceptError(f"the first Start was rejected: {result}")
+    _report_first_change(stream.watch(), report)
+    result, status = stream.change(first), stream.describe()["StreamStatus"]
+    report.observe("same-key", f"{result}, then {status}", holds=status == "UPDATING")
+    rejected("start-while-updating", stream.start(first), "ResourceInUse")
 
     alias_arn = first.replace(f"key/{first_id}", alias)
-    forms = {"key-id": first_id, "key-arn": first, "alias": alias, "alias-arn": alias_arn}
-    _ask_for_forms(stream, forms | {"aws-managed": _AWS_MANAGED}, report)
+    formats = {"key-id": first_id, "key-arn": first, "alias": alias, "alias-arn": alias_arn}
+    _check_formats(stream, formats | {"aws-managed": _AWS_MANAGED}, report)
 
-    refused("missing-key", stream.change(f"{first[:-8]}00000000"), "KMSNotFound")
-    refused("disabled-key", stream.change(second), "KMSDisabled")
+    rejected("missing-key", stream.change(f"{first[:-8]}00000000"), "KMSNotFound")
+    rejected("disabled-key", stream.change(second), "KMSDisabled")
     kms.schedule_key_deletion(KeyId=second, PendingWindowInDays=7)
-    refused("deleted-key", stream.change(second), "KMSInvalidState")
+    rejected("deleted-key", stream.change(second), "KMSInvalidState")
 
     if quota:
-        _spend_quota(stream, (first, _AWS_MANAGED), report)
-    report.answer("start-after-active", f"{stream.early} before {stream.changes} accepted ones")
-    report.answer("updating-time", " ".join(f"{wait:.1f}" for wait in stream.waits if wait > _PACE))
+        _exhaust_quota(stream, (first, _AWS_MANAGED), report)
+    early = f"{stream.early} before {stream.changes} accepted ones"
+    report.observe("start-after-active", early)
+    times = " ".join(f"{seconds:.1f}" for seconds in stream.waits if seconds > _INTERVAL)
+    report.observe("updating-time", times)
 
 
-class Look(NamedTuple):
+class _Sample(NamedTuple):
     """The stream, and the encryption type of a record, some seconds after a change."""
 
     seconds: float
@@ -68,107 +71,109 @@ class Look(NamedTuple):
     record: str
 
     @property
-    def is_over(self) -> bool:
-        """Whether the first change is: before it shows, the stream is ACTIVE in plaintext."""
+    def is_complete(self) -> bool:
+        """Whether the first change is complete: just after Start, the stream may be ACTIVE."""
         return (self.status, self.encryption) == ("ACTIVE", "KMS")
 
 
 class _Stream:
-    """The probe's stream, with all that was answered to StartStreamEncryption."""
+    """The probe's stream, and all results of StartStreamEncryption."""
 
     def __init__(self, kinesis: Any, name: str) -> None:
         self.kinesis, self.name = kinesis, name
-        self.answers: list[str] = []
+        self.results: list[str] = []
         self.waits: list[float] = []
         self.early = 0
 
     @property
     def changes(self) -> int:
-        return self.answers.count("accepted")
+        return self.results.count(ACCEPTED)
 
-    def described(self) -> dict[str, Any]:
-        return described(self.kinesis, self.name)
+    def describe(self) -> dict[str, Any]:
+        return describe(self.kinesis, self.name)
 
     def stop(self, key: str) -> str:
         call = {"StreamName": self.name, "EncryptionType": "KMS", "KeyId": key}
-        return asked(self.kinesis.stop_stream_encryption, **call)
+        return result_of(self.kinesis.stop_stream_encryption, **call)
 
-    def start(self, key: str, *, of: str | None = None, kind: str = "KMS") -> str:
-        call = {"StreamName": of or self.name, "EncryptionType": kind, "KeyId": key}
-        self.answers.append(asked(self.kinesis.start_stream_encryption, **call))
-        return self.answers[-1]
+    def start(self, key: str, *, stream: str | None = None, encryption_type: str = "KMS") -> str:
+        call = {"StreamName": stream or self.name, "EncryptionType": encryption_type, "KeyId": key}
+        self.results.append(result_of(self.kinesis.start_stream_encryption, **call))
+        return self.results[-1]
 
-    def insist(self, call: Callable[[str], str], key: str) -> str:
-        """Call again where the stream was described as ACTIVE before it was."""
-        answer = call(key)
-        while answer.startswith("ResourceInUse") and self.early < _MOST_EARLY:
+    def retry_early(self, call: Callable[[str], str], key: str) -> str:
+        """Retry if the stream was described as ACTIVE too early."""
+        result = call(key)
+        while result.startswith("ResourceInUse") and self.early < _MAX_EARLY:
             self.early += 1
-            time.sleep(_PACE)
+            time.sleep(_INTERVAL)
             self.key_when_active()
-            answer = call(key)
-        return answer
+            result = call(key)
+        return result
 
     def change(self, key: str) -> str:
-        """Start, and return once that shows, or has had the time to."""
-        answer, looks = self.insist(self.start, key), 8
-        while answer == "accepted" and looks and self.described()["StreamStatus"] == "ACTIVE":
-            time.sleep(_PACE)
-            looks -= 1
-        return answer
+        """Start, and return once the change is visible or had the time to be."""
+        result, remaining = self.retry_early(self.start, key), _MAX_DESCRIPTIONS
+        while result == ACCEPTED and remaining and self.describe()["StreamStatus"] == "ACTIVE":
+            time.sleep(_INTERVAL)
+            remaining -= 1
+        return result
 
     def key_when_active(self) -> str | None:
         began = time.monotonic()
-        until(lambda: self.described()["StreamStatus"] == "ACTIVE", pace=_PACE)
+        until(lambda: self.describe()["StreamStatus"] == "ACTIVE", interval=_INTERVAL)
         self.waits.append(time.monotonic() - began)
-        return self.described().get("KeyId")
+        return self.describe().get("KeyId")
 
-    def watch(self) -> list[Look]:
-        """Look at the stream and write to it, until some seconds after it is ACTIVE."""
-        looks, began, active = list[Look](), time.monotonic(), 0.0
-        while time.monotonic() < (active + _WATCHED if active else began + _LONGEST):
-            at, found = time.monotonic(), self.described()
+    def watch(self) -> list[_Sample]:
+        """Describe the stream and write to it, until some seconds after it is ACTIVE."""
+        samples, began, active = list[_Sample](), time.monotonic(), 0.0
+        while time.monotonic() < (active + _AFTER_ACTIVE if active else began + _CHANGE_TIMEOUT):
+            now, description = time.monotonic(), self.describe()
             stored = self.kinesis.put_record(StreamName=self.name, Data=b"1", PartitionKey="1")
-            status, record = found["StreamStatus"], stored.get("EncryptionType", "NONE")
-            looks.append(Look(at - began, status, found["EncryptionType"], record))
-            active = active or (at if looks[-1].is_over else 0.0)
-            time.sleep(_PACE)
+            status, encryption = description["StreamStatus"], description["EncryptionType"]
+            record = stored.get("EncryptionType", "NONE")
+            samples.append(_Sample(now - began, status, encryption, record))
+            active = active or (now if samples[-1].is_complete else 0.0)
+            time.sleep(_INTERVAL)
         if not active:
-            raise AcceptError(f"the first change was not over after {_LONGEST:.0f} s")
-        return looks
+            raise AcceptError(f"the first change was not complete after {_CHANGE_TIMEOUT:.0f} s")
+        return samples
 
 
-def _tell_of_first_change(looks: list[Look], report: Report) -> None:
-    changing = [look for look in looks if look.status == "UPDATING"]
-    active = next(look.seconds for look in looks if look.is_over)
-    plain = max((look.seconds - active for look in looks if look.record == "NONE"), default=0.0)
-    types, records = {look.encryption for look in changing}, {look.record for look in changing}
-    first = f"{looks[0].status}, {looks[0].encryption}"
-    report.answer("first-look", first, holds=first == "UPDATING, NONE")
-    report.answer("updating-type", " and ".join(sorted(types)) or "-", holds=types == {"NONE"})
-    report.answer("updating-records", " and ".join(sorted(records)) or "-")
-    report.answer("settling", f"{max(plain, 0.0):.1f} s", holds=plain <= 5)
+def _report_first_change(samples: list[_Sample], report: Report) -> None:
+    updating = [sample for sample in samples if sample.status == "UPDATING"]
+    active = next(sample.seconds for sample in samples if sample.is_complete)
+    unencrypted = [sample.seconds - active for sample in samples if sample.record == "NONE"]
+    last = max(unencrypted, default=0.0)
+    types, records = {each.encryption for each in updating}, {each.record for each in updating}
+    first = f"{samples[0].status}, {samples[0].encryption}"
+    report.observe("first-description", first, holds=first == "UPDATING, NONE")
+    report.observe("updating-type", " and ".join(sorted(types)) or "-", holds=types == {"NONE"})
+    report.observe("updating-records", " and ".join(sorted(records)) or "-")
+    report.observe("propagation", f"{max(last, 0.0):.1f} s", holds=last <= 5)
 
 
-def _ask_for_forms(stream: _Stream, forms: dict[str, str], report: Report) -> None:
-    for form, key in forms.items():
-        answer, found = stream.change(key), stream.key_when_active()
-        echo = next((name for name, known in forms.items() if known == found), "another form")
-        known = PROBE[f"echo-{form}"][1] is not None
-        told = echo if answer == "accepted" else answer
-        report.answer(f"echo-{form}", told, holds=told == form if known else None)
+def _check_formats(stream: _Stream, formats: dict[str, str], report: Report) -> None:
+    for name, key in formats.items():
+        result, described = stream.change(key), stream.key_when_active()
+        echo = next((each for each in formats if formats[each] == described), "another format")
+        observed = echo if result == ACCEPTED else result
+        is_assumed = PROBE[f"echo-{name}"][1] is not None
+        report.observe(f"echo-{name}", observed, holds=observed == name if is_assumed else None)
 
 
-def _spend_quota(stream: _Stream, keys: tuple[str, str], report: Report) -> None:
-    """Alternate the keys until Kinesis refuses."""
+def _exhaust_quota(stream: _Stream, keys: tuple[str, str], report: Report) -> None:
+    """Alternate the keys until Kinesis rejects a change."""
     for key in cycle(keys):
-        if stream.changes == _MOST_CHANGES or stream.change(key) != "accepted":
+        if stream.changes == _MAX_CHANGES or stream.change(key) != ACCEPTED:
             break
         stream.key_when_active()
-    if stream.changes == _MOST_CHANGES:
-        reason = f"{_MOST_CHANGES} changes were accepted and none was refused"
-        report.answer("quota-words", reason, shown=False)
-        report.answer("quota-count", reason, shown=False)
+    if stream.changes == _MAX_CHANGES:
+        reason = f"{_MAX_CHANGES} changes were accepted and none was rejected"
+        report.observe("quota-message", reason, shown=False)
+        report.observe("quota-count", reason, shown=False)
     else:
-        words = stream.answers[-1]
-        report.answer("quota-words", words, holds="Rate exceeded for stream" in words)
-        report.answer("quota-count", f"{stream.changes}", holds=stream.changes == 25)
+        message = stream.results[-1]
+        report.observe("quota-message", message, holds="Rate exceeded for stream" in message)
+        report.observe("quota-count", f"{stream.changes}", holds=stream.changes == 25)

@@ -1,4 +1,4 @@
-"""What CloudFormation sends, seen by a custom resource of accept's own, never by the product's."""
+"""What CloudFormation sends, recorded by a separate custom resource, not by the product."""
 
 import json
 from contextlib import suppress
@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from acceptance.assumptions import EVENTS
 from acceptance.aws import AcceptError, Aws, until
-from acceptance.belongings import stack_status
-from acceptance.questions import EVENTS
 from acceptance.report import Report
+from acceptance.resources import stack_status
 
 _FUNCTION = Path(__file__).with_name("recorder_function.py")
 _EXPECTED = ["Create", "Update", "Update", "Update", "Delete"]
@@ -17,58 +17,59 @@ _LOG_SECONDS = 60.0
 
 
 def record(aws: Aws, report: Report) -> None:
-    """Answer all of `questions.EVENTS`: a Create, an Update, one that fails, and a Delete."""
+    """Set all rows of `assumptions.EVENTS`: by Create, Update, a failed Update, and Delete."""
     _deploy(aws, Revision="1")
     _deploy(aws, Revision="2")
     _deploy(aws, Revision="3", Fails="Update")
     _deploy(aws)
     with suppress(AcceptError):
-        until(lambda: len(_seen(aws)) >= len(_EXPECTED), seconds=_LOG_SECONDS)
-    seen = _seen(aws)
-    if (kinds := [each["type"] for each in seen]) != _EXPECTED:
-        raise AcceptError(f"the recorder saw {', '.join(kinds) or 'nothing'}")
-    create, update, _, back, delete = seen
+        until(lambda: len(_recorded(aws)) >= len(_EXPECTED), seconds=_LOG_SECONDS)
+    events = _recorded(aws)
+    if (types := [event["type"] for event in events]) != _EXPECTED:
+        raise AcceptError(f"the recorder received {', '.join(types) or 'nothing'}")
+    create, update, _, rollback, delete = events
 
-    def answer(row: str, told: str) -> None:
-        report.answer(row, told, holds=told == EVENTS[row][1])
+    def observe(row: str, observed: str) -> None:
+        report.observe(row, observed, holds=observed == EVENTS[row][1])
 
-    answer("event-service-timeout", ", ".join(each["timeout"] for each in (create, update, delete)))
-    dates = [name if "Date" in name else f"{name}={of}" for name, of in create["url"].items()]
-    answer("event-url", ", ".join(dates) or "none")
-    old = back["revision"] == update["revision"]
-    answer("event-rollback", f"Update to the {'old' if old else 'new'} properties")
-    waited_for = (create, update, back)
-    answer("stack-resource", ", ".join(each["status"] for each in waited_for))
+    places = (event["timeout"] for event in (create, update, delete))
+    observe("event-service-timeout", ", ".join(places))
+    dates = [name if "Date" in name else f"{name}={date}" for name, date in create["url"].items()]
+    observe("event-url", ", ".join(dates) or "none")
+    old = rollback["revision"] == update["revision"]
+    observe("event-rollback", f"Update to the {'old' if old else 'new'} properties")
+    changes = (create, update, rollback)
+    observe("stack-resource", ", ".join(event["status"] for event in changes))
     if "X-Amz-Date" in create["url"]:
-        late = max(each["updated"] - _signed(each["url"]["X-Amz-Date"]) for each in waited_for)
-        report.answer("stack-resource-time", f"{late:.1f} s", holds=late <= 5)
+        delay = max(event["updated"] - _seconds(event["url"]["X-Amz-Date"]) for event in changes)
+        report.observe("stack-resource-time", f"{delay:.1f} s", holds=delay <= 5)
     else:
-        report.answer("stack-resource-time", "the URL has no such date", shown=False)
+        report.observe("stack-resource-time", "the URL has no such date", shown=False)
 
 
-def _signed(date: str) -> float:
+def _seconds(date: str) -> float:
     return datetime.strptime(f"{date}+0000", "%Y%m%dT%H%M%SZ%z").timestamp()
 
 
 def _deploy(aws: Aws, **properties: str) -> None:
-    """Create or update the stack, and wait until it is at rest, however that ends."""
+    """Create or update the stack, and wait until no operation is in progress."""
     cloudformation, stack = aws.client("cloudformation"), aws.name("recorder")
     exists = stack_status(cloudformation, stack)
     deploy = cloudformation.update_stack if exists else cloudformation.create_stack
     template = json.dumps(_template(aws, properties))
     deploy(StackName=stack, TemplateBody=template, Capabilities=["CAPABILITY_IAM"])
-    until(lambda: not stack_status(cloudformation, stack).endswith("_IN_PROGRESS"), pace=2)
+    until(lambda: not stack_status(cloudformation, stack).endswith("_IN_PROGRESS"), interval=2)
 
 
-def _seen(aws: Aws) -> list[dict[str, Any]]:
-    """What the function has logged, in order."""
+def _recorded(aws: Aws) -> list[dict[str, Any]]:
+    """Return the events that the function has logged, in order."""
     pages = aws.client("logs").get_paginator("filter_log_events")
-    found = [
+    events = [
         json.loads(event["message"].partition("RECORDED ")[2])
         for page in pages.paginate(logGroupName=_log_group(aws), filterPattern="RECORDED")
         for event in page["events"]
     ]
-    return sorted(found, key=lambda each: float(each["began"]))
+    return sorted(events, key=lambda event: float(event["began"]))
 
 
 def _log_group(aws: Aws) -> str:
@@ -76,7 +77,7 @@ def _log_group(aws: Aws) -> str:
 
 
 def _template(aws: Aws, properties: dict[str, str]) -> dict[str, Any]:
-    """The stack; without properties, the custom resource is removed."""
+    """Return the template; without properties, it has no custom resource."""
     log, role, function = ({"Fn::GetAtt": [name, "Arn"]} for name in ("Log", "Role", "Function"))
     resources = {
         "Log": _resource("AWS::Logs::LogGroup", LogGroupName=_log_group(aws)),
@@ -114,8 +115,8 @@ def _template(aws: Aws, properties: dict[str, str]) -> dict[str, Any]:
     return {"Resources": {n: r for n, r in resources.items() if properties or n != "Recorded"}}
 
 
-def _resource(kind: str, **properties: object) -> dict[str, object]:
-    return {"Type": kind, "Properties": properties}
+def _resource(type_: str, **properties: object) -> dict[str, object]:
+    return {"Type": type_, "Properties": properties}
 
 
 def _policy(*statements: dict[str, object]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""A custom resource that logs what CloudFormation sends, but for what could answer in its place."""
+"""A custom resource that logs its events, without the credentials of the response URL."""
 
 import json
 import time
@@ -12,12 +12,12 @@ _DATES = ("X-Amz-Date", "X-Amz-Expires", "Expires")
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
-    """Log the event and how CloudFormation describes the resource, and answer."""
+    """Log the event and the description of the resource, and send the response."""
     began, properties = time.time(), event["ResourceProperties"]
     query = parse_qs(urlsplit(event["ResponseURL"]).query)
     places = {"event": event, "properties": properties}
     status, updated = _describe(StackName=event["StackId"], LogicalResourceId="Recorded")
-    seen = {
+    recorded = {
         "type": event["RequestType"],
         "revision": properties["Revision"],
         "timeout": " and ".join(name for name in places if "ServiceTimeout" in places[name]),
@@ -26,22 +26,22 @@ def handler(event: dict[str, Any], _context: object) -> None:
         "updated": updated,
         "began": began,
     }
-    print(f"RECORDED {json.dumps(seen)}", flush=True)
+    print(f"RECORDED {json.dumps(recorded)}", flush=True)
     ids = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
     failed = event["RequestType"] == properties.get("Fails")
-    result = {"Status": "FAILED" if failed else "SUCCESS", "Reason": "as asked for"}
+    result = {"Status": "FAILED" if failed else "SUCCESS", "Reason": "requested by the test"}
     body = json.dumps({**ids, **result, "PhysicalResourceId": "recorded"}).encode()
     put = urllib.request.Request(event["ResponseURL"], body, {"Content-Type": ""}, method="PUT")  # noqa: S310
     urllib.request.urlopen(put, timeout=10)  # noqa: S310
 
 
 def _describe(**resource: str) -> tuple[str, float]:
-    """The resource's status and when it got that; a new role may be denied for a while."""
+    """Return the status of the resource and its time; retry, as the policy of the role is new."""
     cloudformation, code = boto3.client("cloudformation"), ""
     for _ in range(10):
         try:
-            found = cloudformation.describe_stack_resource(**resource)["StackResourceDetail"]
-            return found["ResourceStatus"], found["LastUpdatedTimestamp"].timestamp()
+            detail = cloudformation.describe_stack_resource(**resource)["StackResourceDetail"]
+            return detail["ResourceStatus"], detail["LastUpdatedTimestamp"].timestamp()
         except cloudformation.exceptions.ClientError as error:
             code = error.response["Error"]["Code"]
             if "AccessDenied" not in code:

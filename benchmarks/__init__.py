@@ -1,8 +1,9 @@
-"""How fast, how cheap and how scalable this is beside what a user would pick instead.
+"""Benchmark: this construct and its alternatives, side by side.
 
-python -m benchmarks           all sections, into build/bench/ and docs/performance.md
-python -m benchmarks --quick   the same with few repeats
-python -m benchmarks --check   only judge the figures that are there
+python -m benchmarks           run all sections and write docs/performance.md
+python -m benchmarks --quick   fewer samples, into build/bench/
+python -m benchmarks --page    only write docs/performance.md from the existing figures
+python -m benchmarks --check   only evaluate the targets against docs/performance/figures.json
 """
 
 import sys

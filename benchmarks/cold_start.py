@@ -1,4 +1,4 @@
-"""What a function costs before its first call: CPU and memory."""
+"""CPU time and memory of a function until it can make its first call."""
 
 from __future__ import annotations
 
@@ -8,82 +8,99 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
-from typing import Any
 
-from benchmarks.figures import interval, say, summary
-from benchmarks.settings import PROJECT, Settings
+from benchmarks.figures import (
+    PROJECT,
+    Row,
+    Target,
+    judge,
+    judge_interval,
+    ratio,
+    show,
+    summary,
+    table,
+)
+from benchmarks.simulation.alternatives import THIS
 
 _PROBE = Path(__file__).with_name("cold_start_probe.py")
+_LEAST, _CRHELPER = "botocore alone", "crhelper, as its README shows"
+_PROGRAMS = {_LEAST: "least", THIS: "this_construct", _CRHELPER: "crhelper"}
+"""Function of the probe by its name in all figures."""
 
-PER_VCPU = 1769
-"""MB at which Lambda gives one vCPU, and less in proportion.
-
-Source: AWS Lambda developer guide, "Configure Lambda function memory".
-"""
-
-SIZES = (128, 256, 512, 1024)
-
-FLOOR = "floor: botocore"
-OURS = "ours"
-WITHOUT_BOTO3 = "ours, were boto3 left out"
-"""What a module in the place of boto3 would save: crhelper imports it in vain."""
-CRHELPER = "crhelper as its README shows"
-
-WAYS = {
-    FLOOR: "floor",
-    "boto3": "boto3",
-    OURS: "ours",
-    WITHOUT_BOTO3: "ours_without_boto3",
-    CRHELPER: "crhelper",
-}
-"""Ways to start, by the function of the probe that does it."""
+_MEMORY = 256
+"""Default memory size of the function, in MB."""
 
 
-def measure(settings: Settings) -> list[dict[str, Any]]:
-    """Start each way in processes of its own, one after the other, in a new order each round."""
-    say(f"cold start: {settings.cold_starts} processes for each of {len(WAYS)} ways")
+def measure(*, quick: bool) -> list[Row]:
+    """Start each program in new processes, in a random order each round."""
+    rounds = 12 if quick else 100
+    show(f"cold start: {rounds} processes of each of {len(_PROGRAMS)} programs")
     rng = Random(0)
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in WAYS}
+    starts: dict[str, list[dict[str, float]]] = {name: [] for name in _PROGRAMS}
     with tempfile.TemporaryDirectory() as folder:
         asset = _asset(Path(folder))
-        for _ in range(settings.cold_starts):
-            for name in rng.sample(list(WAYS), len(WAYS)):
-                found[name].append(_start(WAYS[name], asset))
-    return [_row(name, found) for name in WAYS]
+        for _ in range(rounds):
+            for name in rng.sample(list(_PROGRAMS), len(_PROGRAMS)):
+                starts[name].append(_start(_PROGRAMS[name], asset))
+    cpu = {name: [start["cpu"] for start in starts[name]] for name in _PROGRAMS}
+    return [
+        {
+            "program": name,
+            **{key: summary([start[key] for start in starts[name]]) for key in starts[name][0]},
+            "of least": ratio(cpu[name], cpu[_LEAST]),
+            "of crhelper": ratio(cpu[name], cpu[_CRHELPER]),
+        }
+        for name in _PROGRAMS
+    ]
 
 
-def seconds(row: dict[str, Any], size: int) -> float:
-    """Seconds that a cold start takes at a memory size, on cores as fast as this machine's.
+def targets(rows: list[Row]) -> Iterator[Target]:
+    """Evaluate the targets of this section."""
+    (row,) = (row for row in rows if row["program"] == THIS)
+    low, high = row["of crhelper"]["95 %"]
+    yield Target(
+        "cold start: less CPU time than crhelper, as its README shows",
+        f"{row['of crhelper']['median']:.2f} times (95 %: {low:.2f} to {high:.2f})",
+        judge_interval((low, high), 1.0),
+    )
+    memory = row["memory"]["max"]
+    yield Target(
+        f"peak memory: ≤ half of the default of {_MEMORY} MB",
+        f"{memory:.0f} MB",
+        judge(memory <= _MEMORY / 2),
+    )
 
-    Imports run at a full vCPU, the handler at the share that the size gives. Source for the former:
-    Serverless Land, "Effectively running Java on Serverless: Utilize initialization phase".
-    """
-    imports, client = row["imports"]["median"], row["client"]["median"]
-    return float(imports + client / min(size / PER_VCPU, 1.0))
 
+def page(rows: list[Row]) -> str:
+    """Format the section of the page."""
+    lines = table(
+        ("program", "imports", "client", "total", "of botocore alone", "peak memory"),
+        [
+            (
+                row["program"],
+                *(f"{row[key]['median']:.3f} s" for key in ("imports", "client", "cpu")),
+                f"{row['of least']['median']:.2f}",
+                f"{row['memory']['max']:.0f} MB",
+            )
+            for row in rows
+        ],
+    )
+    return f"""
+## Cold start
 
-def _row(name: str, found: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-    def ratios(other: str) -> list[float]:
-        """Compare within a round, as the machine's speed changes from round to round."""
-        pairs = zip(found[name], found[other], strict=True)
-        return [one["cpu"] / another["cpu"] for one, another in pairs]
+CPU time from the first import to a Kinesis client, in new processes, with sources as in the asset.
+This construct creates its client during the imports, for which Lambda provides a full vCPU.
 
-    starts = found[name]
-    return {
-        "way": name,
-        **{what: summary([start[what] for start in starts]) for what in starts[0]},
-        "cpu of the floor": summary(ratios(FLOOR)),
-        "cpu of the floor, 95 %": interval(ratios(FLOOR)),
-        "cpu of crhelper": summary(ratios(CRHELPER)),
-        "cpu of crhelper, 95 %": interval(ratios(CRHELPER)),
-    }
+{lines}
+"""
 
 
 def _asset(folder: Path) -> Path:
-    """Lay the code out as in the asset: sources only, which each cold start has to compile."""
+    """Copy the sources as in the asset; each cold start compiles them."""
     crhelper = find_spec("crhelper")
     if crhelper is None or crhelper.origin is None:
         raise RuntimeError("crhelper is not installed")
@@ -94,8 +111,8 @@ def _asset(folder: Path) -> Path:
     return folder
 
 
-def _start(way: str, asset: Path) -> dict[str, float]:
-    # No profile or proxy of the user's.
+def _start(program: str, asset: Path) -> dict[str, float]:
+    # Without the user's profile and proxy.
     environment = {
         "PATH": os.defpath,
         "PYTHONPATH": str(asset),
@@ -107,7 +124,7 @@ def _start(way: str, asset: Path) -> dict[str, float]:
         "AWS_LAMBDA_FUNCTION_NAME": "benchmark",
     }
     completed = subprocess.run(
-        [sys.executable, str(_PROBE), way],
+        [sys.executable, str(_PROBE), program],
         env=environment,
         check=True,
         stdout=subprocess.PIPE,

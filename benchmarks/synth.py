@@ -1,4 +1,4 @@
-"""What a deployment is made of: synth time, resources, bytes of template and assets."""
+"""Synth time, number of resources, and size of a stack."""
 
 from __future__ import annotations
 
@@ -7,58 +7,121 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from benchmarks.figures import interval, say, summary
-from benchmarks.settings import PROJECT, Settings
+from benchmarks.figures import (
+    PROJECT,
+    Row,
+    Target,
+    judge,
+    judge_interval,
+    ratio,
+    show,
+    summary,
+    table,
+)
+from benchmarks.simulation.alternatives import THIS
 from local_aws.folders import VENV_BIN
 
 _PATH = os.pathsep.join([str(VENV_BIN), os.environ.get("PATH", os.defpath)])
-_BY_HAND = "crhelper, looks by hand"
+_HANDWRITTEN = "crhelper, wait loop"
+_ALL = (THIS, _HANDWRITTEN, "Provider, every 5 s", "AwsCustomResource")
+_MAX_OF_HANDWRITTEN = {1: 1.07, 100: 1.42, 480: 2.39}
+"""Largest synth time relative to the handwritten stack, by number of streams."""
+
+_MAX_OTHER_RESOURCES = 4
+_MAX_ZIPPED_KB = 64
+_MIN_SAMPLES = 5
 
 
-def measure(settings: Settings) -> list[dict[str, Any]]:
-    """Synthesize each peer at each size in processes of their own, in a new order each round."""
-    peers = settings.synth_peers
-    say(f"synth: {settings.synths} for each of {len(peers)} peers, {settings.synth_sizes}")
+def measure(*, quick: bool) -> list[Row]:
+    """Synthesize each stack in new processes, in a random order each round."""
+    rounds, sizes = (1, (1, 100)) if quick else (7, (1, 100, 480))
+    names = _ALL[:2] if quick else _ALL
+    show(f"synth: {rounds} of each of {len(names)} stacks with {sizes} streams")
     rng, rows = Random(0), []
-    for size in settings.synth_sizes:
-        found: dict[str, list[dict[str, Any]]] = {name: [] for name in peers}
-        for _ in range(settings.synths):
-            for name in rng.sample(peers, len(peers)):
-                found[name].append(_synth(name, size))
-        rows += [_row(name, size, found[name], found[_BY_HAND]) for name in peers]
+    for size in sizes:
+        synths: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+        for _ in range(rounds):
+            for name in rng.sample(names, len(names)):
+                synths[name].append(_synth(name, size))
+        rows += [_row(name, size, synths[name], synths[_HANDWRITTEN]) for name in names]
     return rows
 
 
-def _row(
-    name: str, size: int, synths: list[dict[str, Any]], by_hand: list[dict[str, Any]]
-) -> dict[str, Any]:
-    if failed := [synth["error"] for synth in synths if "error" in synth]:
-        return {"peer": name, "streams": size, "error": failed[0]}
-    row = {
-        "peer": name,
-        "streams": size,
-        "seconds": summary([synth["seconds"] for synth in synths]),
-        **{key: value for key, value in synths[0].items() if key != "seconds"},
-    }
-    if not any("error" in synth for synth in by_hand):
-        ratios = [
-            one["seconds"] / other["seconds"] for one, other in zip(synths, by_hand, strict=True)
-        ]
-        row |= {"of by hand": summary(ratios), "of by hand, 95 %": interval(ratios)}
-    return row
+def targets(rows: list[Row]) -> Iterator[Target]:
+    """Evaluate the targets of this section."""
+    this = {row["streams"]: row for row in rows if row["alternative"] == THIS}
+    if errors := [row["error"] for row in this.values() if "error" in row]:
+        yield Target("synth", errors[0], judge(False))
+        return
+    yield Target(
+        f"one stream: ≤ {_MAX_OTHER_RESOURCES} resources besides its own",
+        str(this[1]["other resources"]),
+        judge(this[1]["other resources"] <= _MAX_OTHER_RESOURCES),
+    )
+    zipped = this[1]["asset KB"]
+    yield Target(
+        f"asset, zipped: ≤ {_MAX_ZIPPED_KB} KB", f"{zipped} KB", judge(zipped <= _MAX_ZIPPED_KB)
+    )
+    for size, row in this.items():
+        limit, found = _MAX_OF_HANDWRITTEN[size], row["of handwritten"]
+        low, high = found["95 %"]
+        yield Target(
+            f"synth of {size}: ≤ {limit:g} times the handwritten stack",
+            f"{found['median']:.2f} times (95 %: {low:.2f} to {high:.2f})",
+            judge_interval((low, high), limit, enough=found["n"] >= _MIN_SAMPLES),
+        )
 
 
-def _synth(name: str, size: int) -> dict[str, Any]:
+def page(rows: list[Row]) -> str:
+    """Format the section of the page."""
+    lines = table(
+        ("streams", "alternative", "synth", "resources", "template", "asset, zipped"),
+        [
+            (
+                str(row["streams"]),
+                row["alternative"],
+                f"{row['seconds']['median']:.2f} s",
+                str(row["resources"]),
+                f"{row['template KB']} KB",
+                f"{row['asset KB']} KB",
+            )
+            if "error" not in row
+            else (str(row["streams"]), row["alternative"], row["error"], "-", "-", "-")
+            for row in rows
+        ],
+    )
+    return f"""
+## Synth and size
+
+Median time from starting the app to its assembly, imports included.
+
+{lines}
+
+The role of this construct names each stream and key, and each stream is a construct that is
+validated, which takes time and template size. The alternatives here allow all streams of the
+account.
+"""
+
+
+def _row(name: str, size: int, synths: list[Row], handwritten: list[Row]) -> Row:
+    row: Row = {"alternative": name, "streams": size}
+    if errors := [synth["error"] for synth in synths if "error" in synth]:
+        return row | {"error": errors[0]}
+    seconds, others = ([synth["seconds"] for synth in each] for each in (synths, handwritten))
+    return row | synths[0] | {"seconds": summary(seconds), "of handwritten": ratio(seconds, others)}
+
+
+def _synth(name: str, size: int) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         completed = subprocess.run(
-            [sys.executable, "-m", "benchmarks.peers.app", name, str(size)],
+            [sys.executable, "-m", "benchmarks.alternatives.app", name, str(size)],
             cwd=PROJECT,
             env={**os.environ, "CDK_OUTDIR": folder, "PATH": _PATH},
             capture_output=True,
@@ -66,40 +129,29 @@ def _synth(name: str, size: int) -> dict[str, Any]:
             check=False,
         )
         if completed.returncode:
-            return {"error": completed.stderr.strip().splitlines()[-1][:300]}
+            reason = completed.stderr.strip().splitlines()[-1]
+            return {"error": f"failed: {reason.rpartition('Error: ')[2][:60]}"}
         seconds = json.loads(completed.stdout.splitlines()[-1])["seconds"]
         return {"seconds": seconds, **_contents(Path(folder))}
 
 
-def _contents(assembly: Path) -> dict[str, Any]:
+def _contents(assembly: Path) -> Row:
     (template,) = assembly.glob("*.template.json")
-    resources = json.loads(template.read_text())["Resources"]
-    types = Counter(resource["Type"] for resource in resources.values())
-    files = _assets(assembly)
-    own = sum(count for kind, count in types.items() if kind.startswith("Custom::"))
+    resources = json.loads(template.read_text())["Resources"].values()
     return {
         "resources": len(resources),
-        "besides": len(resources) - own,
-        "types": dict(types),
-        "template bytes": template.stat().st_size,
-        "asset bytes": sum(file.stat().st_size for _, file in files),
-        "asset bytes zipped": _zipped(files),
+        "other resources": sum(not each["Type"].startswith("Custom::") for each in resources),
+        "template KB": round(template.stat().st_size / 1024, 1),
+        "asset KB": round(_zipped(assembly) / 1024, 1),
     }
 
 
-def _assets(assembly: Path) -> list[tuple[str, Path]]:
-    return sorted(
-        (file.relative_to(assembly).as_posix(), file)
-        for asset in assembly.glob("asset.*")
-        for file in ([asset] if asset.is_file() else asset.rglob("*"))
-        if file.is_file()
-    )
-
-
-def _zipped(files: list[tuple[str, Path]]) -> int:
-    """Bytes that are uploaded, as the CDK CLI zips them."""
-    packed = BytesIO()
-    with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
-        for name, file in files:
-            archive.write(file, name)
-    return packed.tell()
+def _zipped(assembly: Path) -> int:
+    """Return the bytes that the CDK CLI uploads."""
+    archive = BytesIO()
+    with ZipFile(archive, "w", ZIP_DEFLATED) as zipped:
+        for asset in assembly.glob("asset.*"):
+            for file in sorted([asset] if asset.is_file() else asset.rglob("*")):
+                if file.is_file():
+                    zipped.write(file, file.relative_to(assembly))
+    return len(archive.getvalue())

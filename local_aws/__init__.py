@@ -1,6 +1,6 @@
-"""A local AWS for this project: emulators started, trusted, used by the CDK CLI, and stopped."""
+"""A local AWS for this project: starts and stops the emulators and runs the CDK CLI on them."""
 
-from local_aws.cdk import Cdk, CdkError, Deployment
+from local_aws.cdk import Cdk, CdkError
 from local_aws.environment import LocalAws
 
-__all__ = ["Cdk", "CdkError", "Deployment", "LocalAws"]
+__all__ = ["Cdk", "CdkError", "LocalAws"]

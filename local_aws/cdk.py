@@ -1,23 +1,24 @@
-"""The real CDK CLI, run against an AWS."""
+"""Runs the CDK CLI on a local AWS or on an AWS account."""
 
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from local_aws import folders, process
 
 _CLI = folders.NODE_MODULES / "aws-cdk" / "bin" / "cdk"
+_TIMEOUT_SECONDS = 600
 _NO_CONTEXT: Mapping[str, str] = {}
-_runs = itertools.count(1)
+_run_numbers = itertools.count(1)
 
 
 class Target(Protocol):
-    """An AWS that can be deployed to: a local one, or an account.
+    """A local AWS or an account.
 
-    `folder` is for what the CLI writes; `process_environment` has the credentials and the tools.
+    The CLI writes to `folder`; `process_environment` contains the credentials and the tools.
     """
 
     @property
@@ -31,70 +32,58 @@ class Target(Protocol):
 
 
 class CdkError(RuntimeError):
-    """The CDK CLI failed; the message is all that it printed."""
-
-    def __init__(self, completed: process.Completed) -> None:
-        super().__init__(
-            f"cdk ended with {completed.exit_code}: {' '.join(completed.command)}\n"
-            f"{completed.output}"
-        )
-        self.completed = completed
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """What `cdk deploy` printed, and the outputs of each stack."""
-
-    completed: process.Completed
-    outputs: dict[str, dict[str, str]]
+    """The CDK CLI failed; the message contains its output."""
 
 
 @dataclass(frozen=True)
 class Cdk:
-    """One CDK app and the AWS that it is deployed to.
+    """One CDK app on one AWS.
 
-    `folder` is where the CLI runs; the app is what `cdk.json` there says, or `app`.
+    The app is `app`, a command or a cloud assembly; by default that of this project's `cdk.json`.
     """
 
     aws: Target
-    folder: Path = folders.PROJECT
     app: str | None = None
-    on_line: Callable[[str], None] | None = field(default=None, kw_only=True)
-    seconds: float = field(default=600, kw_only=True)
+    on_line: Callable[[str], None] | None = None
 
-    def bootstrap(self) -> process.Completed:
-        """Bootstrap account and region; needs no app."""
-        target = f"aws://{self.aws.account}/{self.aws.region}"
-        # Outside the app's folder: with one, the CLI would synthesize it for nothing.
-        return self._run(["bootstrap", target], folder=self.aws.folder)
+    def bootstrap(self) -> None:
+        """Bootstrap account and Region."""
+        # In the folder of an app, the CLI would synthesize it.
+        self._run(["bootstrap", f"aws://{self.aws.account}/{self.aws.region}"], self.aws.folder)
 
-    def deploy(self, *stacks: str, context: Mapping[str, str] = _NO_CONTEXT) -> Deployment:
-        """Deploy `stacks`, or all; raises CdkError with what CloudFormation said."""
+    def deploy(self, context: Mapping[str, str] = _NO_CONTEXT) -> dict[str, dict[str, str]]:
+        """Deploy all stacks and return the outputs of each.
+
+        Raises
+        ------
+        CdkError
+            If a deployment fails, with CloudFormation's reason.
+        """
         assembly = self._new_assembly()
         outputs = assembly / "outputs.json"
-        completed = self._run(
+        self._run(
             [
-                *("deploy", *(stacks or ["--all"])),
-                *("--require-approval", "never", "--progress", "events"),
+                *("deploy", "--all", "--require-approval", "never", "--progress", "events"),
                 *("--outputs-file", str(outputs)),
-                *self._app(assembly, context),
+                *self._app_options(assembly, context),
             ]
         )
+        found: dict[str, dict[str, str]]
         found = json.loads(outputs.read_text()) if outputs.exists() else {}
-        return Deployment(completed, found)
+        return found
 
-    def destroy(self, *stacks: str, context: Mapping[str, str] = _NO_CONTEXT) -> process.Completed:
-        """Destroy `stacks`, or all."""
-        app = self._app(self._new_assembly(), context)
-        return self._run(["destroy", *(stacks or ["--all"]), "--force", *app])
+    def destroy(self, context: Mapping[str, str] = _NO_CONTEXT) -> None:
+        """Destroy all stacks."""
+        options = self._app_options(self._new_assembly(), context)
+        self._run(["destroy", "--all", "--force", *options])
 
     def _new_assembly(self) -> Path:
-        """A folder of its own for each run, so that none waits for another's lock."""
-        assembly = self.aws.folder / "tmp" / "cdk" / str(next(_runs))
+        """Create a folder for each run, because the CLI locks it."""
+        assembly = self.aws.folder / "tmp" / "cdk" / str(next(_run_numbers))
         assembly.mkdir(parents=True)
         return assembly
 
-    def _app(self, assembly: Path, context: Mapping[str, str]) -> list[str]:
+    def _app_options(self, assembly: Path, context: Mapping[str, str]) -> list[str]:
         options = ["--output", str(assembly / "cdk.out")]
         if self.app is not None:
             options += ["--app", self.app]
@@ -102,14 +91,14 @@ class Cdk:
             options += ["--context", f"{name}={value}"]
         return options
 
-    def _run(self, arguments: Sequence[str], *, folder: Path | None = None) -> process.Completed:
+    def _run(self, arguments: Sequence[str], folder: Path = folders.PROJECT) -> None:
         completed = process.run(
             [str(folders.NODE), str(_CLI), *arguments, "--no-notices"],
             environment=self.aws.process_environment(),
-            folder=folder or self.folder,
-            seconds=self.seconds,
+            folder=folder,
+            seconds=_TIMEOUT_SECONDS,
             on_line=self.on_line,
         )
         if completed.exit_code:
-            raise CdkError(completed)
-        return completed
+            command = " ".join(completed.command)
+            raise CdkError(f"cdk ended with {completed.exit_code}: {command}\n{completed.output}")

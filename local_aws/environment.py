@@ -1,4 +1,4 @@
-"""The local AWS as a whole."""
+"""The emulators, combined into one AWS."""
 
 import os
 import shutil
@@ -14,18 +14,18 @@ from botocore.config import Config
 from local_aws import folders, kinesis_mock, loopback, ministack, tls
 from local_aws.process import Service
 
-# An access key that is not an account id stands for the account's root.
+# ministack treats an access key that is not an account ID as that of the root user.
 _CREDENTIAL = "test"
-_KINESIS_OWNED_KEY = "alias/aws/kinesis"
+_AWS_MANAGED_KEY = "alias/aws/kinesis"
 _NOT_SHOWN = Path(__file__).with_name("not_shown")
 
 
 class LocalAws:
-    """An AWS on this machine's loopback interface, up for as long as the `with` block lasts.
+    """An AWS on the loopback interface, available within its `with` block.
 
-    Two kinds, because no emulator has both: by default Kinesis takes `updating` for each change of
-    encryption but nobody's rights are checked; with `iam` rights are checked, and Kinesis changes
-    encryption in an instant.
+    There are two modes, because no emulator supports both: by default, each change of encryption
+    takes `updating` and permissions are not checked; with `iam`, permissions are checked and
+    encryption changes immediately.
     """
 
     account = "000000000000"
@@ -43,14 +43,14 @@ class LocalAws:
             self.endpoint_url if iam else f"https://{loopback.HOST}:{kinesis}"
         )
         self.services: list[Service] = []
-        self._running = ExitStack()
-        # A profile that is named in the environment but not known here would fail the session.
-        unnamed = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+        self._exit_stack = ExitStack()
+        # Without this, a session fails if AWS_PROFILE names a profile that does not exist here.
+        no_profile = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
         self._session = boto3.session.Session(
             aws_access_key_id=_CREDENTIAL,
             aws_secret_access_key=_CREDENTIAL,
             region_name=self.region,
-            botocore_session=unnamed,
+            botocore_session=no_profile,
         )
         self._clients: dict[str, Any] = {}
 
@@ -66,16 +66,16 @@ class LocalAws:
         self.stop()
 
     def stop(self) -> None:
-        """Stop everything; the logs stay."""
-        self._running.close()
+        """Stop all services; their logs remain."""
+        self._exit_stack.close()
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
 
     def wait(self) -> None:
-        """Block until one of the services ends, which none does by itself."""
+        """Block until a service ends, which only happens if it fails."""
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
 
     def environment(self) -> dict[str, str]:
-        """What a process needs in its environment to take this for AWS."""
+        """Return the variables that make a process use this AWS."""
         return (
             self.certificates.trust()
             | self._endpoints()
@@ -86,33 +86,31 @@ class LocalAws:
                 "AWS_DEFAULT_REGION": self.region,
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "CDK_DISABLE_CLI_TELEMETRY": "true",
-                # What `make accept` must not believe of this AWS.
+                # Rows of `make accept` that this AWS cannot show.
                 "ACCEPT_NOT_SHOWN": str(_NOT_SHOWN / ("iam.json" if self.iam else "default.json")),
             }
         )
 
     def process_environment(self) -> dict[str, str]:
-        """The whole environment for a tool such as the CDK CLI: nothing of the user's is in it."""
+        """Return the complete environment of a tool such as the CDK CLI, isolated from the user."""
         base = folders.base_environment(self.folder / "tmp" / "tools", path=[folders.VENV_BIN])
         return base | self.environment()
 
     def client(self, service: str) -> Any:
-        """A boto3 client for `service`, whatever AWS settings this process has."""
+        """Return a boto3 client, independent of the AWS settings of this process."""
         if service not in self._clients:
+            kinesis = service == "kinesis"
             self._clients[service] = self._session.client(
                 service,
-                endpoint_url=self._endpoint_of(service),
+                endpoint_url=self.kinesis_endpoint_url if kinesis else self.endpoint_url,
                 verify=str(self.certificates.authority),
                 config=Config(proxies={}),
             )
         return self._clients[service]
 
     def log_tails(self) -> str:
-        """The ends of all logs, to be shown when something went wrong."""
+        """Return the ends of all logs."""
         return "\n".join(service.log_tail() for service in self.services)
-
-    def _endpoint_of(self, service: str) -> str:
-        return self.kinesis_endpoint_url if service == "kinesis" else self.endpoint_url
 
     def _endpoints(self) -> dict[str, str]:
         endpoints = {"AWS_ENDPOINT_URL": self.endpoint_url}
@@ -147,14 +145,13 @@ class LocalAws:
             )
             kinesis_mock.wait(mock, self.kinesis_endpoint_url, self.certificates)
         ministack.wait(emulator, self.endpoint_url, self.certificates)
-        self._seed()
+        self._create_aws_managed_key()
 
     def _run(self, service: Service) -> Service:
-        self.services.append(self._running.enter_context(service))
+        self.services.append(self._exit_stack.enter_context(service))
         return service
 
-    def _seed(self) -> None:
-        """Add the key that AWS has in every account and the emulator lacks."""
+    def _create_aws_managed_key(self) -> None:
         kms = self.client("kms")
         key = kms.create_key(Description="Default key that protects Kinesis data streams")
-        kms.create_alias(AliasName=_KINESIS_OWNED_KEY, TargetKeyId=key["KeyMetadata"]["KeyId"])
+        kms.create_alias(AliasName=_AWS_MANAGED_KEY, TargetKeyId=key["KeyMetadata"]["KeyId"])

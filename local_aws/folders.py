@@ -1,4 +1,4 @@
-"""Where things are, all inside the working folder, and the environment that child processes get."""
+"""Folders, all inside the working copy, and the environment of child processes."""
 
 import os
 import sys
@@ -24,15 +24,15 @@ _JSII = INSTALLED / "jsii"
 
 
 def new_run() -> Path:
-    """A fresh folder for the logs, certificates and temporary files of one run."""
+    """Create a folder for the logs, certificates, and temporary files of one run."""
     _RUNS.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=_RUNS))
 
 
 def base_environment(temporary: Path, *, path: Iterable[Path] = ()) -> dict[str, str]:
-    """A child's environment from scratch: no profile, PYTHONPATH or proxy of the user's is in it.
+    """Return an environment without the user's profile, PYTHONPATH, or proxy.
 
-    The home folder is the same for all runs because the CDK keeps its caches there.
+    All runs share the home folder, because the CDK keeps its caches there.
     """
     _HOME.mkdir(parents=True, exist_ok=True)
     temporary.mkdir(parents=True, exist_ok=True)

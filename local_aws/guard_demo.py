@@ -1,99 +1,86 @@
-"""The guard's chapter of `make demo`: somebody ends a stream's encryption, and is told of."""
+"""The guard in `make demo`: another principal stops encryption, and the guard reports it."""
 
 import sys
 from collections.abc import Callable
-from typing import Any
 
 from local_aws import folders
 from local_aws.cdk import Cdk
+from local_aws.deployed_guard import ALICE, DeployedGuard, poll
 from local_aws.environment import LocalAws
-from local_aws.guarding import ALICE, Guarding, within
+from local_aws.scenario import ScenarioError, show
 
 _STREAM, _STACK = "payments", "guarded-stream"
 _APP = folders.PROJECT / "examples" / "guard.py"
-_PATIENCE = 90.0
+_TIMEOUT = 90.0
 _CLOUDFORMATION = "arn:aws:sts::000000000000:assumed-role/encryption/AWSCloudFormation"
 
 
-class GuardDemoError(RuntimeError):
-    """Something is not as the chapter says it is."""
-
-
 class GuardDemo:
-    """Tells and checks the chapter; `say` prints the heading of a step."""
+    """Runs and checks the guard; `heading` prints the heading of a step."""
 
-    def __init__(self, aws: LocalAws, say: Callable[[str], None]) -> None:
-        self._aws, self._say = aws, say
+    def __init__(self, aws: LocalAws, heading: Callable[[str], None]) -> None:
+        self._aws, self._heading = aws, heading
         self._kinesis = aws.client("kinesis")
-        self._cdk = Cdk(aws, app=f"{sys.executable} {_APP}", on_line=_show)
+        self._cdk = Cdk(aws, app=f"{sys.executable} {_APP}", on_line=show)
         self._key = str(aws.client("kms").create_key()["KeyMetadata"]["Arn"])
 
     def run(self) -> None:
-        """Run all steps; raise at the first thing that is not as it should be."""
-        self._say(f"deploy examples/guard.py: stream {_STREAM!r} is encrypted, and guarded")
+        """Run all steps; raise ScenarioError at the first unexpected observation."""
+        self._heading(f"deploy examples/guard.py: stream {_STREAM!r} is encrypted and guarded")
         self._kinesis.create_stream(StreamName=_STREAM, ShardCount=1)
-        self._until_active(None)
-        guarding = Guarding(self._aws, self._deploy())
-        guarding.subscribe()
-        self._until_active(self._key)
-        guarding.tell("StartStreamEncryption", _STREAM, _CLOUDFORMATION, keyId=self._key)
-        if not within(_PATIENCE, lambda: guarding.row(_STREAM).get("state") == "compliant"):
-            raise GuardDemoError(
-                f"the table does not show it as compliant: {guarding.row(_STREAM)}"
-            )
+        self._wait_for_key(None)
+        guard = DeployedGuard(self._aws, self._deploy())
+        guard.subscribe()
+        self._wait_for_key(self._key)
+        guard.send_api_call("StartStreamEncryption", _STREAM, _CLOUDFORMATION, keyId=self._key)
+        if not poll(_TIMEOUT, lambda: guard.item(_STREAM).get("state") == "compliant"):
+            raise ScenarioError(f"not compliant: {guard.item(_STREAM)}")
 
-        self._say(f"somebody ends its encryption: {ALICE.rsplit('/', 1)[-1]}, by hand")
+        self._heading(f"{ALICE.rsplit('/', 1)[-1]} stops its encryption")
         self._kinesis.stop_stream_encryption(
             StreamName=_STREAM, EncryptionType="KMS", KeyId=self._key
         )
-        guarding.tell("StopStreamEncryption", _STREAM, ALICE)
-        self._told(guarding, "unencrypted", ALICE)
-        within(5, lambda: not guarding.row(_STREAM)["notifying_since"])
-        row = guarding.row(_STREAM)
+        guard.send_api_call("StopStreamEncryption", _STREAM, ALICE)
+        self._check_notification(guard, "unencrypted", ALICE)
+        poll(5, lambda: not guard.item(_STREAM)["notifying_since"])
+        item = guard.item(_STREAM)
         for name in ("state", "key", "since", "caller", "call"):
-            _show(f"table: {name} = {row[name]!r}")
+            show(f"table: {name} = {item[name]!r}")
 
-        self._say("deploy with another revision: the key is put back, and that is told, too")
+        self._heading("deploy with another revision: the key is applied again and reported")
         self._deploy(revision="2")
-        self._until_active(self._key)
-        guarding.tell("StartStreamEncryption", _STREAM, _CLOUDFORMATION, keyId=self._key)
-        self._told(guarding, "compliant", _CLOUDFORMATION)
+        self._wait_for_key(self._key)
+        guard.send_api_call("StartStreamEncryption", _STREAM, _CLOUDFORMATION, keyId=self._key)
+        self._check_notification(guard, "compliant", _CLOUDFORMATION)
 
-        self._say("destroy the stack: the stream stays encrypted, of the guard nothing is left")
-        self._cdk.destroy(context=self._context())
-        self._until_active(self._key)
-        tables = self._aws.client("dynamodb").list_tables()["TableNames"]
-        if guarding.outputs["TableName"] in tables:
-            raise GuardDemoError("the guard's table is still there")
+        self._heading("destroy the stack: the stream stays encrypted, the guard is removed")
+        self._cdk.destroy(self._context())
+        self._wait_for_key(self._key)
+        if guard.outputs["TableName"] in self._aws.client("dynamodb").list_tables()["TableNames"]:
+            raise ScenarioError("the table of the guard still exists")
 
     def _deploy(self, **context: str) -> dict[str, str]:
-        outputs = self._cdk.deploy(context=self._context() | context).outputs
-        return outputs[_STACK]
+        return self._cdk.deploy(self._context() | context)[_STACK]
 
     def _context(self) -> dict[str, str]:
         return {"stream": _STREAM, "key": self._key, "stackName": _STACK}
 
-    def _told(self, guarding: Guarding, state: str, caller: str) -> None:
-        told: dict[str, Any] | None = guarding.told(_PATIENCE)
-        if told is None:
-            raise GuardDemoError(f"nothing is told: {guarding.row(_STREAM)}")
-        print(f"\n      NOTIFICATION {told['Subject']}", flush=True)
-        for line in told["Message"].strip().splitlines()[1:]:
-            _show(f"  {line}")
-        print(flush=True)
-        for wanted in (f"State: {state}\n", f"Changed by: {caller}\n"):
-            if wanted not in told["Message"]:
-                raise GuardDemoError(f"{wanted.strip()!r} is not in the notification")
+    def _check_notification(self, guard: DeployedGuard, state: str, caller: str) -> None:
+        notification = guard.next_notification(_TIMEOUT)
+        if notification is None:
+            raise ScenarioError(f"no notification: {guard.item(_STREAM)}")
+        print(f"\n      NOTIFICATION {notification['Subject']}", flush=True)
+        for line in notification["Message"].strip().splitlines()[1:]:
+            show(f"  {line}")
+        for line in (f"State: {state}\n", f"Changed by: {caller}\n"):
+            if line not in notification["Message"]:
+                raise ScenarioError(f"{line.strip()!r} is not in the notification")
 
-    def _until_active(self, key: str | None) -> None:
-        def is_so() -> bool:
-            answer = self._kinesis.describe_stream_summary(StreamName=_STREAM)
-            found = answer["StreamDescriptionSummary"]
-            return (found["StreamStatus"], found.get("KeyId")) == ("ACTIVE", key)
+    def _wait_for_key(self, key: str | None) -> None:
+        def has_key() -> bool:
+            response = self._kinesis.describe_stream_summary(StreamName=_STREAM)
+            summary = response["StreamDescriptionSummary"]
+            return (summary["StreamStatus"], summary.get("KeyId")) == ("ACTIVE", key)
 
-        if not within(_PATIENCE, is_so):
-            raise GuardDemoError(f"the stream is not ACTIVE with key {key}")
-
-
-def _show(line: str) -> None:
-    print(f"      {line}", flush=True)
+        if not poll(_TIMEOUT, has_key):
+            raise ScenarioError(f"the stream is not ACTIVE with key {key}")

@@ -1,4 +1,4 @@
-"""kinesis-mock: a Kinesis whose streams really pass through UPDATING."""
+"""kinesis-mock: a Kinesis emulator whose streams pass through UPDATING."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ def start(
     updating: timedelta,
     folder: Path,
 ) -> Service:
-    """Start kinesis-mock with TLS on `port`; a change of encryption takes `updating`."""
+    """Start kinesis-mock with TLS on `port`; each change of encryption takes `updating`."""
     temporary = folder / "tmp" / "kinesis-mock"
     duration = f"{round(updating / timedelta(milliseconds=1))}ms"
     return Service(
@@ -35,8 +35,8 @@ def start(
             "KINESIS_MOCK_CERT_PATH": str(certificates.as_json(temporary / "server.json")),
             "KINESIS_MOCK_PLAIN_PORT": str(plain_port),
             "KINESIS_MOCK_TLS_PORT": str(port),
-            # Its settings are shifted by one: the second governs the start of encryption, the
-            # third the stop. The first is for a release that puts it right.
+            # This release shifts its settings by one: the second applies to Start, the third to
+            # Stop. The first is for a release that fixes this.
             "START_STREAM_ENCRYPTION_DURATION": duration,
             "STOP_STREAM_ENCRYPTION_DURATION": duration,
             "DEREGISTER_STREAM_CONSUMER_DURATION": duration,
@@ -47,6 +47,6 @@ def start(
 
 
 def wait(service: Service, url: str, certificates: Certificates) -> None:
-    """Return when kinesis-mock answers at `url`."""
+    """Return when kinesis-mock is healthy at `url`."""
     health = f"{url}/healthcheck"
-    service.wait_until(lambda: loopback.answers(health, certificates), seconds=_START_SECONDS)
+    service.wait_until(lambda: loopback.is_healthy(health, certificates), seconds=_START_SECONDS)

@@ -1,6 +1,6 @@
 'use strict';
 
-// kinesis-mock listens on every interface and has no setting for it.
+// kinesis-mock listens on all interfaces and has no setting to change that.
 const net = require('net');
 
 const listen = net.Server.prototype.listen;
@@ -14,5 +14,5 @@ net.Server.prototype.listen = function listenOnLoopback(...args) {
     const callback = rest.find((argument) => typeof argument === 'function');
     return listen.call(this, { port: Number(first), host: '127.0.0.1' }, callback);
   }
-  throw new Error(`not a port to listen on: ${String(first)}`);
+  throw new Error(`not a port: ${String(first)}`);
 };

@@ -1,4 +1,4 @@
-"""Ports on the loopback interface and the requests that tell whether they answer."""
+"""Free ports on the loopback interface, and health checks."""
 
 import socket
 import urllib.error
@@ -11,16 +11,16 @@ HOST = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on; all are held until the last is found, so they differ."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+    """Return different free ports: all are bound until the last one is found."""
+    with ExitStack() as bound:
+        sockets = [bound.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
             each.bind((HOST, 0))
         return [each.getsockname()[1] for each in sockets]
 
 
-def answers(url: str, certificates: Certificates) -> bool:
-    """Whether `url` answers 200 under a certificate of this run: no other run can pass for it."""
+def is_healthy(url: str, certificates: Certificates) -> bool:
+    """Whether `url` returns 200 with a certificate of this run, not of another one."""
     opener = urllib.request.build_opener(
         urllib.request.HTTPSHandler(context=certificates.context()),
         urllib.request.ProxyHandler({}),

@@ -1,4 +1,4 @@
-"""ministack: the AWS that CloudFormation, Lambda, IAM, KMS, S3 and the rest are played by."""
+"""ministack: an emulator of CloudFormation, Lambda, IAM, KMS, S3, and other services."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,14 +21,14 @@ def start(
     environment: Mapping[str, str],
     folder: Path,
 ) -> Service:
-    """Start ministack on `port`; `environment` is added to what functions inherit from it.
+    """Start ministack on `port`; functions inherit its environment, including `environment`.
 
-    It runs in a virtual environment of its own: functions run under the same Python and can import
-    what that has.
+    It has its own virtual environment, because functions run under the same Python and can import
+    everything that is installed there.
     """
     temporary = folder / "tmp" / "ministack"
-    # Started through hypercorn rather than its own command, which would also take port 443. -P, as
-    # the script's folder has a module of ministack's name.
+    # Started through hypercorn: its own command would also bind port 443. -P: the folder of the
+    # script contains another module named ministack.
     command = [
         *(str(folders.EMULATOR_PYTHON), "-P", str(_BRIDGED), "ministack.app:app"),
         *("--config", "python:ministack.core.hypercorn_conf"),
@@ -44,11 +44,11 @@ def start(
             "AUTH": "true" if iam else "false",
             "AWS_SECRET_ACCESS_KEY": "test",
             "BIND_HOST": loopback.HOST,
-            # A path where no daemon listens: ministack must not tidy up the user's containers.
+            # No daemon listens here, so that ministack does not remove the user's containers.
             "DOCKER_HOST": f"unix://{temporary / 'no-docker.sock'}",
             "GATEWAY_PORT": str(port),
             "IOT_MTLS_ENABLED": "0",
-            # A failed asynchronous event comes again after one minute, then two (Lambda Developer
+            # Lambda retries a failed asynchronous event after one minute, then two (Developer
             # Guide, "How Lambda handles errors and retries with asynchronous invocation").
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "60",
             "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "120",
@@ -70,6 +70,6 @@ def start(
 
 
 def wait(service: Service, url: str, certificates: Certificates) -> None:
-    """Return when ministack answers at `url`."""
+    """Return when ministack is healthy at `url`."""
     ready = f"{url}/_ministack/ready"
-    service.wait_until(lambda: loopback.answers(ready, certificates), seconds=_START_SECONDS)
+    service.wait_until(lambda: loopback.is_healthy(ready, certificates), seconds=_START_SECONDS)

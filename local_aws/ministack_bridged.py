@@ -1,17 +1,17 @@
-"""ministack, with the requests to custom resources as CloudFormation sends them.
+"""ministack with custom resource requests as CloudFormation sends them.
 
-A script for the emulator's own virtual environment, with the arguments of hypercorn. On AWS, and
-with this, but not with ministack alone:
+A script for the virtual environment of the emulator; its arguments are those of hypercorn. It adds
+what AWS does and ministack does not:
 
-- DescribeStackResource shows a resource that is being created, updated or deleted as such;
-- the event is an asynchronous invocation, which Lambda makes again after an error;
+- DescribeStackResource shows the status of an operation in progress;
+- the event is an asynchronous invocation, which Lambda retries after an error;
 - ServiceTimeout counts from the request, not from the end of the invocation;
-- the answer's URL carries the date of the request.
+- the response URL contains the date of the request.
 
-Nothing else is changed. As ministack writes a function's log when an invocation is over, a request
-that is answered ends no earlier.
+ministack writes the log of a function when its invocation ends, so a request with a response ends
+no earlier than its invocation.
 """
-# ruff: noqa: SLF001 - ministack has nothing public for this; its version is pinned.
+# ruff: noqa: SLF001 - ministack has no public interface for this; its version is pinned.
 
 import inspect
 import sys
@@ -29,29 +29,29 @@ from ministack.services.cloudformation import (  # type: ignore[import-not-found
     handlers,
 )
 
-# By stack id and logical id: what DescribeStackResource has to show.
-_open: dict[tuple[str, str], dict[str, str]] = {}
-# Where a custom resource's event is sent: for its invocation, what is set when that is over.
+# Details that DescribeStackResource shows, by stack ID and logical ID.
+_open_requests: dict[tuple[str, str], dict[str, str]] = {}
+# While a custom resource request is sent: an event per invocation, set when the invocation ends.
 _invocations: ContextVar[list[Event] | None] = ContextVar("_invocations", default=None)
 
 
-def _noting(invoke: Callable[..., Any]) -> Callable[..., Any]:
-    """Note what is open, from before the request is sent until its answer has come."""
+def _with_open_request(invoke: Callable[..., Any]) -> Callable[..., Any]:
+    """Register the request from before it is sent until its response is received."""
 
-    def noting(*args: Any, **kwargs: Any) -> Any:
-        given = inspect.signature(invoke).bind(*args, **kwargs).arguments
-        request = given["stack_id"], given["logical_id"]
-        _open[request] = {
-            "LogicalResourceId": given["logical_id"],
-            "PhysicalResourceId": given.get("physical_id") or "",
-            "ResourceType": given["resource_type"],
-            "ResourceStatus": f"{given['request_type'].upper()}_IN_PROGRESS",
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        arguments = inspect.signature(invoke).bind(*args, **kwargs).arguments
+        request = arguments["stack_id"], arguments["logical_id"]
+        _open_requests[request] = {
+            "LogicalResourceId": arguments["logical_id"],
+            "PhysicalResourceId": arguments.get("physical_id") or "",
+            "ResourceType": arguments["resource_type"],
+            "ResourceStatus": f"{arguments['request_type'].upper()}_IN_PROGRESS",
             "LastUpdatedTimestamp": now_iso(),
-            "StackName": given["stack_name"],
-            "StackId": given["stack_id"],
+            "StackName": arguments["stack_name"],
+            "StackId": arguments["stack_id"],
         }
         invocations: list[Event] = []
-        sending = _invocations.set(invocations)
+        token = _invocations.set(invocations)
         try:
             return invoke(*args, **kwargs)
         except TimeoutError:
@@ -60,18 +60,19 @@ def _noting(invoke: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             for invocation in invocations:
                 invocation.wait()
-            _invocations.reset(sending)
-            del _open[request]
+            _invocations.reset(token)
+            del _open_requests[request]
 
-    return noting
+    return wrapper
 
 
-def _showing(describe: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
-    """Show what is open as such, and everything else as ministack does."""
+def _with_progress(describe: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    """Show open requests as in progress, and all other resources as ministack does."""
 
-    def showing(params: dict[str, Any]) -> Any:
+    def wrapper(params: dict[str, Any]) -> Any:
         stack = handlers._resolve_stack(handlers._p(params, "StackName")) or {}
-        detail = _open.get((stack.get("StackId", ""), handlers._p(params, "LogicalResourceId")))
+        resource = stack.get("StackId", ""), handlers._p(params, "LogicalResourceId")
+        detail = _open_requests.get(resource)
         if detail is None:
             return describe(params)
         fields = "".join(f"<{name}>{handlers._esc(text)}</{name}>" for name, text in detail.items())
@@ -82,47 +83,49 @@ def _showing(describe: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, A
             f"{fields}</StackResourceDetail></DescribeStackResourceResult>",
         )
 
-    return showing
+    return wrapper
 
 
-def _invoking(invoke: Callable[..., Any]) -> Callable[..., Any]:
-    """Invoke asynchronously what is sent to a custom resource, and else as ministack does."""
+def _asynchronously(invoke: Callable[..., Any]) -> Callable[..., Any]:
+    """Invoke asynchronously for a custom resource request, otherwise as ministack does."""
 
-    def invoking(function: dict[str, Any], event: Any) -> Any:
+    def wrapper(function: dict[str, Any], event: Any) -> Any:
         invocations = _invocations.get()
         if invocations is None:
             return invoke(function, event)
         invocations.append(Event())
         return lambda_svc.invoke_async_with_retry(function, event)
 
-    return invoking
+    return wrapper
 
 
-def _ending(execute: Callable[..., Any]) -> Callable[..., Any]:
-    """Tell who sent a custom resource's event that its invocation is over."""
+def _with_end_signal(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """Signal the sender of a custom resource request when its invocation ends."""
 
-    def ending(function: dict[str, Any], event: Any) -> Any:
+    def wrapper(function: dict[str, Any], event: Any) -> Any:
         try:
             return execute(function, event)
         finally:
             for invocation in _invocations.get() or ():
                 invocation.set()
 
-    return ending
+    return wrapper
 
 
-def _dated(url_of: Callable[[str], str]) -> Callable[[str], str]:
-    """Date the answer's URL, as the signature of a presigned one does."""
+def _with_date(url_of: Callable[[str], str]) -> Callable[[str], str]:
+    """Add the date to the response URL, as a presigned URL has it."""
     return lambda token: f"{url_of(token)}?X-Amz-Date={datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
 
-custom_resource.invoke_custom_resource = _noting(custom_resource.invoke_custom_resource)
-custom_resource._response_url = _dated(custom_resource._response_url)
-lambda_svc._execute_function_with_config_scope = _invoking(
+custom_resource.invoke_custom_resource = _with_open_request(custom_resource.invoke_custom_resource)
+custom_resource._response_url = _with_date(custom_resource._response_url)
+lambda_svc._execute_function_with_config_scope = _asynchronously(
     lambda_svc._execute_function_with_config_scope
 )
-lambda_svc._execute_function = _ending(lambda_svc._execute_function)
-handlers._ACTION_HANDLERS["DescribeStackResource"] = _showing(handlers._describe_stack_resource)
+lambda_svc._execute_function = _with_end_signal(lambda_svc._execute_function)
+handlers._ACTION_HANDLERS["DescribeStackResource"] = _with_progress(
+    handlers._describe_stack_resource
+)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,7 +1,8 @@
-"""Processes that never outlive the one that started them.
+"""Child processes that never outlive this process.
 
-Every command runs under `supervisor.py` in a session of its own. The supervisor watches a pipe that
-only we hold open: when we end, in whichever way, it takes the command and its children down.
+Every command runs under `supervisor.py` in its own session. The supervisor watches a pipe that only
+this process holds open: when this process ends for any reason, the supervisor stops the command and
+its children.
 """
 
 import contextlib
@@ -25,15 +26,15 @@ _PR_SET_PDEATHSIG = 1
 
 
 class ServiceError(RuntimeError):
-    """A service did not start or ended too early; the message carries the tail of its log."""
+    """A service did not start or ended early; the message contains the end of its log."""
 
 
 class CommandTimeoutError(RuntimeError):
-    """A command ran longer than it was given; the message carries what it had printed."""
+    """A command exceeded its timeout; the message contains its output."""
 
 
 class _Supervised:
-    """A command with its supervisor and the pipe that keeps both alive."""
+    """A command, its supervisor, and the pipe that keeps both running."""
 
     def __init__(
         self,
@@ -43,13 +44,13 @@ class _Supervised:
         folder: Path,
         output: int | IO[str],
     ) -> None:
-        theirs, self._ours = os.pipe()
+        lifeline, self._write_end = os.pipe()
         self._lock = threading.Lock()
         try:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-I", "-S", str(_SUPERVISOR)),
-                    *(str(theirs), str(_GRACE_SECONDS)),
+                    *(str(lifeline), str(_GRACE_SECONDS)),
                     *command,
                 ],
                 env=dict(environment),
@@ -59,24 +60,24 @@ class _Supervised:
                 stderr=subprocess.STDOUT,
                 text=True,
                 start_new_session=True,
-                pass_fds=[theirs],
+                pass_fds=[lifeline],
             )
         except BaseException:
-            os.close(self._ours)
+            os.close(self._write_end)
             raise
         finally:
-            os.close(theirs)
+            os.close(lifeline)
 
-    def cut(self) -> None:
-        """Let go of the command: its supervisor starts to stop it."""
+    def close_lifeline(self) -> None:
+        """Make the supervisor stop the command; do not wait."""
         with self._lock:
-            if self._ours >= 0:
-                os.close(self._ours)
-                self._ours = -1
+            if self._write_end >= 0:
+                os.close(self._write_end)
+                self._write_end = -1
 
     def stop(self) -> None:
-        """Return when the command and all that it started are gone."""
-        self.cut()
+        """Return when the command and all its children have ended."""
+        self.close_lifeline()
         try:
             self.process.wait(_GRACE_SECONDS + 10)
         except subprocess.TimeoutExpired:
@@ -86,7 +87,7 @@ class _Supervised:
             self.process.stdout.close()
 
 
-class Service:
+class Service(_Supervised):
     """A long-running command that logs to a file."""
 
     def __init__(
@@ -101,9 +102,7 @@ class Service:
         self.name = name
         self.log = log
         with log.open("w", encoding="utf-8") as output:
-            self._supervised = _Supervised(
-                command, environment=environment, folder=folder, output=output
-            )
+            super().__init__(command, environment=environment, folder=folder, output=output)
 
     def __enter__(self) -> Self:
         return self
@@ -113,42 +112,32 @@ class Service:
 
     @property
     def pid(self) -> int:
-        """The supervisor's pid; all processes of the service descend from it."""
-        return self._supervised.process.pid
-
-    @property
-    def running(self) -> bool:
-        """Whether the command has not ended."""
-        return self._supervised.process.poll() is None
+        """Process ID of the supervisor, the ancestor of all processes of the service."""
+        return self.process.pid
 
     def log_tail(self) -> str:
-        """The last lines of the log, under its path."""
+        """Return the path of the log and its last lines."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join([f"--- end of {self.log}", *lines[-_TAIL_LINES:]])
 
     def wait_until(self, healthy: Callable[[], bool], *, seconds: float) -> None:
-        """Return once `healthy()`; raise ServiceError if the service ends or takes too long."""
+        """Return once `healthy()`; raise ServiceError if the service ends or is too slow."""
         deadline = time.monotonic() + seconds
         while not healthy():
-            if not self.running:
+            if self.process.poll() is not None:
                 raise ServiceError(f"{self.name} ended while starting\n{self.log_tail()}")
             if time.monotonic() > deadline:
                 raise ServiceError(f"{self.name} not ready in {seconds:g} s\n{self.log_tail()}")
             time.sleep(_POLL_SECONDS)
 
-    def stop(self) -> None:
-        """Return when nothing of the service is left."""
-        self._supervised.stop()
-
 
 @dataclass(frozen=True)
 class Completed:
-    """A command that has ended, with stdout and stderr as one text."""
+    """A completed command; `output` is stdout and stderr."""
 
     command: tuple[str, ...]
     exit_code: int
     output: str
-    seconds: float
 
 
 def run(
@@ -159,18 +148,17 @@ def run(
     seconds: float,
     on_line: Callable[[str], None] | None = None,
 ) -> Completed:
-    """Run `command` to its end, handing each line of its output to `on_line` as it comes."""
-    started = time.monotonic()
+    """Run `command` until it ends, and pass each line of its output to `on_line`."""
     supervised = _Supervised(
         command, environment=environment, folder=folder, output=subprocess.PIPE
     )
     timed_out = threading.Event()
 
-    def give_up() -> None:
+    def time_out() -> None:
         timed_out.set()
-        supervised.cut()
+        supervised.close_lifeline()
 
-    timer = threading.Timer(seconds, give_up)
+    timer = threading.Timer(seconds, time_out)
     timer.start()
     lines: list[str] = []
     try:
@@ -185,20 +173,21 @@ def run(
     output = "".join(lines)
     if timed_out.is_set():
         raise CommandTimeoutError(f"{' '.join(command)} took over {seconds:g} s\n{output}")
-    return Completed(tuple(command), exit_code, output, time.monotonic() - started)
+    return Completed(tuple(command), exit_code, output)
 
 
 def exit_on_signals(*, with_parent: bool = True) -> None:
-    """Turn SIGTERM and SIGHUP into SystemExit, so that `with` and `finally` still run.
+    """Turn SIGTERM and SIGHUP into SystemExit, so that `with` and `finally` blocks run.
 
-    With `with_parent`, SIGTERM also comes when the parent ends, as when `make` is killed (Linux).
+    With `with_parent`, SIGTERM also arrives when the parent ends, for example if `make` is killed
+    (Linux only).
     """
 
-    def leave(number: int, _frame: object) -> None:
+    def exit_(number: int, _frame: object) -> None:
         sys.exit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, leave)
+        signal.signal(number, exit_)
     if with_parent and sys.platform == "linux":
         with contextlib.suppress(OSError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

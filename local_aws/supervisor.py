@@ -1,13 +1,13 @@
-"""Run a command and leave nothing of it behind.
+"""Run a command, and stop it together with every process that it started.
 
 Usage: supervisor.py LIFELINE GRACE COMMAND...
 
-LIFELINE is the reading end of a pipe whose other end the caller keeps open. When it closes, for
-whatever reason, be it that the caller was killed, the command gets SIGTERM, GRACE seconds, then
-SIGKILL, and so does every process that it started, also one that had left its process group. The
-same happens on SIGTERM, and to what is left when the command ends by itself.
+LIFELINE is the read end of a pipe whose write end the caller holds open. When it closes, even
+because the caller was killed, the command receives SIGTERM and, after GRACE seconds, SIGKILL; so
+does every process that it started, including those that left its process group. The same happens
+on SIGTERM, and to remaining processes when the command ends.
 
-Runs as a script under `python -I -S`: it is all standard library and imports nothing of ours.
+Runs as a script under `python -I -S`: it uses only the standard library.
 """
 
 import contextlib
@@ -27,13 +27,13 @@ _RECHECK_SECONDS = 0.05
 
 
 def _prctl(option: int, value: int) -> None:
-    """Call prctl(2); a system without it keeps only what process groups give."""
+    """Call prctl(2) on Linux; other systems rely on process groups alone."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def _spawn(command: list[str]) -> int:
-    """Start `command` as the leader of its own group and return its pid."""
+    """Start `command` as the leader of its own process group and return its process ID."""
     pid = os.fork()
     if pid:
         return pid
@@ -48,7 +48,7 @@ def _spawn(command: list[str]) -> int:
 
 
 def _children() -> Iterator[int]:
-    """Our direct children: a subreaper also gets those whose parent has ended."""
+    """Direct children; a subreaper also adopts those whose parent has ended."""
     with contextlib.suppress(OSError):
         for task in Path("/proc/self/task").iterdir():
             yield from map(int, (task / "children").read_text().split())
@@ -63,7 +63,7 @@ def _kill_all(group: int) -> None:
 
 
 def _reap(main: int, exit_code: int | None) -> tuple[bool, int | None]:
-    """Collect the children that have ended: whether any is left, and `main`'s exit code."""
+    """Collect ended children; return whether any remains, and the exit code of `main`."""
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             if ended[0] == main:
@@ -72,8 +72,8 @@ def _reap(main: int, exit_code: int | None) -> tuple[bool, int | None]:
     return False, exit_code
 
 
-def _pipe_of_signals() -> int:
-    """A descriptor from which the numbers of the signals that come can be read as bytes."""
+def _signal_pipe() -> int:
+    """Return a descriptor from which the numbers of received signals can be read as bytes."""
     reading, writing = os.pipe()
     for end in (reading, writing):
         os.set_blocking(end, False)
@@ -86,21 +86,21 @@ def _pipe_of_signals() -> int:
 def _supervise(lifeline: int, grace: float, command: list[str]) -> int:
     os.set_inheritable(lifeline, False)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    signals = _pipe_of_signals()
+    signals = _signal_pipe()
     main = _spawn(command)
     watched = [signals, lifeline]
     exit_code: int | None = None
     kill_at = math.inf
     while True:
-        left, exit_code = _reap(main, exit_code)
-        if not left:
+        remaining, exit_code = _reap(main, exit_code)
+        if not remaining:
             return exit_code or 0
         if exit_code is not None or time.monotonic() >= kill_at:
             _kill_all(main)
         stopping = exit_code is not None or kill_at < math.inf
         ready, _, _ = select.select(watched, [], [], _RECHECK_SECONDS if stopping else None)
-        told_to = signals in ready and set(os.read(signals, 4096)) - {signal.SIGCHLD}
-        if (told_to or lifeline in ready) and not stopping:
+        stop_signal = signals in ready and set(os.read(signals, 4096)) - {signal.SIGCHLD}
+        if (stop_signal or lifeline in ready) and not stopping:
             watched = [signals]
             kill_at = time.monotonic() + grace
             os.kill(main, signal.SIGTERM)

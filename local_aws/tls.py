@@ -1,4 +1,4 @@
-"""Certificates for the local endpoints, made per run: every client verifies them."""
+"""Certificates for the local endpoints, created for each run and verified by every client."""
 
 import json
 import ssl
@@ -10,18 +10,18 @@ import trustme
 
 @dataclass(frozen=True)
 class Certificates:
-    """Where the PEM files of one run are."""
+    """PEM files of one run."""
 
     authority: Path
     certificate: Path
     key: Path
 
     def context(self) -> ssl.SSLContext:
-        """A client context that trusts this run's authority and no other."""
+        """Return a client context that trusts only the authority of this run."""
         return ssl.create_default_context(cafile=str(self.authority))
 
     def trust(self) -> dict[str, str]:
-        """The variables by which Python, the AWS SDKs and Node trust the authority."""
+        """Return the variables that make Python, the AWS SDKs, and Node.js trust the authority."""
         authority = str(self.authority)
         return {
             "AWS_CA_BUNDLE": authority,
@@ -30,7 +30,7 @@ class Certificates:
         }
 
     def as_json(self, path: Path) -> Path:
-        """Write certificate and key in the form that kinesis-mock reads."""
+        """Write certificate and key in the format of kinesis-mock."""
         server = {"cert": self.certificate.read_text(), "key": self.key.read_text()}
         path.touch(mode=0o600)
         path.write_text(json.dumps({"server": server}))
@@ -38,13 +38,13 @@ class Certificates:
 
 
 def issue(folder: Path) -> Certificates:
-    """Make an authority and a server certificate for the loopback names in `folder`."""
+    """Create an authority and a server certificate for the loopback names in `folder`."""
     folder.mkdir(mode=0o700, parents=True)
-    made = Certificates(folder / "authority.pem", folder / "server.pem", folder / "server.key")
+    issued = Certificates(folder / "authority.pem", folder / "server.pem", folder / "server.key")
     authority = trustme.CA(organization_name="local AWS")
     server = authority.issue_cert("127.0.0.1", "localhost")
-    authority.cert_pem.write_to_path(str(made.authority))
+    authority.cert_pem.write_to_path(str(issued.authority))
     for pem in server.cert_chain_pems:
-        pem.write_to_path(str(made.certificate), append=True)
-    server.private_key_pem.write_to_path(str(made.key))
-    return made
+        pem.write_to_path(str(issued.certificate), append=True)
+    server.private_key_pem.write_to_path(str(issued.key))
+    return issued

@@ -1,1 +1,1 @@
-"""The provider as a CloudFormation template, for those who have no Python CDK app."""
+"""The provider as a CloudFormation template, for users without a CDK app in Python."""

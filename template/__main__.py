@@ -1,7 +1,7 @@
-"""`make template`: the templates and the handler's zip, in build/template or where it is said.
+"""`make template`: the templates and the code of the handler, in build/template or a given folder.
 
-provider.yaml             as `aws cloudformation package` expects it, its code beside it
-provider-by-region.yaml   for StackSets: its code in a bucket of each region
+provider.yaml             for `aws cloudformation package`, with the code next to it
+provider-by-region.yaml   for StackSets, with the code in a bucket of each Region
 handler.zip               the code
 """
 
@@ -32,20 +32,20 @@ Parameters:
   CodeBucketPrefix:
     Type: String
     Description: >-
-      What the names of the buckets that hold the function's code begin with: in each region, the
-      one of that name and "-" and the region.
+      Prefix of the names of the buckets that contain the code of the function. In each Region, the
+      name is this prefix, "-", and the Region.
   CodeKey:
     Type: String
     Default: {key}
     Description: Key of the code in those buckets
 """
 
-# The earliest that a zip archive can hold: the same files give the same bytes.
+# The earliest time of a zip archive: the same files result in the same bytes.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def write(target: Path) -> str:
-    """Write all files into `target`; the key under which StackSets expect the code."""
+    """Write all files to `target`; return the S3 key of the code for StackSets."""
     target.mkdir(parents=True, exist_ok=True)
     archive = target / "handler.zip"
     _zip_code(archive)
@@ -60,7 +60,7 @@ def write(target: Path) -> str:
 
 
 def _zip_code(archive: Path) -> None:
-    """Pack the asset that the construct deploys."""
+    """Zip the asset that the construct deploys."""
     with tempfile.TemporaryDirectory() as folder:
         app = App(outdir=folder)
         KinesisStreamEncryptionProvider(Stack(app, "Stack"), "Provider")
@@ -68,7 +68,7 @@ def _zip_code(archive: Path) -> None:
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
             for path in sorted(asset.rglob("*.py")):
                 entry = zipfile.ZipInfo(path.relative_to(asset).as_posix(), _TIME)
-                # Lambda reads the files as another user than the one who made them.
+                # Lambda reads the files as another user than their owner.
                 entry.external_attr = 0o644 << 16
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 packed.writestr(entry, path.read_bytes())
@@ -77,20 +77,20 @@ def _zip_code(archive: Path) -> None:
 def _replaced(text: str, old: str, new: str) -> str:
     before, found, after = text.partition(old)
     if not found:
-        raise ValueError(f"{SOURCE.name} has no {old!r}")
+        raise ValueError(f"{SOURCE.name} does not contain {old!r}")
     return before + new + after
 
 
 def main() -> None:
-    """Write the files and say what to do with them."""
+    """Write the files and print their purpose."""
     target = Path(sys.argv[1]) if sys.argv[1:] else TARGET
     key = write(target)
-    print(f"in {target}:")
+    print(f"{target}:")
     print("  provider.yaml            for aws cloudformation package and deploy")
-    print("  provider-by-region.yaml  for StackSets, whose code is expected in")
+    print("  provider-by-region.yaml  for StackSets; upload the code to")
     print(f"                           s3://<CodeBucketPrefix>-<region>/{key}")
-    print("  handler.zip              that code")
-    print("docs/other-languages.md says how to go on")
+    print("  handler.zip              the code")
+    print("next steps: docs/other-languages.md")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""AWS as the simulation has it: latencies, quotas, and streams that take their time."""
+"""Simulated AWS: call latencies, quotas, and streams whose encryption takes time to change."""
 
 from __future__ import annotations
 
@@ -14,27 +14,30 @@ from tests.simulation.scheduler import Scheduler
 
 REGION, ACCOUNT = "eu-central-1", "111122223333"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/12345678-1234-1234-1234-123456789012"
+BEGIN = 1_800_000_000.0
+"""Virtual time at which every simulation begins."""
 
-LOOK = "DescribeStreamSummary"
+DESCRIBE = "DescribeStreamSummary"
 START = "StartStreamEncryption"
 DESCRIBE_KEY = "DescribeKey"
 DESCRIBE_RESOURCE = "DescribeStackResource"
+SEND_RESPONSE = "SendResponse"
+INVOKE = "Invoke"
 
 LATENCIES = {
-    LOOK: 0.020,
+    DESCRIBE: 0.020,
     START: 0.060,
     DESCRIBE_KEY: 0.015,
     DESCRIBE_RESOURCE: 0.080,
-    "PutAnswer": 0.060,
-    "Invoke": 0.030,
+    SEND_RESPONSE: 0.060,
+    INVOKE: 0.030,
 }
-"""Median seconds of a call; assumed, and the same for all peers."""
+"""Median seconds of a call; assumed, and the same for all alternatives."""
 
 _SIGMA = 0.4
-"""Spread of latencies, lognormal: p99 is 2.5 times the median."""
+"""Spread of the lognormal latencies: p99 is 2.5 times the median."""
 
-_REFUSAL = 0.010
-"""Median seconds of a call that is throttled."""
+_THROTTLED_LATENCY = 0.010
 
 _CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -42,31 +45,27 @@ _T = TypeVar("_T")
 
 
 def stream_arn(name: str) -> str:
-    """ARN of the stream of that name."""
+    """Return the ARN of a stream."""
     return f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{name}"
 
 
 class Quota:
-    """A token bucket, as AWS throttles with.
+    """Token bucket of one operation.
 
     Parameters
     ----------
     rate
-        Calls a second.
-    burst
-        Calls at once after a rest.
+        Calls per second, and the size of the bucket.
     """
 
-    def __init__(self, rate: float, burst: float) -> None:
-        self.rate = rate
-        self.burst = burst
-        self._tokens = burst
-        self._at = 0.0
+    def __init__(self, rate: float) -> None:
+        self._rate = self._tokens = rate
+        self._updated = 0.0
 
     def admits(self, now: float) -> bool:
         """Take a token if there is one."""
-        self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
-        self._at = now
+        self._tokens = min(self._rate, self._tokens + (now - self._updated) * self._rate)
+        self._updated = now
         if self._tokens < 1:
             return False
         self._tokens -= 1
@@ -77,18 +76,9 @@ class Quota:
 class Call:
     """A call that was made."""
 
-    at: float
     operation: str
     stream: str
     throttled: bool
-
-
-@dataclass(frozen=True)
-class Described:
-    """What a look shows of a stream."""
-
-    status: str
-    key: str | None
 
 
 @dataclass
@@ -99,17 +89,16 @@ class _Stream:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What CloudFormation was told, and when."""
+class Response:
+    """The response to CloudFormation, and when it arrived."""
 
-    at: float
+    time: float
     succeeded: bool
-    reason: str = ""
 
 
 @dataclass
 class Kinesis:
-    """Streams of one account and region, its quotas, and all calls made to them.
+    """Streams of one account and Region, its quotas, and all calls.
 
     Parameters
     ----------
@@ -118,7 +107,7 @@ class Kinesis:
     rng
         Source of the latencies.
     quotas
-        For each operation that has one.
+        Quota of each throttled operation.
     """
 
     scheduler: Scheduler
@@ -128,105 +117,100 @@ class Kinesis:
     streams: dict[str, _Stream] = field(default_factory=dict)
 
     def create(self, arn: str, *, updating_for: float) -> None:
-        """Create a stream in plaintext, ACTIVE, whose encryption takes so many seconds."""
+        """Create an unencrypted ACTIVE stream that stays UPDATING for so many seconds."""
         self.streams[arn] = _Stream(updating_for)
 
     def pass_time(self, operation: str) -> None:
-        """Spend the time of a call that has no quota and is not counted."""
-        self.scheduler.sleep(LATENCIES[operation] * self.rng.lognormvariate(0, _SIGMA))
+        """Spend the latency of a call that has no quota and is not counted."""
+        self.scheduler.sleep(self._latency(LATENCIES[operation]))
 
-    def look(self, arn: str) -> Described:
-        """Make a DescribeStreamSummary call."""
-        return self._call(LOOK, arn, self._described)
+    def status(self, arn: str) -> str:
+        """Call DescribeStreamSummary and return the stream status."""
+        return self.describe(arn)[0]
+
+    def describe(self, arn: str) -> tuple[str, str | None]:
+        """Call DescribeStreamSummary and return status and key."""
+        return self._call(DESCRIBE, arn, self._description)
 
     def start(self, arn: str) -> None:
-        """Make a StartStreamEncryption call."""
+        """Call StartStreamEncryption."""
         self._call(START, arn, self._encrypt)
 
     def other(self, operation: str, arn: str) -> None:
-        """Make a call of another service on behalf of a stream."""
+        """Call another service on behalf of a stream."""
         self._call(operation, arn, lambda _: None)
 
-    def _described(self, stream: _Stream) -> Described:
+    def _description(self, stream: _Stream) -> tuple[str, str | None]:
         active = self.scheduler.now >= stream.active_at
-        return Described("ACTIVE" if active else "UPDATING", stream.key)
+        return "ACTIVE" if active else "UPDATING", stream.key
 
     def _encrypt(self, stream: _Stream) -> None:
         stream.key = KEY
         stream.active_at = self.scheduler.now + stream.updating_for
 
+    def _latency(self, median: float) -> float:
+        return median * self.rng.lognormvariate(0, _SIGMA)
+
     def _call(self, operation: str, arn: str, effect: Callable[[_Stream], _T]) -> _T:
-        """Spend the time of a call and its token, and raise ClientError when there is none."""
-        latency = LATENCIES[operation] * self.rng.lognormvariate(0, _SIGMA)
+        """Spend the latency and a token; raise ClientError if there is no token."""
+        latency = self._latency(LATENCIES[operation])
         self.scheduler.sleep(latency / 2)
         quota = self.quotas.get(operation)
         throttled = quota is not None and not quota.admits(self.scheduler.now)
-        self.calls.append(Call(self.scheduler.now, operation, arn, throttled))
+        self.calls.append(Call(operation, arn, throttled))
         if throttled:
-            self.scheduler.sleep(_REFUSAL * self.rng.lognormvariate(0, _SIGMA))
-            raise ClientError(
-                {
-                    "Error": {
-                        "Code": "LimitExceededException",
-                        "Message": f"Rate exceeded for account {ACCOUNT}.",
-                    }
-                },
-                operation,
-            )
+            self.scheduler.sleep(self._latency(_THROTTLED_LATENCY))
+            message = f"Rate exceeded for account {ACCOUNT}."
+            error = {"Code": "LimitExceededException", "Message": message}
+            raise ClientError({"Error": error}, operation)
         outcome = effect(self.streams[arn])
         self.scheduler.sleep(latency / 2)
         return outcome
 
 
 class KinesisClient:
-    """What of boto3's Kinesis client the handler uses."""
+    """The part of boto3's Kinesis client that the handler uses."""
 
     def __init__(self, kinesis: Kinesis) -> None:
         self._kinesis = kinesis
 
     def describe_stream_summary(self, *, StreamName: str) -> dict[str, Any]:  # noqa: N803
-        """Look at a stream."""
-        described = self._kinesis.look(stream_arn(StreamName))
+        """Describe a stream."""
+        status, key = self._kinesis.describe(stream_arn(StreamName))
         summary = {
-            "StreamStatus": described.status,
+            "StreamStatus": status,
             "StreamCreationTimestamp": _CREATED,
-            "EncryptionType": "KMS" if described.key else "NONE",
-            "KeyId": described.key,
+            "EncryptionType": "KMS" if key else "NONE",
+            "KeyId": key,
         }
         return {"StreamDescriptionSummary": summary}
 
-    def start_stream_encryption(
-        self,
-        *,
-        StreamName: str,  # noqa: N803
-        EncryptionType: str,  # noqa: N803, ARG002
-        KeyId: str,  # noqa: N803, ARG002
-    ) -> None:
+    def start_stream_encryption(self, *, StreamName: str, **_: str) -> None:  # noqa: N803
         """Encrypt a stream."""
         self._kinesis.start(stream_arn(StreamName))
 
 
 class KmsClient:
-    """What of boto3's KMS client the handler uses."""
+    """The part of boto3's KMS client that the handler uses."""
 
     def __init__(self, kinesis: Kinesis, stream: str) -> None:
         self._kinesis = kinesis
         self._stream = stream
 
     def describe_key(self, *, KeyId: str) -> dict[str, Any]:  # noqa: N803
-        """Look at a key."""
+        """Describe a key."""
         self._kinesis.other(DESCRIBE_KEY, self._stream)
         return {"KeyMetadata": {"Arn": KeyId, "KeyState": "Enabled"}}
 
 
 class CloudFormationClient:
-    """What of boto3's CloudFormation client the handler uses."""
+    """The part of boto3's CloudFormation client that the handler uses."""
 
     def __init__(self, kinesis: Kinesis, stream: str) -> None:
         self._kinesis = kinesis
         self._stream = stream
 
     def describe_stack_resource(self, **_: str) -> dict[str, Any]:
-        """Look at the custom resource."""
+        """Describe the custom resource."""
         self._kinesis.other(DESCRIBE_RESOURCE, self._stream)
         return {"StackResourceDetail": {"ResourceStatus": "CREATE_IN_PROGRESS"}}

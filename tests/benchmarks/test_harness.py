@@ -1,4 +1,4 @@
-"""The benchmark's own arithmetic: what a wrong figure would come from."""
+"""Arithmetic of the benchmark, whose errors would only show as wrong figures; and its page."""
 
 from __future__ import annotations
 
@@ -6,77 +6,74 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cold_start import seconds
-from benchmarks.figures import interval, summary
+from benchmarks.__main__ import SECTIONS, all_targets
+from benchmarks.figures import PROJECT, Verdict, judge_interval, load, ratio, summary
 from benchmarks.fleet import bound
+from benchmarks.lag import lag_targets, tolerated
+from benchmarks.page import format_page
+from benchmarks.simulation.alternatives import THIS
 from benchmarks.simulation.service import Quota
-from benchmarks.targets import Verdict, _below, _lag_targets, _shorter_targets, tolerated_lag
 
 
-def lag(peer: str, updating: float, median: float, n: int = 100) -> dict[str, Any]:
-    found = {"n": n, "median": median, "p99": median}
-    return {"peer": peer, "updating": updating, "lag": found, "failed": 0}
+def lag(name: str, updating: float, median: float, n: int = 100) -> dict[str, Any]:
+    figures = {"n": n, "median": median, "p99": median}
+    return {"alternative": name, "updating": updating, "lag": figures, "failed": 0}
 
 
-def test_percentile_of_few_values_is_the_largest() -> None:
+def verdicts(rows: list[dict[str, Any]]) -> list[Verdict]:
+    return [target.verdict for target in lag_targets(rows, "here")]
+
+
+def test_percentile_is_by_nearest_rank() -> None:
     assert summary([3.0, 1.0, 2.0])["p99"] == 3.0
-
-
-def test_percentile_of_many_values_is_by_nearest_rank() -> None:
     assert summary([float(value) for value in range(1, 201)])["p99"] == 198.0
 
 
-def test_interval_holds_the_median_and_is_repeatable() -> None:
+def test_ratio_has_an_interval_around_its_median() -> None:
     values = [float(value) for value in range(50)]
-    low, high = interval(values)
-    assert low < 24.5 < high
-    assert interval(values) == (low, high)
+    figures = ratio(values, [1.0] * 50)
+    low, high = figures["95 %"]
+    assert low < figures["median"] == 24.5 < high
 
 
-def test_quota_admits_its_burst_and_then_its_rate() -> None:
-    quota = Quota(rate=20, burst=20)
-    assert sum(quota.admits(100.0) for _ in range(500)) == 20
-    assert sum(quota.admits(101.0) for _ in range(500)) == 20
-    assert sum(quota.admits(200.0) for _ in range(500)) == 20
+def test_quota_admits_one_second_of_calls_at_once() -> None:
+    quota = Quota(rate=20)
+    for second in (100.0, 101.0, 200.0):
+        assert sum(quota.admits(second) for _ in range(500)) == 20
 
 
-def test_bound_is_set_by_the_scarcer_quota() -> None:
-    assert bound("ours", 500) == pytest.approx(99 + 4 + 5)
-    assert bound("ours", 1) == pytest.approx(4 + 5)
+def test_bound_is_that_of_the_slower_quota() -> None:
+    assert bound(500) == pytest.approx(99 + 4 + 5)
+    assert bound(1) == pytest.approx(4 + 5)
 
 
-def test_imports_run_at_a_full_vcpu_and_the_client_at_the_share_of_the_size() -> None:
-    row = {"imports": {"median": 0.2}, "client": {"median": 0.1}}
-    assert seconds(row, 1769) == pytest.approx(0.3)
-    assert seconds(row, 128) == pytest.approx(0.2 + 0.1 * 1769 / 128)
+def test_lag_is_tolerated_in_proportion_to_short_waits_only() -> None:
+    assert [tolerated(at) for at in (1.0, 10.0, 30.0, 3000.0)] == [0.5, 1.0, 1.5, 1.5]
 
 
-def test_few_samples_decide_nothing_even_when_they_look_good() -> None:
-    found = [*_lag_targets([lag("ours", 3.0, 0.1, n=1)], "here")]
-    found += _shorter_targets([lag("ours", 3.0, 0.1, n=1), lag("Terraform", 3.0, 9.0)], "here")
-    assert {each.verdict for each in found} == {Verdict.UNDECIDED}
+def test_few_samples_are_undecided() -> None:
+    rows = [lag(THIS, 3.0, 0.1, n=1), lag("Terraform", 3.0, 9.0)]
+    assert set(verdicts(rows)) == {Verdict.UNDECIDED}
 
 
-def test_a_run_that_failed_misses_the_target_however_short_the_others_are() -> None:
-    (found,) = _lag_targets([lag("ours", 3.0, 0.1) | {"failed": 1}], "here")
-    assert found.verdict is Verdict.MISSED
+def test_failure_misses_the_target() -> None:
+    assert verdicts([lag(THIS, 3.0, 0.1) | {"failed": 1}]) == [Verdict.MISSED]
 
 
-def test_one_time_at_which_a_peer_is_quicker_misses_the_target() -> None:
-    rows = [lag(peer, at, 1.0) for peer in ("ours", "Terraform") for at in (3.0, 10.0)]
-    rows[2]["lag"]["median"] = 5.0
-    (found,) = _shorter_targets(rows, "here")
-    assert found.verdict is Verdict.MISSED
+def test_alternative_that_is_quicker_once_misses_the_target() -> None:
+    rows = [lag(THIS, 3.0, 0.4), lag(THIS, 10.0, 0.9), lag("Terraform", 3.0, 9.0)]
+    assert Verdict.MISSED not in verdicts(rows)
+    assert Verdict.MISSED in verdicts([*rows, lag("Terraform", 10.0, 0.8)])
 
 
-def test_interval_that_holds_the_limit_decides_nothing() -> None:
-    assert _below([0.9, 1.1], 1.0) is Verdict.UNDECIDED
-    assert _below([0.9, 1.0], 1.0) is Verdict.MET
-    assert _below([1.1, 1.2], 1.0) is Verdict.MISSED
+def test_interval_that_contains_the_limit_is_undecided() -> None:
+    assert judge_interval((0.9, 1.1), 1.0) is Verdict.UNDECIDED
+    assert judge_interval((0.9, 1.0), 1.0) is Verdict.MET
+    assert judge_interval((1.1, 1.2), 1.0) is Verdict.MISSED
 
 
-@pytest.mark.parametrize(
-    ("updating", "allowed"), [(1.0, 0.5), (10.0, 1.0), (30.0, 1.5), (3000.0, 1.5)]
-)
-def test_tolerated_lag_grows_with_short_waits_only(updating: float, allowed: float) -> None:
-    assert tolerated_lag(updating) == allowed
+def test_page_is_generated_from_the_committed_figures() -> None:
+    sections = load(PROJECT / "docs" / "performance" / "figures.json")
+    assert sections.keys() == SECTIONS.keys()
+    page = format_page(sections, SECTIONS, all_targets(sections))
+    assert (PROJECT / "docs" / "performance.md").read_text() == page, "python -m benchmarks --page"

@@ -28,7 +28,7 @@ def deploy(aws: LocalAws, stack: str, declare: Callable[[App], None]) -> dict[st
     app = App(outdir=assembly, context=context)
     declare(app)
     app.synth()
-    return Cdk(aws, app=assembly).deploy().outputs[stack]
+    return Cdk(aws, app=assembly).deploy()[stack]
 
 
 def make_stream(aws: LocalAws) -> str:

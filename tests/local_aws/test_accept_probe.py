@@ -45,10 +45,10 @@ def test_probe_tells_what_is_not_as_assumed(aws: LocalAws, tmp_path: Path) -> No
     assert f"not as assumed: {', '.join(different)}" in output
     not_shown = json.loads(Path(aws.environment()["ACCEPT_NOT_SHOWN"]).read_text())
     assert {*different} <= not_shown.keys()
-    assert answers["same-key"]["answered"] == "accepted, then UPDATING"
-    assert answers["start-while-updating"]["answered"].startswith("ResourceInUseException")
-    assert answers["updating-type"]["answered"] == "KMS"
-    assert answers["quota-words"]["answered"] == "30 changes were accepted and none was refused"
+    assert answers["same-key"]["observed"] == "accepted, then UPDATING"
+    assert answers["start-while-updating"]["observed"].startswith("ResourceInUseException")
+    assert answers["updating-type"]["observed"] == "KMS"
+    assert answers["quota-message"]["observed"] == "30 changes were accepted and none was rejected"
     assert (tmp_path / "report.md").read_text().splitlines()[4:] == [
         line for line in output.splitlines() if line.startswith("|")
     ]
@@ -74,7 +74,7 @@ def test_an_interrupted_run_cleans_up(
 
     output, _ = process.communicate()
     assert process.returncode == 128 + number, output
-    assert rows(tmp_path)["deleted-key"]["verdict"] == "not asked"
+    assert rows(tmp_path)["deleted-key"]["verdict"] == "not checked"
     assert left(aws) == ([], [], [])
 
 

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws import LocalAws
-from local_aws.guarding import ALICE, Guarding, cloudtrail_event
+from local_aws.deployed_guard import ALICE, DeployedGuard, cloudtrail_event
 from tests.local_aws.deployment import client_of_role, deploy, make_key
 from tests.local_aws.guard_app import guard_app
 from tests.local_aws.observing import until
@@ -22,7 +22,7 @@ class Guarded:
     """A deployed guard of all streams whose names begin with its prefix."""
 
     aws: LocalAws
-    guarding: Guarding
+    guarding: DeployedGuard
     prefix: str
     key: str
     stack: str
@@ -52,8 +52,8 @@ class Guarded:
 
     def tells(self, name: str, state: str, *, seconds: float = 60) -> dict[str, Any]:
         """The next notification, which is about this."""
-        told = self.guarding.told(seconds)
-        assert told, f"nothing is told of {name}: {self.guarding.row(name)}"
+        told = self.guarding.next_notification(seconds)
+        assert told, f"nothing is told of {name}: {self.guarding.item(name)}"
         assert name in told["Message"]
         assert f"State: {state}\n" in told["Message"]
         return told
@@ -76,7 +76,7 @@ def _deployed(
             app, stack, prefix=prefix, key=key, every=every, iam_enforced=iam_enforced
         ),
     )
-    guarding = Guarding(aws, outputs)
+    guarding = DeployedGuard(aws, outputs)
     guarding.subscribe()
     cloudformation = aws.client("cloudformation")
     template = cloudformation.get_template(StackName=stack)["TemplateBody"]
@@ -117,27 +117,27 @@ def test_stop_is_told_once_and_its_end_too(guarded: Guarded) -> None:
     name = guarded.make_stream(guarded.key)
     guarded.stop(name)
     for _ in range(2):
-        guarded.guarding.tell("StopStreamEncryption", name, keyId=guarded.key)
+        guarded.guarding.send_api_call("StopStreamEncryption", name, keyId=guarded.key)
     told = guarded.tells(name, "unencrypted")
     assert told["Subject"] == f"Stream {name} is unencrypted"
     assert f"Changed by: {ALICE}\n" in told["Message"]
     assert f"Desired key: {guarded.key}\n" in told["Message"]
-    until(lambda: guarded.guarding.row(name)["notifying_since"] == "")
-    row = guarded.guarding.row(name)
+    until(lambda: guarded.guarding.item(name)["notifying_since"] == "")
+    row = guarded.guarding.item(name)
     assert (row["state"], row["key"], row["caller"]) == ("unencrypted", "", ALICE)
     assert row["call"] == "StopStreamEncryption"
     guarded.start(name, guarded.key)
-    guarded.guarding.tell("StartStreamEncryption", name, keyId=guarded.key)
+    guarded.guarding.send_api_call("StartStreamEncryption", name, keyId=guarded.key)
     guarded.tells(name, "compliant")
-    assert guarded.guarding.told(3) is None
-    assert guarded.guarding.row(name)["key"] == guarded.key
+    assert guarded.guarding.next_notification(3) is None
+    assert guarded.guarding.item(name)["key"] == guarded.key
 
 
 def test_created_stream_is_looked_at_once_it_is_active(guarded: Guarded) -> None:
     kinesis, name = guarded.aws.client("kinesis"), f"{guarded.prefix}created"
     kinesis.create_stream(StreamName=name, ShardCount=1)
-    guarded.guarding.tell("CreateStream", name)
-    row = until(lambda: guarded.guarding.row(name))
+    guarded.guarding.send_api_call("CreateStream", name)
+    row = until(lambda: guarded.guarding.item(name))
     assert (row["state"], row["last_notified"]) == ("unencrypted", "nothing"), (
         "it waits for ten minutes"
     )
@@ -145,10 +145,10 @@ def test_created_stream_is_looked_at_once_it_is_active(guarded: Guarded) -> None
 
 def test_tag_exempts_a_stream(guarded: Guarded) -> None:
     name = guarded.make_stream(guarded.key)
-    guarded.guarding.tell("StartStreamEncryption", name)
-    until(lambda: guarded.guarding.row(name).get("state") == "compliant")
+    guarded.guarding.send_api_call("StartStreamEncryption", name)
+    until(lambda: guarded.guarding.item(name).get("state") == "compliant")
     guarded.aws.client("kinesis").add_tags_to_stream(StreamName=name, Tags={"exempt": "yes"})
-    guarded.guarding.tell("AddTagsToStream", name)
+    guarded.guarding.send_api_call("AddTagsToStream", name)
     guarded.tells(name, "exempt")
 
 
@@ -156,11 +156,11 @@ def test_sweep_finds_what_no_event_told(guarded: Guarded) -> None:
     """All streams by ListStreams; and those that are gone, by what the table knows."""
     name, gone = guarded.make_stream(guarded.key), guarded.make_stream(guarded.key)
     guarded.guarding.send({"scan": {}})
-    until(lambda: guarded.guarding.row(name).get("state") == "compliant")
-    until(lambda: guarded.guarding.row(gone).get("state") == "compliant")
+    until(lambda: guarded.guarding.item(name).get("state") == "compliant")
+    until(lambda: guarded.guarding.item(gone).get("state") == "compliant")
     guarded.aws.client("kinesis").delete_stream(StreamName=gone)
     guarded.guarding.send({"scan": {}})
-    until(lambda: guarded.guarding.row(gone).get("state") == "deleted", seconds=90)
+    until(lambda: guarded.guarding.item(gone).get("state") == "deleted", seconds=90)
 
 
 def test_what_cannot_be_handled_is_given_up_with_its_reason(guarded: Guarded) -> None:
@@ -215,9 +215,9 @@ def _lets_through(guarded: Guarded, event: dict[str, Any]) -> bool:
 def test_role_suffices_with_iam_enforced(guarded_iam: Guarded) -> None:
     """The schedule begins the sweep here: rule, queue, function, table and topic are all real."""
     name = guarded_iam.make_stream(guarded_iam.key)
-    until(lambda: guarded_iam.guarding.row(name).get("state") == "compliant", seconds=150)
+    until(lambda: guarded_iam.guarding.item(name).get("state") == "compliant", seconds=150)
     guarded_iam.stop(name)
-    guarded_iam.guarding.tell("StopStreamEncryption", name)
+    guarded_iam.guarding.send_api_call("StopStreamEncryption", name)
     guarded_iam.tells(name, "unencrypted")
     guarded_iam.guarding.send("nonsense")
     assert until(guarded_iam.guarding.dead_letters)[0]["Body"] == "nonsense"
@@ -250,7 +250,7 @@ def test_deleting_the_stack_leaves_nothing_behind(local_aws: LocalAws) -> None:
         outputs = guarded.guarding.outputs
         name = guarded.make_stream(guarded.key)
         guarded.guarding.send({"scan": {}})
-        until(lambda: guarded.guarding.row(name))
+        until(lambda: guarded.guarding.item(name))
         # What is still running would write to the log group, and the emulator make it anew.
         until(lambda: _is_empty(aws, outputs["QueueUrl"]))
         _destroy(aws, guarded.stack)

@@ -1,4 +1,4 @@
-"""The sdist and the wheel, and environments that have the wheel and nothing else of ours."""
+"""Sdist and wheel, and environments that contain only the wheel and its requirements."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ class Distributions(NamedTuple):
 
 @pytest.fixture(scope="session")
 def project() -> dict[str, object]:
-    """What the project declares."""
+    """The `project` table of pyproject.toml."""
     found: dict[str, object] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     return found
 
 
 @pytest.fixture(scope="session")
 def requirements(project: dict[str, list[str]]) -> dict[str, Requirement]:
-    """What the project declares to need, by name."""
+    """Requirements of the project, by name."""
     return {each.name: each for each in map(Requirement, project["dependencies"])}
 
 
 @pytest.fixture(scope="session")
 def tracked() -> list[str]:
-    """Names of the files that the repository has."""
+    """Names of the files in the repository."""
     listed = run("git", "-C", CHECKOUT, "ls-files", "-z").split("\0")
     return sorted(name for name in listed if name and (CHECKOUT / name).exists())
 
 
 @pytest.fixture(scope="session")
 def distributions(tracked: list[str], tmp_path_factory: pytest.TempPathFactory) -> Distributions:
-    """What `make dist` has built and names in `DIST`, or else what is built here."""
+    """The distributions in `DIST`, set by `make dist`; otherwise those built here."""
     if "DIST" in os.environ:
         return found_in(CHECKOUT / os.environ["DIST"])
     return build(copy(tracked, tmp_path_factory.mktemp("source")), tmp_path_factory.mktemp("dist"))
@@ -60,7 +60,7 @@ def wheel(distributions: Distributions) -> Path:
 
 @pytest.fixture(scope="session")
 def install(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Install:
-    """Install the wheel into a new environment; its Python."""
+    """A function that installs the wheel into a new environment and returns its Python."""
 
     def make(*constraints: str, python: str = sys.executable) -> Path:
         folder = tmp_path_factory.mktemp("environment")
@@ -80,7 +80,7 @@ def newest(install: Install) -> Path:
 
 @pytest.fixture(scope="session")
 def alone(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the installed wheel, to be put before what this environment has."""
+    """A folder with the installed wheel, for the beginning of PYTHONPATH."""
     folder = tmp_path_factory.mktemp("alone")
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index")
     run(*pip, "--target", folder, wheel)
@@ -88,7 +88,7 @@ def alone(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copy(names: list[str], target: Path) -> Path:
-    """A clean checkout: a build in ours could pick up what lies around there."""
+    """Copy the tracked files, because a build in the checkout could include other files."""
     for name in names:
         source, copied = CHECKOUT / name, target / name
         copied.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def found_in(folder: Path) -> Distributions:
 def run(*command: str | Path, **environment: str) -> str:
     """Run a command outside the checkout, without this environment's packages."""
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    # jsii needs a Node.js, which may be in this environment only.
+    # jsii needs Node.js, which may only exist in this environment.
     clean["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), clean["PATH"]])
     done = subprocess.run(
         list(map(str, command)),

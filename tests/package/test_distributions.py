@@ -1,4 +1,4 @@
-"""What the sdist and the wheel hold and declare."""
+"""Content and metadata of sdist and wheel."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ INSTALLED = {
 
 
 @pytest.fixture
-def held(wheel: Path) -> dict[str, bytes]:
-    """Content of the wheel's files, by name."""
+def files(wheel: Path) -> dict[str, bytes]:
+    """Content of the files in the wheel, by name."""
     with zipfile.ZipFile(wheel) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
 @pytest.fixture
-def metadata(held: dict[str, bytes]) -> Message:
-    (found,) = (content for name, content in held.items() if name.endswith("/METADATA"))
+def metadata(files: dict[str, bytes]) -> Message:
+    (found,) = (content for name, content in files.items() if name.endswith("/METADATA"))
     return email.message_from_bytes(found)
 
 
-def test_are_the_same_bytes_wherever_they_are_built(
+def test_builds_in_different_environments_have_the_same_bytes(
     distributions: Distributions, tracked: list[str], tmp_path: Path
 ) -> None:
     umask = os.umask(0o077)
@@ -51,21 +51,17 @@ def test_are_the_same_bytes_wherever_they_are_built(
         assert first.read_bytes() == second.read_bytes(), first.name
 
 
-def test_sdist_holds_what_the_repository_has(
-    distributions: Distributions, tracked: list[str]
-) -> None:
+def test_sdist_contains_the_tracked_files(distributions: Distributions, tracked: list[str]) -> None:
     with tarfile.open(distributions.sdist) as archive:
-        files = [(member, archive.extractfile(member)) for member in archive.getmembers()]
-        found = {
-            member.name.partition("/")[2]: file.read() for member, file in files if file is not None
-        }
+        members = [(member, archive.extractfile(member)) for member in archive.getmembers()]
+        found = {member.name.partition("/")[2]: file.read() for member, file in members if file}
     assert set(found) - set(tracked) == {"PKG-INFO"}
     for name in tracked:
         assert found[name] == (CHECKOUT / name).read_bytes(), name
 
 
-def test_wheel_holds_library_and_handler_and_nothing_else(
-    held: dict[str, bytes], tracked: list[str]
+def test_wheel_contains_library_and_handler_only(
+    files: dict[str, bytes], tracked: list[str]
 ) -> None:
     expected = {
         installed + name.removeprefix(folder): name
@@ -73,22 +69,22 @@ def test_wheel_holds_library_and_handler_and_nothing_else(
         for name in tracked
         if name.startswith(folder)
     }
-    assert {name for name in held if ".dist-info/" not in name} == set(expected)
+    assert {name for name in files if ".dist-info/" not in name} == set(expected)
     for installed, name in expected.items():
-        assert held[installed] == (CHECKOUT / name).read_bytes(), name
+        assert files[installed] == (CHECKOUT / name).read_bytes(), name
 
 
-def test_wheel_brings_its_licence(held: dict[str, bytes]) -> None:
-    assert any(PurePosixPath(name).name == "LICENSE" for name in held)
+def test_wheel_contains_the_license(files: dict[str, bytes]) -> None:
+    assert any(PurePosixPath(name).name == "LICENSE" for name in files)
 
 
-def test_wheel_shadows_no_package_of_others(held: dict[str, bytes]) -> None:
-    """Above all not ``constructs``, on which aws-cdk-lib stands."""
-    tops = {PurePosixPath(name).parts[0] for name in held}
+def test_wheel_shadows_no_other_package(files: dict[str, bytes]) -> None:
+    """In particular not ``constructs``, which aws-cdk-lib imports."""
+    tops = {PurePosixPath(name).parts[0] for name in files}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"kinesis_stream_encryption"}
 
 
-def test_wheel_declares_what_it_needs(metadata: Message, project: dict[str, object]) -> None:
+def test_wheel_declares_its_requirements(metadata: Message, project: dict[str, object]) -> None:
     assert metadata["Name"] == "cdk-kinesis-stream-encryption"
     assert metadata["Version"] == project["version"]
     assert metadata["Requires-Python"] == ">=3.11"
@@ -98,13 +94,13 @@ def test_wheel_declares_what_it_needs(metadata: Message, project: dict[str, obje
     assert str(needed["crhelper"].specifier) == "==2.0.12"
 
 
-def test_constructs_holds_no_package_of_its_own() -> None:
-    """An ``__init__.py`` there would shadow the ``constructs`` that aws-cdk-lib stands on."""
+def test_constructs_folder_is_not_a_package() -> None:
+    """An ``__init__.py`` there would shadow the ``constructs`` that aws-cdk-lib imports."""
     assert not (CHECKOUT / "constructs" / "__init__.py").exists()
 
 
 class Page(HTMLParser):
-    """What a reader sees of a page, and where its links lead."""
+    """Visible text and link targets of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -123,23 +119,23 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def described(metadata: Message) -> Page:
-    """The long description, as a package index shows it."""
+    """The long description as a package index shows it."""
     return Page(str(metadata.get_payload()))
 
 
-def test_long_description_reads_as_readme_does(described: Page) -> None:
+def test_long_description_is_the_readme(described: Page) -> None:
     readme = Page((CHECKOUT / "README.md").read_text())
     words = readme.text.split()
     assert described.text.split()[: len(words)] == words
 
 
-def test_links_of_the_long_description_work_outside_the_repository(described: Page) -> None:
-    assert described.links, "a page without any link shows nothing"
+def test_long_description_has_no_relative_links(described: Page) -> None:
+    assert described.links, "a page without links proves nothing"
     assert [link for link in described.links if not link.startswith(("https://", "#"))] == []
 
 
 @pytest.mark.release
-def test_changelog_tells_of_the_version(project: dict[str, object]) -> None:
+def test_changelog_lists_the_version(project: dict[str, object]) -> None:
     headings = [
         line.split()[1]
         for line in (CHECKOUT / "CHANGELOG.md").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""The installed wheel in the app of somebody else."""
+"""The installed wheel in the app of a user."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from packaging.requirements import Requirement
 from kinesis_stream_encryption import KinesisStreamEncryptionProvider
 from tests.package.conftest import CHECKOUT, Install, run
 
-FOREIGN_APP = """
+USER_APP = """
 import aws_cdk as cdk
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from kinesis_stream_encryption import KinesisStreamEncryption
 
 app = cdk.App()
-stack = cdk.Stack(app, "Foreign")
+stack = cdk.Stack(app, "User")
 arn = "arn:aws:kinesis:eu-central-1:111122223333:stream/orders"
 key = "arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555"
 encryption = KinesisStreamEncryption(
@@ -51,7 +51,7 @@ from aws_cdk import aws_logs_destinations as logs_destinations
 from kinesis_stream_encryption import KinesisStreamEncryption
 
 app = cdk.App()
-stack = cdk.Stack(app, "Foreign")
+stack = cdk.Stack(app, "User")
 arn = "arn:aws:kinesis:eu-central-1:111122223333:stream/orders"
 encryption = KinesisStreamEncryption(
     stack,
@@ -93,23 +93,23 @@ app.synth()
 """
 
 
-def foreign(folder: Path, text: str) -> Path:
-    app = folder / "foreign" / "app.py"
+def in_folder(folder: Path, text: str) -> Path:
+    app = folder / "user" / "app.py"
     app.parent.mkdir()
     app.write_text(text)
     return app
 
 
 @pytest.fixture
-def foreign_app(tmp_path: Path) -> Path:
+def user_app(tmp_path: Path) -> Path:
     """An app outside the checkout."""
-    return foreign(tmp_path, FOREIGN_APP)
+    return in_folder(tmp_path, USER_APP)
 
 
 @pytest.fixture
 def app_with_integrations(tmp_path: Path) -> Path:
     """An app that uses the stream as far as the oldest release of aws-cdk-lib can."""
-    return foreign(tmp_path, INTEGRATIONS_APP)
+    return in_folder(tmp_path, INTEGRATIONS_APP)
 
 
 @pytest.fixture(scope="module")
@@ -127,16 +127,16 @@ def synthesize(python: Path, app: Path, **environment: str) -> Path:
 
 
 def template(out: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((out / "Foreign.template.json").read_text())
+    found: dict[str, Any] = json.loads((out / "User.template.json").read_text())
     return found
 
 
-def ours(out: Path) -> dict[str, Any]:
-    """Properties of what this library makes, by logical id; CDK adds its own metadata."""
+def properties(out: Path) -> dict[str, Any]:
+    """Properties of the resources of this library, by logical ID; CDK adds its own metadata."""
     types = ("Custom::", "AWS::IAM::", "AWS::Lambda::", "AWS::Logs::")
     return {
-        id_: resource["Properties"]
-        for id_, resource in template(out)["Resources"].items()
+        logical_id: resource["Properties"]
+        for logical_id, resource in template(out)["Resources"].items()
         if resource["Type"].startswith(types)
     }
 
@@ -156,13 +156,13 @@ def asset(out: Path) -> Path:
 
 
 def other_pythons() -> list[str]:
-    """Further versions of Python that this machine has: on the path, or beside this one."""
+    """Other Python versions on this machine: on the path, or next to this one."""
     found = []
     for minor in range(11, 15):
         name = f"python3.{minor}"
         beside = Path(sys.base_prefix).parent.glob(f"*/bin/{name}")
         candidates = [shutil.which(name), *map(str, beside)]
-        # What is on the path may be a version manager's stand-in for one that is not there.
+        # A version manager may put commands on the path for versions that are not installed.
         works = (each for each in candidates if each and has_venv(each))
         if sys.version_info.minor != minor and (working := next(works, None)):
             found.append(working)
@@ -174,12 +174,12 @@ def has_venv(python: str) -> bool:
     return done.returncode == 0
 
 
-def test_asset_is_the_checkouts(alone: Path, foreign_app: Path, tmp_path: Path) -> None:
-    """The same files under the same hash, wherever the handler is found."""
+def test_asset_is_that_of_the_checkout(alone: Path, user_app: Path, tmp_path: Path) -> None:
+    """The same files with the same hash, from the checkout and from the wheel."""
     app = App(outdir=str(tmp_path / "checkout"))
     KinesisStreamEncryptionProvider(Stack(app, "Stack"), "Provider")
     app.synth()
-    installed = asset(synthesize(Path(sys.executable), foreign_app, PYTHONPATH=str(alone)))
+    installed = asset(synthesize(Path(sys.executable), user_app, PYTHONPATH=str(alone)))
     checkout = asset(tmp_path / "checkout")
     assert installed.name == checkout.name
     files = {path.relative_to(installed) for path in installed.rglob("*.py")}
@@ -188,16 +188,16 @@ def test_asset_is_the_checkouts(alone: Path, foreign_app: Path, tmp_path: Path) 
 
 
 @pytest.mark.release
-class TestInAnEmptyEnvironment:
-    def test_with_the_newest_releases(self, newest: Path, foreign_app: Path) -> None:
-        out = synthesize(newest, foreign_app)
+class TestEmptyEnvironment:
+    def test_with_the_newest_releases(self, newest: Path, user_app: Path) -> None:
+        out = synthesize(newest, user_app)
         types = [each["Type"] for each in template(out)["Resources"].values()]
         assert types.count("Custom::KinesisStreamEncryption") == 1
 
-    def test_with_the_oldest_releases(self, oldest: Path, newest: Path, foreign_app: Path) -> None:
-        expected = ours(synthesize(newest, foreign_app))
+    def test_with_the_oldest_releases(self, oldest: Path, newest: Path, user_app: Path) -> None:
+        expected = properties(synthesize(newest, user_app))
         assert expected
-        assert ours(synthesize(oldest, foreign_app)) == expected
+        assert properties(synthesize(oldest, user_app)) == expected
 
     def test_integrations_with_the_oldest_releases(
         self, oldest: Path, newest: Path, app_with_integrations: Path
@@ -209,21 +209,21 @@ class TestInAnEmptyEnvironment:
 
     @pytest.mark.parametrize("python", other_pythons(), ids=lambda python: Path(python).name)
     def test_with_other_pythons(
-        self, install: Install, newest: Path, foreign_app: Path, python: str
+        self, install: Install, newest: Path, user_app: Path, python: str
     ) -> None:
-        expected = template(synthesize(newest, foreign_app))
-        assert template(synthesize(install(python=python), foreign_app)) == expected
+        expected = template(synthesize(newest, user_app))
+        assert template(synthesize(install(python=python), user_app)) == expected
 
-    def test_is_typed(self, newest: Path, foreign_app: Path) -> None:
-        """A user's type checker finds our types; the CDK's take it minutes, and are not ours."""
-        config = foreign_app.with_name("mypy.ini")
+    def test_is_typed(self, newest: Path, user_app: Path) -> None:
+        """A type checker finds the types of this library; those of the CDK take minutes."""
+        config = user_app.with_name("mypy.ini")
         config.write_text("[mypy]\nstrict = True\n[mypy-aws_cdk.*]\nfollow_imports = skip\n")
-        foreign_app.write_text(f"{FOREIGN_APP}reveal_type(encryption.key_arn)\n")
-        told = run(
+        user_app.write_text(f"{USER_APP}reveal_type(encryption.key_arn)\n")
+        output = run(
             *(sys.executable, "-m", "mypy", "--config-file", config, "--cache-dir", "/dev/null"),
-            *("--python-executable", newest, foreign_app),
+            *("--python-executable", newest, user_app),
         )
-        assert 'Revealed type is "str"' in told.replace("builtins.", "")
+        assert 'Revealed type is "str"' in output.replace("builtins.", "")
 
     def test_examples_work_with_it(self, newest: Path, tmp_path: Path) -> None:
         for example in (CHECKOUT / "examples").glob("*.py"):

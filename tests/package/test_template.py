@@ -1,4 +1,4 @@
-"""What `make template` writes; tests/local_aws deploys it."""
+"""Output of `make template`; tests/local_aws deploys it."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_function_is_the_constructs(written: Path) -> None:
-    """What is chosen once for all is chosen alike."""
+def test_function_has_the_defaults_of_the_construct(written: Path) -> None:
     app = App()
     KinesisStreamEncryptionProvider(Stack(app, "Stack"), "Provider")
     synthesized = app.synth().get_stack_by_name("Stack").template
-    ours = cfn_yaml.load(str(written / "provider.yaml"))
-    chosen = ("Architectures", "Handler", "MemorySize", "Runtime", "Timeout")
-    expected, found = function_of(synthesized), function_of(ours)
-    assert {name: found[name] for name in chosen} == {name: expected[name] for name in chosen}
+    template = cfn_yaml.load(str(written / "provider.yaml"))
+    names = ("Architectures", "Handler", "MemorySize", "Runtime", "Timeout")
+    expected, found = function_of(synthesized), function_of(template)
+    assert {name: found[name] for name in names} == {name: expected[name] for name in names}
 
 
 def function_of(template: dict[str, Any]) -> dict[str, Any]:
@@ -51,14 +50,14 @@ def test_code_is_the_same_bytes_each_time(written: Path, tmp_path: Path) -> None
 
 def test_cfn_lint_finds_nothing(written: Path) -> None:
     lint = Path(sys.executable).with_name("cfn-lint")
-    # W3002: that it is for `aws cloudformation package`
+    # W3002 reports that the template is for `aws cloudformation package`.
     templates = map(str, written.glob("*.yaml"))
     command = [str(lint), "--ignore-checks", "W3002", "--", *templates]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
-def test_code_is_the_handler_and_crhelper_readable_by_all(written: Path) -> None:
+def test_code_is_handler_and_crhelper_readable_for_all_users(written: Path) -> None:
     with zipfile.ZipFile(written / "handler.zip") as archive:
         entries = archive.infolist()
     assert {entry.filename.partition("/")[0] for entry in entries} == {

@@ -10,9 +10,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from acceptance import belongings, recorder_function
+from acceptance import recorder_function, resources
+from acceptance.assumptions import Assumptions
 from acceptance.aws import Aws
-from acceptance.questions import Questions
 from acceptance.report import Report
 
 SIGNED = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIASECRET&X-Amz-Signature=abc123"
@@ -40,7 +40,7 @@ def test_a_stack_that_is_being_updated_is_brought_to_rest_and_deleted(
 ) -> None:
     cloudformation = client("cloudformation")
     monkeypatch.setattr("acceptance.aws.time.sleep", lambda seconds: None)
-    stack = {"StackName": "accept-x-story"}
+    stack = {"StackName": "accept-x-scenario"}
 
     with Stubber(cloudformation) as stubber:
 
@@ -60,13 +60,13 @@ def test_a_stack_that_is_being_updated_is_brought_to_rest_and_deleted(
         shows("UPDATE_ROLLBACK_COMPLETE")
         stubber.add_response("delete_stack", {}, stack)
         shows("DELETE_IN_PROGRESS")
-        stubber.add_client_error("describe_stacks", "ValidationError", "-story does not exist")
+        stubber.add_client_error("describe_stacks", "ValidationError", "-scenario does not exist")
 
         aws = Aws("accept-x", Session(cloudformation), "1", "eu-central-1", Path())
-        name, remove = next(belongings._stacks(aws))
+        name, remove = next(resources._stacks(aws))
         remove()
         stubber.assert_no_pending_responses()
-    assert name == "stack accept-x-story"
+    assert name == "stack accept-x-scenario"
 
 
 def test_credentials_that_have_expired_are_not_taken_for_a_stack_that_is_gone() -> None:
@@ -74,7 +74,7 @@ def test_credentials_that_have_expired_are_not_taken_for_a_stack_that_is_gone() 
     with Stubber(cloudformation) as stubber:
         stubber.add_client_error("describe_stacks", "ExpiredToken", "the token has expired")
         with pytest.raises(cloudformation.exceptions.ClientError):
-            belongings.stack_status(cloudformation, "accept-x-story")
+            resources.stack_status(cloudformation, "accept-x-scenario")
 
 
 @pytest.mark.parametrize("query", [SIGNED, OLD_FORM])
@@ -110,14 +110,14 @@ def test_the_recorder_keeps_nothing_that_could_answer_in_its_place(
 def test_a_row_that_the_aws_at_hand_cannot_show_is_never_as_assumed() -> None:
     lines: list[str] = []
     report = Report("about", "111122223333", {"seen": "it is an emulator"}, lines.append)
-    asked: Questions = {}
+    rows: Assumptions = {}
     for name in ("seen", "denied", "held", "broken", "never"):
-        asked[name] = ("question", "yes")
-    report.expect(asked)
-    report.answer("seen", "yes", holds=True)
-    report.answer("denied", "no rights in 111122223333", holds=True, shown=False)
-    report.answer("held", "yes", holds=True)
-    report.answer("broken", "no", holds=False)
+        rows[name] = ("check", "yes")
+    report.expect(rows)
+    report.observe("seen", "yes", holds=True)
+    report.observe("denied", "no rights in 111122223333", holds=True, shown=False)
+    report.observe("held", "yes", holds=True)
+    report.observe("broken", "no", holds=False)
 
     verdicts = {name: row["verdict"] for name, row in report.rows.items()}
     assert verdicts == {
@@ -125,7 +125,7 @@ def test_a_row_that_the_aws_at_hand_cannot_show_is_never_as_assumed() -> None:
         "denied": "not shown here",
         "held": "as assumed",
         "broken": "DIFFERENT",
-        "never": "not asked",
+        "never": "not checked",
     }
     assert report.open == ["broken", "never"]
     assert "111122223333" not in report.table() + "".join(lines)

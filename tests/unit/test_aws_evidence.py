@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance import questions
+from acceptance import assumptions
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "aws-evidence.md"
@@ -32,7 +32,7 @@ def test_ids_are_unique_and_shown() -> None:
 
 def test_each_question_settles_an_assumption_and_each_settling_row_is_asked() -> None:
     named = {name for row in ROWS for name in re.findall(r"`([a-z-]+)`", row[5])}
-    assert named == set(questions.ALL)
+    assert named == set(assumptions.ALL)
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))])

@@ -1,7 +1,7 @@
-"""A deployed guard on the local AWS: what it is sent, and what it tells.
+"""A guard that is deployed to the local AWS.
 
-The emulator has no CloudTrail, and refuses events of source `aws.kinesis` as EventBridge does. So
-what a trail would tell is put into the guard's queue, in the form that EventBridge gives it.
+The emulator has no CloudTrail, and rejects events with source `aws.kinesis` as EventBridge does. So
+CloudTrail events are sent to the queue of the guard, in the format in which EventBridge sends them.
 """
 
 import json
@@ -17,7 +17,7 @@ ALICE = "arn:aws:sts::000000000000:assumed-role/Admin/alice"
 
 
 def cloudtrail_event(call: str, parameters: dict[str, str] | None, caller: str) -> dict[str, Any]:
-    """An event of CloudTrail as EventBridge delivers it."""
+    """Return a CloudTrail event as EventBridge sends it."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "version": "0",
@@ -43,82 +43,83 @@ def cloudtrail_event(call: str, parameters: dict[str, str] | None, caller: str) 
 
 
 @dataclass
-class Guarding:
-    """One deployed guard, by the outputs of its stack (as those of examples/guard.py)."""
+class DeployedGuard:
+    """One guard, accessed through the outputs of its stack (as in examples/guard.py)."""
 
     aws: LocalAws
     outputs: dict[str, str]
 
     def __post_init__(self) -> None:
         self._sqs = self.aws.client("sqs")
-        self._mailbox = ""
+        self._subscription_queue = ""
 
     def subscribe(self) -> None:
-        """Subscribe a queue to the topic, as the mailbox of those who are told."""
-        self._mailbox = self._sqs.create_queue(QueueName=f"mailbox-{time.time_ns()}")["QueueUrl"]
-        arn = self._sqs.get_queue_attributes(QueueUrl=self._mailbox, AttributeNames=["QueueArn"])[
-            "Attributes"
-        ]["QueueArn"]
-        topic = self.outputs["TopicArn"]
-        may_send = {
+        """Subscribe a queue to the topic, to receive the notifications."""
+        name = f"notifications-{time.time_ns()}"
+        queue = self._sqs.create_queue(QueueName=name)["QueueUrl"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+        arn, topic = attributes["Attributes"]["QueueArn"], self.outputs["TopicArn"]
+        allow_topic = {
             "Effect": "Allow",
             "Principal": {"Service": "sns.amazonaws.com"},
             "Action": "sqs:SendMessage",
             "Resource": arn,
             "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
         }
-        self._sqs.set_queue_attributes(
-            QueueUrl=self._mailbox,
-            Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [may_send]})},
-        )
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allow_topic]})
+        self._sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
         self.aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        self._subscription_queue = queue
 
     def send(self, body: dict[str, Any] | str) -> None:
-        """Put a message into the guard's queue."""
+        """Send a message to the queue of the guard."""
         text = body if isinstance(body, str) else json.dumps(body)
         self._sqs.send_message(QueueUrl=self.outputs["QueueUrl"], MessageBody=text)
 
-    def tell(self, call: str, stream: str, caller: str = ALICE, **parameters: str) -> None:
-        """Tell the guard of a call, as a trail and EventBridge would."""
+    def send_api_call(self, call: str, stream: str, caller: str = ALICE, **parameters: str) -> None:
+        """Send the CloudTrail event of a call."""
         self.send(cloudtrail_event(call, {"streamName": stream, **parameters}, caller))
 
-    def told(self, seconds: float) -> dict[str, Any] | None:
-        """The next notification that comes within that time, as SNS delivers it."""
+    def next_notification(self, seconds: float) -> dict[str, Any] | None:
+        """Return the next notification as SNS sends it, None if none arrives in time."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            # As short as the emulator's own polling, so that its time can be measured.
-            answer = self._sqs.receive_message(QueueUrl=self._mailbox, WaitTimeSeconds=1)
-            for message in answer.get("Messages", []):
+            # As short as the polling of the emulator, so that the benchmark can measure latency.
+            response = self._sqs.receive_message(
+                QueueUrl=self._subscription_queue, WaitTimeSeconds=1
+            )
+            for message in response.get("Messages", []):
                 self._sqs.delete_message(
-                    QueueUrl=self._mailbox, ReceiptHandle=message["ReceiptHandle"]
+                    QueueUrl=self._subscription_queue, ReceiptHandle=message["ReceiptHandle"]
                 )
                 body: dict[str, Any] = json.loads(message["Body"])
                 return body
         return None
 
-    def row(self, stream: str) -> dict[str, str]:
-        """What the table has of a stream; empty when it has nothing."""
+    def item(self, stream: str) -> dict[str, str]:
+        """Return the table item of a stream, empty if there is none."""
         arn = f"arn:aws:kinesis:{self.aws.region}:{self.aws.account}:stream/{stream}"
-        item = self.aws.client("dynamodb").get_item(
+        response = self.aws.client("dynamodb").get_item(
             TableName=self.outputs["TableName"], Key={"arn": {"S": arn}}
         )
-        return {name: next(iter(each.values())) for name, each in item.get("Item", {}).items()}
+        item = response.get("Item", {})
+        return {name: next(iter(value.values())) for name, value in item.items()}
 
     def dead_letters(self) -> list[dict[str, Any]]:
-        """What was given up, with its attributes."""
-        answer = self._sqs.receive_message(
+        """Return the messages of the dead-letter queue, with their attributes."""
+        response = self._sqs.receive_message(
             QueueUrl=self.outputs["DeadLetterQueueUrl"],
             MessageAttributeNames=["All"],
             MaxNumberOfMessages=10,
             VisibilityTimeout=0,
         )
-        found: list[dict[str, Any]] = answer.get("Messages", [])
-        return found
+        messages: list[dict[str, Any]] = response.get("Messages", [])
+        return messages
 
 
-def within(seconds: float, look: Callable[[], Any]) -> Any:
-    """What `look` gives, once it gives something; what it gives last when time is up."""
+def poll(seconds: float, condition: Callable[[], Any]) -> Any:
+    """Return the first true result of `condition`, or its last one when time is up."""
     deadline = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < deadline:
+    while not (result := condition()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return found
+    return result

@@ -1,4 +1,4 @@
-"""A custom resource written by hand with crhelper: looks each second until the stream is ACTIVE."""
+"""A handwritten custom resource with crhelper that polls every second until ACTIVE."""
 
 import time
 from typing import Any

@@ -1,6 +1,7 @@
-"""All that a prefix has in the account: found by name, and removed.
+"""All resources of a prefix: finds and removes them.
 
-Names are looked up one by one, never by what they begin with, so nothing of others is found.
+Each is found by its full name, never by the beginning of a name, so that no other resource is
+removed.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,46 +12,47 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from acceptance.aws import AcceptError, Aws, described, until
+from acceptance.aws import AcceptError, Aws, describe, until
 
-STACKS = ("story", "hand-over", "recorder")
-STREAMS = ("probe", "rights", "story", "hand-over")
-ROLE = "rights"
+STACKS = ("scenario", "continuation", "recorder")
+STREAMS = ("probe", "permissions", "scenario", "continuation")
+ROLE = "permissions"
 _SHORTEST_WINDOW_DAYS = 7
 
 Found = Iterator[tuple[str, Callable[[], object]]]
 
 
 def find(aws: Aws) -> dict[str, Callable[[], object]]:
-    """What there is, with what removes it, in the order in which that can be done."""
+    """Return the functions that remove each resource, in the order of removal."""
     return dict(_found(aws))
 
 
-def remove(aws: Aws, say: Callable[[str], None]) -> None:
-    """Remove everything; raises AcceptError if something is left."""
-    for name, remove_it in _found(aws):
-        say(f"removing {name}")
+def remove(aws: Aws, show: Callable[[str], None]) -> None:
+    """Remove everything; raise AcceptError if a resource remains."""
+    for name, remove_resource in _found(aws):
+        show(f"removing {name}")
         try:
-            remove_it()
+            remove_resource()
         except (ClientError, AcceptError) as error:
-            say(f"  {error}")
-    if left := ", ".join(find(aws)):
-        raise AcceptError(f"still there: {left}; make accept CLEAN={aws.prefix}")
+            show(f"  {error}")
+    if remaining := ", ".join(find(aws)):
+        raise AcceptError(f"not removed: {remaining}; make accept CLEAN={aws.prefix}")
 
 
 def stack_status(cloudformation: Any, stack: str) -> str:
-    """The status of a stack, nothing if there is none."""
+    """Return the status of a stack, empty if it does not exist."""
     try:
-        found = str(cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"])
+        stacks = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
         if "does not exist" not in str(error):
             raise
         return ""
-    return "" if found == "DELETE_COMPLETE" else found
+    status = str(stacks[0]["StackStatus"])
+    return "" if status == "DELETE_COMPLETE" else status
 
 
 def _found(aws: Aws) -> Found:
-    """Look for each kind only once those before it are dealt with."""
+    """Find each kind only after the previous ones have been removed."""
     return chain.from_iterable(
         kind(aws) for kind in (_stacks, _streams, _keys, _roles, _log_groups)
     )
@@ -59,9 +61,9 @@ def _found(aws: Aws) -> Found:
 def _stacks(aws: Aws) -> Found:
     cloudformation = aws.client("cloudformation")
 
-    def gone(stack: str) -> bool:
+    def removed(stack: str) -> bool:
         status = stack_status(cloudformation, stack)
-        # One that is being updated, or taken back, can't be deleted until it is at rest.
+        # A stack cannot be deleted during an update or a rollback.
         try:
             if status == "UPDATE_IN_PROGRESS":
                 cloudformation.cancel_update_stack(StackName=stack)
@@ -74,16 +76,16 @@ def _stacks(aws: Aws) -> Found:
 
     for stack in map(aws.name, STACKS):
         if stack_status(cloudformation, stack):
-            yield f"stack {stack}", partial(until, partial(gone, stack), pace=3)
+            yield f"stack {stack}", partial(until, partial(removed, stack), interval=3)
 
 
 def _streams(aws: Aws) -> Found:
     kinesis = aws.client("kinesis")
 
-    def gone(stream: str) -> bool:
+    def removed(stream: str) -> bool:
         with suppress(kinesis.exceptions.ResourceInUseException):
             try:
-                if described(kinesis, stream)["StreamStatus"] != "DELETING":
+                if describe(kinesis, stream)["StreamStatus"] != "DELETING":
                     kinesis.delete_stream(StreamName=stream)
             except kinesis.exceptions.ResourceNotFoundException:
                 return True
@@ -91,12 +93,12 @@ def _streams(aws: Aws) -> Found:
 
     for stream in map(aws.name, STREAMS):
         with suppress(kinesis.exceptions.ResourceNotFoundException):
-            described(kinesis, stream)
-            yield f"stream {stream}", partial(until, partial(gone, stream))
+            describe(kinesis, stream)
+            yield f"stream {stream}", partial(until, partial(removed, stream))
 
 
 def _keys(aws: Aws) -> Found:
-    """The keys described as ours, which have to be looked for among all, with their aliases."""
+    """Find the keys by their description, among all keys, and their aliases."""
     kms = aws.client("kms")
 
     def delete(key: str) -> None:
@@ -107,12 +109,12 @@ def _keys(aws: Aws) -> Found:
     for page in kms.get_paginator("list_keys").paginate():
         for key in (each["KeyId"] for each in page["Keys"]):
             try:
-                found = kms.describe_key(KeyId=key)["KeyMetadata"]
+                metadata = kms.describe_key(KeyId=key)["KeyMetadata"]
             except ClientError as error:
                 if error.response["Error"]["Code"] != "AccessDeniedException":
                     raise
-                continue  # somebody else's, who lets nobody look at it
-            if found["Description"] == aws.description and "DeletionDate" not in found:
+                continue  # a key with a policy that does not allow it
+            if metadata["Description"] == aws.description and "DeletionDate" not in metadata:
                 yield f"key {key}", partial(delete, key)
 
 
@@ -130,7 +132,7 @@ def _roles(aws: Aws) -> Found:
 
 
 def _log_groups(aws: Aws) -> Found:
-    """Those that a stack leaves behind."""
+    """Find the log groups that outlive their stacks."""
     logs = aws.client("logs")
     for stack in map(aws.name, STACKS):
         for start in (f"{stack}-", f"/aws/lambda/{stack}-"):

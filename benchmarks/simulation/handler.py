@@ -11,20 +11,23 @@ from typing import Any
 
 from benchmarks.simulation.service import (
     ACCOUNT,
+    INVOKE,
     KEY,
     REGION,
-    Answer,
+    SEND_RESPONSE,
     CloudFormationClient,
     Kinesis,
     KinesisClient,
     KmsClient,
+    Response,
 )
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
 from tests.simulation.scheduler import Entry, Lock, Scheduler
 
-FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:encryption"
-STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/app/3b1f2c10-0000-1111-2222-333344445555"
+_FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:encryption"
+_STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/app/3b1f2c10-0000-1111-2222-333344445555"
+_LAMBDA_TIMEOUT = 900
 
 
 class _Timer:
@@ -41,8 +44,8 @@ class _Timer:
 
 
 @dataclass
-class _Lambda:
-    """What of boto3's Lambda client the handler uses: keeps what it is to be invoked with."""
+class _LambdaClient:
+    """The part of boto3's Lambda client that the handler uses; keeps the event."""
 
     event: dict[str, Any] | None = None
 
@@ -50,8 +53,8 @@ class _Lambda:
         self.event = json.loads(Payload)
 
 
-class Ours:
-    """One custom resource, served by the handler in a function instance of its own.
+class SimulatedHandler:
+    """One custom resource and the function that handles it.
 
     Parameters
     ----------
@@ -66,8 +69,8 @@ class Ours:
     def __init__(self, kinesis: Kinesis, arn: str, *, timeout: int) -> None:
         self._kinesis, self._arn, self._timeout = kinesis, arn, timeout
         self._scheduler = kinesis.scheduler
-        self._lambda = _Lambda()
-        self.answer: Answer | None = None
+        self._lambda = _LambdaClient()
+        self._response: Response | None = None
         clients: dict[str, object] = {
             "kinesis": KinesisClient(kinesis),
             "kms": KmsClient(kinesis, arn),
@@ -94,36 +97,34 @@ class Ours:
         """Return after that many seconds."""
         self._scheduler.sleep(seconds)
 
-    def create(self) -> Answer:
-        """Let CloudFormation create it, and return when it has the answer."""
+    def create(self) -> Response:
+        """Send a Create and return the response, after all continuations."""
         issued = datetime.fromtimestamp(self._scheduler.now, UTC)
-        self._invoke(
-            {
-                "RequestType": "Create",
-                "ResponseURL": f"https://bucket.s3.example/?X-Amz-Date={issued:%Y%m%dT%H%M%SZ}",
-                "StackId": STACK,
-                "RequestId": self._arn,
-                "LogicalResourceId": "Encryption",
-                "ServiceTimeout": str(self._timeout),
-                "ResourceProperties": {
-                    "ServiceToken": FUNCTION,
-                    "StreamArn": self._arn,
-                    "KeyId": KEY,
-                },
-            }
-        )
-        while self.answer is None:
-            event, self._lambda.event = self._lambda.event, None
-            if event is None:
-                return Answer(self._scheduler.now, False, "no answer")
-            self._kinesis.pass_time("Invoke")
+        event: dict[str, Any] | None = {
+            "RequestType": "Create",
+            "ResponseURL": f"https://bucket.s3.example/?X-Amz-Date={issued:%Y%m%dT%H%M%SZ}",
+            "StackId": _STACK,
+            "RequestId": self._arn,
+            "LogicalResourceId": "Encryption",
+            "ServiceTimeout": str(self._timeout),
+            "ResourceProperties": {
+                "ServiceToken": _FUNCTION,
+                "StreamArn": self._arn,
+                "KeyId": KEY,
+            },
+        }
+        while event is not None:
             self._invoke(event)
-        return self.answer
+            if self._response:
+                return self._response
+            event, self._lambda.event = self._lambda.event, None
+            self._kinesis.pass_time(INVOKE)
+        return Response(self._scheduler.now, succeeded=False)
 
     def _invoke(self, event: dict[str, Any]) -> None:
-        ends = self._scheduler.now + 900
+        ends = self._scheduler.now + _LAMBDA_TIMEOUT
         context = SimpleNamespace(
-            invoked_function_arn=FUNCTION,
+            invoked_function_arn=_FUNCTION,
             function_name="encryption",
             aws_request_id="benchmark",
             get_remaining_time_in_millis=lambda: int((ends - self._scheduler.now) * 1000),
@@ -131,8 +132,7 @@ class Ours:
         self._handler(event, context)
 
     def _put(self, url: str, body: bytes, timeout: float) -> int:  # noqa: ARG002
-        self._kinesis.pass_time("PutAnswer")
-        told = json.loads(body)
-        succeeded = told["Status"] == "SUCCESS"
-        self.answer = Answer(self._scheduler.now, succeeded, told["Reason"])
+        self._kinesis.pass_time(SEND_RESPONSE)
+        succeeded = json.loads(body)["Status"] == "SUCCESS"
+        self._response = Response(self._scheduler.now, succeeded)
         return 200

@@ -1,4 +1,4 @@
-"""The two functions that CDK's Provider wants."""
+"""The two functions of CDK's Provider framework."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, str]:
 
 
 def is_complete(event: dict[str, Any], _context: object) -> dict[str, bool]:
-    """Tell whether the stream is ACTIVE."""
+    """Return whether the stream is ACTIVE."""
     name = event["ResourceProperties"]["StreamName"]
     summary = kinesis.describe_stream_summary(StreamName=name)
     return {"IsComplete": summary["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE"}

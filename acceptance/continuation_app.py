@@ -1,4 +1,4 @@
-"""CDK app with a function that ends so soon that it has to hand over its wait."""
+"""CDK app whose function times out so early that its wait continues in a new invocation."""
 
 from aws_cdk import App, Duration, Stack
 from aws_cdk import aws_kinesis as kinesis
@@ -7,7 +7,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
 
-# The wait is handed over halfway to the sixteen seconds that an invocation keeps for its end.
+# An invocation reserves its last 16 s for the response, so this leaves 4 s for the wait.
 _FUNCTION_SECONDS = 20
 
 app = App()
@@ -19,7 +19,7 @@ KinesisStreamEncryption(
     "Encryption",
     stream=kinesis.Stream.from_stream_arn(stack, "Stream", context("stream")),
     encryption_key=kms.Key.from_key_arn(stack, "Key", context("key")),
-    timeout=Duration.minutes(20),  # with more than 14, there is the right to hand over
+    timeout=Duration.minutes(20),  # above 14 minutes, the function may invoke itself
     provider=provider,
 )
 function = provider.function.node.default_child

@@ -1,26 +1,18 @@
-"""Each peer as a CDK stack that encrypts a number of existing streams.
+"""Each alternative as a CDK stack that encrypts existing streams.
 
-Each function adds what the peer needs and a custom resource for each stream, and returns the ARN
-of the function that CloudFormation sends its events to.
+Each function adds a custom resource per stream, and returns the ARN of the function to which
+CloudFormation sends its events.
 """
 
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-import jsii
-from aws_cdk import (
-    BundlingOptions,
-    CustomResource,
-    DockerImage,
-    Duration,
-    ILocalBundling,
-    Stack,
-    custom_resources,
-)
+from aws_cdk import CustomResource, Duration, Stack, custom_resources
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_lambda as lambda_
@@ -31,41 +23,29 @@ from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncr
 _FOLDER = Path(__file__).parent
 _KEY = "alias/aws/kinesis"
 _RUNTIME = lambda_.Runtime.PYTHON_3_13
-_TIMEOUT = Duration.minutes(15)
-_HOUR = Duration.hours(1)
 
 Add = Callable[[Stack, Sequence[str]], str]
 
 
-def ours(stack: Stack, names: Sequence[str]) -> str:
-    """Add this project's construct for each stream."""
+def this_construct(stack: Stack, names: Sequence[str]) -> str:
+    """Add KinesisStreamEncryption for each stream."""
     for number, name in enumerate(names):
         stream = kinesis.Stream.from_stream_arn(stack, f"Stream{number}", _arn(stack, name))
         KinesisStreamEncryption(stack, f"Encryption{number}", stream=stream)
     return KinesisStreamEncryptionProvider.get_or_create(stack).function.function_arn
 
 
-def by_hand(stack: Stack, names: Sequence[str]) -> str:
-    """Add a crhelper function, and a custom resource for each stream."""
-    function = _crhelper_function(stack, "by_hand")
-    return _add_resources(stack, function.function_arn, names)
-
-
-def crhelper_poll(stack: Stack, names: Sequence[str]) -> str:
-    """Add a crhelper function that polls, and a custom resource for each stream."""
-    function = _crhelper_function(stack, "crhelper_poll")
-    function.add_to_role_policy(
-        iam.PolicyStatement(
-            actions=[
-                "events:DeleteRule",
-                "events:PutRule",
-                "events:PutTargets",
-                "events:RemoveTargets",
-                "lambda:AddPermission",
-                "lambda:RemovePermission",
-            ],
-            resources=["*"],
-        )
+def crhelper_wait(stack: Stack, names: Sequence[str]) -> str:
+    """Add a crhelper function that waits, and a custom resource for each stream."""
+    function = lambda_.Function(
+        stack,
+        "Function",
+        runtime=_RUNTIME,
+        handler="handler.handler",
+        code=lambda_.Code.from_asset(_with_crhelper(_FOLDER / "crhelper_wait")),
+        timeout=Duration.minutes(15),
+        log_group=logs.LogGroup(stack, "Logs", retention=logs.RetentionDays.THREE_MONTHS),
+        initial_policy=[_allow_encryption(stack)],
     )
     return _add_resources(stack, function.function_arn, names)
 
@@ -80,18 +60,18 @@ def provider(stack: Stack, names: Sequence[str]) -> str:
             runtime=_RUNTIME,
             handler=f"handler.{handler}",
             code=code,
-            initial_policy=[_may_encrypt(stack)],
+            initial_policy=[_allow_encryption(stack)],
         )
         for name, handler in (("OnEvent", "on_event"), ("IsComplete", "is_complete"))
     ]
-    made = custom_resources.Provider(
+    framework = custom_resources.Provider(
         stack,
         "Provider",
         on_event_handler=functions[0],
         is_complete_handler=functions[1],
-        total_timeout=_HOUR,
+        total_timeout=Duration.hours(1),
     )
-    return _add_resources(stack, made.service_token, names)
+    return _add_resources(stack, framework.service_token, names)
 
 
 def aws_custom_resource(stack: Stack, names: Sequence[str]) -> str:
@@ -117,56 +97,36 @@ def aws_custom_resource(stack: Stack, names: Sequence[str]) -> str:
 
 
 STACKS: dict[str, Add] = {
-    "ours": ours,
-    "Provider, 5 s (default)": provider,
-    "crhelper poll_create": crhelper_poll,
-    "crhelper, looks by hand": by_hand,
+    "this construct": this_construct,
+    "Provider, every 5 s": provider,
+    "crhelper, wait loop": crhelper_wait,
     "AwsCustomResource": aws_custom_resource,
 }
-"""What is compared, by the name it has in all figures."""
+"""Stacks by the name of the alternative in all figures."""
+
+WAITING = [name for name in STACKS if name != "AwsCustomResource"]
+"""Alternatives that wait until the stream is ACTIVE."""
 
 
-def _crhelper_function(stack: Stack, folder: str) -> lambda_.Function:
-    return lambda_.Function(
-        stack,
-        "Function",
-        runtime=_RUNTIME,
-        handler="handler.handler",
-        code=_with_crhelper(_FOLDER / folder),
-        timeout=_TIMEOUT,
-        log_group=logs.LogGroup(stack, "Logs", retention=logs.RetentionDays.THREE_MONTHS),
-        initial_policy=[_may_encrypt(stack)],
-    )
+def stack_name(name: str) -> str:
+    """Return the name of the stack of an alternative."""
+    return f"bench-{list(STACKS).index(name)}"
 
 
-def _with_crhelper(folder: Path) -> lambda_.Code:
-    return lambda_.Code.from_asset(
-        str(folder),
-        bundling=BundlingOptions(
-            image=DockerImage.from_registry("scratch"), local=_Bundling(folder)
-        ),
-    )
+def _with_crhelper(folder: Path) -> str:
+    """Copy crhelper next to a handler, as `pip install --target` does."""
+    crhelper = find_spec("crhelper")
+    if crhelper is None or crhelper.origin is None:
+        raise RuntimeError("crhelper is not installed")
+    package, target = Path(crhelper.origin).parent, Path(tempfile.mkdtemp())
+    for source, copy in ((folder, target), (package, target / package.name)):
+        shutil.copytree(
+            source, copy, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+        )
+    return str(target)
 
 
-@jsii.implements(ILocalBundling)
-class _Bundling:
-    """Puts crhelper beside a handler, as `pip install --target` would."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def try_bundle(self, output_dir: str, *_args: object, **_options: object) -> bool:
-        crhelper = find_spec("crhelper")
-        if crhelper is None or crhelper.origin is None:
-            raise RuntimeError("crhelper is not installed")
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(self._folder, output_dir, ignore=ignored, dirs_exist_ok=True)
-        package = Path(crhelper.origin).parent
-        shutil.copytree(package, Path(output_dir) / package.name, ignore=ignored)
-        return True
-
-
-def _may_encrypt(stack: Stack) -> iam.PolicyStatement:
+def _allow_encryption(stack: Stack) -> iam.PolicyStatement:
     return iam.PolicyStatement(
         actions=["kinesis:DescribeStreamSummary", "kinesis:StartStreamEncryption"],
         resources=[_arn(stack, "*")],

@@ -1,0 +1,1 @@
+"""The alternatives as CDK stacks and Lambda functions."""
