@@ -16,7 +16,6 @@ FIRST ?=
 VENV := .venv
 EMULATOR_VENV := .local-aws/venv
 PY := $(VENV)/bin/python
-BENCH := .local-aws/bench
 JSII := .local-aws/jsii
 INSTALLED := $(VENV)/.installed $(EMULATOR_VENV)/.installed node_modules/.installed $(JSII)/.installed
 SUITES := unit synth simulation local_aws package benchmarks
@@ -87,14 +86,6 @@ node_modules/.installed: package.json package-lock.json | $(VENV)/.installed
 $(JSII)/.installed: $(VENV)/.installed
 	$(call progress,unpacking the CDK into $(JSII))
 	@$(PY) -c 'import aws_cdk'
-	@touch $@
-
-# The AWS SDK for functions of the alternatives, where only the benchmark finds it.
-$(BENCH)/.installed: benchmarks/package.json benchmarks/package-lock.json | $(VENV)/.installed
-	$(call progress,installing packages for the benchmark into $(BENCH))
-	@mkdir -p $(BENCH)
-	@cp benchmarks/package.json benchmarks/package-lock.json $(BENCH)
-	@cd $(BENCH) && npm ci --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
 # --- Demo and local AWS ---------------------------------------------------------------------------
@@ -168,7 +159,7 @@ docs: install ## generate the generated parts of docs/
 	@$(PY) docs/generate_api.py
 
 .PHONY: bench
-bench: install $(BENCH)/.installed ## measure alternatives side by side: docs/performance.md
+bench: install ## measure alternatives side by side: docs/performance.md
 	@QUICK=$(QUICK) $(PY) -m benchmarks
 
 # --- Releasing ------------------------------------------------------------------------------------

@@ -8,14 +8,14 @@ Context
 stream
     Names or ARNs of the streams, separated by commas. Required.
 key
-    Key id, key ARN, alias or alias ARN. Default: ``alias/aws/kinesis``, the AWS managed key.
+    Key ID, key ARN, alias, or alias ARN. Default: ``alias/aws/kinesis``, the AWS managed key.
 timeout
-    Minutes that the change may take, 1 to 59. Default: 10.
+    Maximum duration of a change, 1 to 59 minutes. Default: 10.
 revision
-    Any text; another one has the stream looked at again, and its key put back if somebody has
-    changed it. Default: none.
+    Any text. A value that differs from the previous deployment applies the key again if another
+    caller has changed it. Default: none.
 stackName
-    Default: ``kinesis-stream-encryption``.
+    Name of the stack. Default: ``kinesis-stream-encryption``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class StreamEncryptionStack(Stack):
         streams = self._streams()
         key = self._key(self._context("key") or "alias/aws/kinesis")
         for name, stream in streams.items():
-            # The ID depends on the name alone, so that others can be added to the list.
+            # The ID depends on the name alone, so that you can add streams to the list.
             scope = Construct(self, f"Stream-{name}")
             encryption = KinesisStreamEncryption(
                 scope,
@@ -63,14 +63,15 @@ class StreamEncryptionStack(Stack):
     def _streams(self) -> dict[str, str]:
         """Return the ARN of each stream by its name."""
         streams: dict[str, str] = {}
-        for given in filter(None, map(str.strip, (self._context("stream") or "").split(","))):
-            name = given.rsplit("/", 1)[-1]
+        for value in filter(None, map(str.strip, (self._context("stream") or "").split(","))):
+            name = value.rsplit("/", 1)[-1]
             if name in streams:
-                raise ValueError(f"stream {name!r} is given twice: name each one once")
-            streams[name] = self._arn("kinesis", "stream", given)
+                raise ValueError(f"the stream {name!r} is listed twice: list each stream once")
+            streams[name] = self._arn("kinesis", "stream", value)
         if not streams:
             raise ValueError(
-                "no stream is given: name existing ones, cdk deploy -c stream=<name or ARN>,…"
+                "the context 'stream' is missing: pass existing streams, cdk deploy "
+                "-c stream=<name or ARN>,…"
             )
         return streams
 
@@ -80,9 +81,9 @@ class StreamEncryptionStack(Stack):
             return kms.Alias.from_alias_name(self, "Key", name)
         if _KEY_ID.fullmatch(key if name == key else name.removeprefix("key/")) is None:
             raise ValueError(
-                f"key is {key!r}: give a key id (1234abcd-12ab-34cd-56ef-1234567890ab), a key ARN "
-                "(arn:aws:kms:<region>:<account>:key/<key id>), an alias (alias/orders) or an "
-                "alias ARN"
+                f"malformed key {key!r}: pass a key ID (1234abcd-12ab-34cd-56ef-1234567890ab), a "
+                "key ARN (arn:aws:kms:<region>:<account>:key/<key ID>), an alias (alias/orders), "
+                "or an alias ARN"
             )
         return kms.Key.from_key_arn(self, "Key", self._arn("kms", "key", key))
 
@@ -93,18 +94,18 @@ class StreamEncryptionStack(Stack):
 
     def _timeout(self, minutes: str) -> Duration:
         if not minutes.isdecimal():
-            raise ValueError(f"timeout is {minutes!r}: give a whole number of minutes")
+            raise ValueError(f"malformed timeout {minutes!r}: pass a whole number of minutes")
         return Duration.minutes(int(minutes))
 
 
 def main() -> None:
-    """Synthesize the app; on a mistake in its context, say what it is and nothing else."""
+    """Synthesize the app; exit with one line if its context is invalid."""
     app = App()
     name = app.node.try_get_context("stackName") or "kinesis-stream-encryption"
     try:
         StreamEncryptionStack(app, name)
-    except ValueError as mistake:
-        sys.exit(f"error: {mistake}")
+    except ValueError as error:
+        sys.exit(f"error: {error}")
     app.synth()
 
 

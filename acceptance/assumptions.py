@@ -48,7 +48,14 @@ EVENTS: Assumptions = {
         "DescribeStackResource in Create, Update, rollback",
         "CREATE_IN_PROGRESS, UPDATE_IN_PROGRESS, UPDATE_IN_PROGRESS",
     ),
-    "stack-resource-time": ("its LastUpdatedTimestamp after the date of the URL", "5 s at most"),
+    "stack-resource-time": (
+        "its LastUpdatedTimestamp after the date of the URL",
+        "60 s at most; 5 s if it is not in progress",
+    ),
+    "stack-status": (
+        "DescribeStacks in Create, Update, rollback",
+        "CREATE_IN_PROGRESS, UPDATE_IN_PROGRESS, UPDATE_ROLLBACK_IN_PROGRESS",
+    ),
 }
 SCENARIO: Assumptions = {
     "deploy": ("app.py with a key", "ACTIVE, KMS, first key; KMS"),

@@ -40,9 +40,12 @@ def record(aws: Aws, report: Report) -> None:
     observe("event-rollback", f"Update to the {'old' if old else 'new'} properties")
     changes = (create, update, rollback)
     observe("stack-resource", ", ".join(event["status"] for event in changes))
+    observe("stack-status", ", ".join(event["stack"] for event in changes))
     if "X-Amz-Date" in create["url"]:
-        delay = max(event["updated"] - _seconds(event["url"]["X-Amz-Date"]) for event in changes)
-        report.observe("stack-resource-time", f"{delay:.1f} s", holds=delay <= 5)
+        delays = [event["updated"] - _seconds(event["url"]["X-Amz-Date"]) for event in changes]
+        limits = [60 if event["status"].endswith("_IN_PROGRESS") else 5 for event in changes]
+        holds = all(delay <= limit for delay, limit in zip(delays, limits, strict=True))
+        report.observe("stack-resource-time", f"{max(delays):.1f} s", holds=holds)
     else:
         report.observe("stack-resource-time", "the URL has no such date", shown=False)
 
@@ -92,7 +95,10 @@ def _template(aws: Aws, properties: dict[str, str]) -> dict[str, Any]:
                     "PolicyDocument": _policy(
                         {"Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": log},
                         {
-                            "Action": "cloudformation:DescribeStackResource",
+                            "Action": [
+                                "cloudformation:DescribeStackResource",
+                                "cloudformation:DescribeStacks",
+                            ],
                             "Resource": {"Ref": "AWS::StackId"},
                         },
                     ),

@@ -24,6 +24,7 @@ def handler(event: dict[str, Any], _context: object) -> None:
         "url": {name: query[name][0] for name in _DATES if name in query},
         "status": status,
         "updated": updated,
+        "stack": _stack_status(event["StackId"]),
         "began": began,
     }
     print(f"RECORDED {json.dumps(recorded)}", flush=True)
@@ -33,6 +34,15 @@ def handler(event: dict[str, Any], _context: object) -> None:
     body = json.dumps({**ids, **result, "PhysicalResourceId": "recorded"}).encode()
     put = urllib.request.Request(event["ResponseURL"], body, {"Content-Type": ""}, method="PUT")  # noqa: S310
     urllib.request.urlopen(put, timeout=10)  # noqa: S310
+
+
+def _stack_status(stack: str) -> str:
+    """The stack's status, or the code of the error if it is unknown."""
+    cloudformation = boto3.client("cloudformation")
+    try:
+        return str(cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"])
+    except cloudformation.exceptions.ClientError as error:
+        return str(error.response["Error"]["Code"])
 
 
 def _describe(**resource: str) -> tuple[str, float]:

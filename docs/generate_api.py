@@ -25,7 +25,7 @@ Generated from the docstrings by `make docs`. Import from `kinesis_stream_encryp
 
 
 def api() -> str:
-    """Return the page of all public classes, with what they offer."""
+    """Return the page of all public classes and their members."""
     parts = [_API_HEAD]
     for name in kinesis_stream_encryption.__all__:
         cls = getattr(kinesis_stream_encryption, name)
@@ -36,10 +36,10 @@ def api() -> str:
         for member, value in vars(cls).items():
             if member.startswith("_") or not (function := _function(value)).__doc__:
                 continue
-            if member in getattr(cls, "_fields", ()):  # told by the docstring of the class
+            if member in getattr(cls, "_fields", ()):  # documented by the class
                 continue
-            called = "" if isinstance(value, property) else "()"
-            parts += [f"### {name}.{member}{called}"]
+            parentheses = "" if isinstance(value, property) else "()"
+            parts += [f"### {name}.{member}{parentheses}"]
             parts += [_signature(function, member), _docstring(function)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -51,24 +51,23 @@ def _function(member: Any) -> Any:
 
 
 def _signature(function: Any, name: str) -> str:
-    """Return how a function is called, or the type of a property, as the source has it."""
+    """Return the signature of a function, or the type of a property, as in the source."""
     node: Any = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     returned = f": {ast.unparse(node.returns)}"
     if any(ast.unparse(each) == "property" for each in node.decorator_list):
         return f"```python\n{name}{returned}\n```"
     node.args.args = [each for each in node.args.args if each.arg not in {"self", "cls"}]
-    called = f"def {name}({ast.unparse(node.args)}) -> {ast.unparse(node.returns)}: ..."
+    definition = f"def {name}({ast.unparse(node.args)}) -> {ast.unparse(node.returns)}: ..."
     ruff = Path(sys.executable).with_name("ruff")
     formatted = subprocess.run(  # noqa: S603 - the formatter of this project's environment
         [ruff, "format", "--line-length", "88", "-"],
-        input=called,
+        input=definition,
         capture_output=True,
         text=True,
         check=True,
     )
-    shown = formatted.stdout.removeprefix("def ").strip().removesuffix(": ...")
-    shown = shown.removesuffix(" -> None")
-    return f"```python\n{shown}\n```"
+    signature = formatted.stdout.removeprefix("def ").strip().removesuffix(": ...")
+    return f"```python\n{signature.removesuffix(' -> None')}\n```"
 
 
 def _docstring(documented: object) -> str:
@@ -89,11 +88,11 @@ def _section(heading: str, body: str) -> str:
     if heading == "Examples":
         return "```python\n" + re.sub(r"^(>>>|\.\.\.) ?", "", body, flags=re.MULTILINE) + "\n```"
     if heading in {"Parameters", "Returns", "Raises", "Attributes"}:
-        # A name at the margin, what it means indented below it.
+        # Each entry is a name, followed by its indented description.
         entries = re.split(r"\n(?=\S)", body)
         return "\n".join(
-            f"- `{name.strip()}`: {' '.join(meaning.split())}"
-            for name, _, meaning in (entry.partition("\n") for entry in entries)
+            f"- `{name.strip()}`: {' '.join(description.split())}"
+            for name, _, description in (entry.partition("\n") for entry in entries)
         )
     return re.sub(r"`([^`<]+?)\s*<([^>]+)>`_", r"[\1](\2)", body).replace("``", "`")
 

@@ -5,8 +5,8 @@
 encrypts the stream (`-c stream=<name>`, by default orders) and guards it. After another principal
 has changed the key, `-c revision=2` applies it again.
 
-A trail of the account has to log management events; without one, the guard finds a change at its
-next scan only. Subscribe to the topic to be notified: `aws sns subscribe --protocol email …`.
+The account needs a trail that logs management events. Without one, the guard detects a change in
+its next scan. To get notified, subscribe to the topic: `aws sns subscribe --protocol email …`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Guarded(Stack):
     def __init__(self, scope: Construct, id: str) -> None:
         super().__init__(scope, id)
         name = self.node.try_get_context("stream") or "orders"
-        given = self.node.try_get_context("key")
-        key = kms.Key.from_key_arn(self, "Key", given) if given else None
+        key_arn = self.node.try_get_context("key")
+        key = kms.Key.from_key_arn(self, "Key", key_arn) if key_arn else None
         arn = self.format_arn(service="kinesis", resource="stream", resource_name=name)
         stream = kinesis.Stream.from_stream_arn(self, "Stream", arn)
         KinesisStreamEncryption(

@@ -3,12 +3,12 @@
 With `cdk deploy --app "python3 examples/key_switch.py"` and:
 
     (nothing)                        encrypts the stream with the first key
-    -c previous=second               allows the consumer to decrypt with the second key, too
+    -c previous=second               lets the consumer decrypt with the second key, too
     -c key=second -c previous=first  switches the stream to the second key
     -c key=second                    removes access to the first key, one retention period later
 
-The outputs are the alarms that roll the third deployment back: docs/key-switch.md has the command
-that sets them.
+The outputs are the ARNs of the alarms that roll back the third deployment. docs/key-switch.md shows
+how to pass them to CloudFormation.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class KeySwitch(Stack):
             comparison_operator=operator,
             threshold=threshold,
             evaluation_periods=5,
-            # Requests that are denied the key leave no data.
+            # Requests without permission on the key emit no data.
             treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
         )
         CfnOutput(self, f"{id}Arn", value=alarm.alarm_arn)

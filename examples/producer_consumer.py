@@ -1,6 +1,6 @@
 """Grant your own code access to an encrypted stream, and start it after encryption.
 
-The permissions to the key are in place before the key is applied. The producer handles data that
+The permissions on the key are in place before the key is applied. The producer handles data that
 must never be stored unencrypted, so it is deployed only after the stream is encrypted.
 """
 
@@ -21,8 +21,8 @@ import boto3
 
 def handler(event, context):
     record = {{"Data": b"order", "PartitionKey": "1"}}
-    answer = boto3.client("kinesis").put_record(StreamName="{STREAM}", **record)
-    return answer.get("EncryptionType")
+    response = boto3.client("kinesis").put_record(StreamName="{STREAM}", **record)
+    return response.get("EncryptionType")
 """
 
 CONSUME = f"""

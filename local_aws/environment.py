@@ -16,6 +16,7 @@ from local_aws.process import Service
 
 # ministack treats an access key that is not an account ID as that of the root user.
 _CREDENTIAL = "test"
+_START_SECONDS = 60.0
 _AWS_MANAGED_KEY = "alias/aws/kinesis"
 _NOT_SHOWN = Path(__file__).with_name("not_shown")
 
@@ -143,13 +144,18 @@ class LocalAws:
                     folder=self.folder,
                 )
             )
-            kinesis_mock.wait(mock, self.kinesis_endpoint_url, self.certificates)
-        ministack.wait(emulator, self.endpoint_url, self.certificates)
+            self._wait(mock, f"{self.kinesis_endpoint_url}/healthcheck")
+        self._wait(emulator, f"{self.endpoint_url}/_ministack/ready")
         self._create_aws_managed_key()
 
     def _run(self, service: Service) -> Service:
         self.services.append(self._exit_stack.enter_context(service))
         return service
+
+    def _wait(self, service: Service, health: str) -> None:
+        service.wait_until(
+            lambda: loopback.is_healthy(health, self.certificates), seconds=_START_SECONDS
+        )
 
     def _create_aws_managed_key(self) -> None:
         kms = self.client("kms")

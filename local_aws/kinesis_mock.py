@@ -3,13 +3,12 @@
 from datetime import timedelta
 from pathlib import Path
 
-from local_aws import folders, loopback
+from local_aws import folders
 from local_aws.process import Service
 from local_aws.tls import Certificates
 
 _PRELOAD = Path(__file__).with_name("loopback.js")
 _MAIN = folders.NODE_MODULES / "kinesis-local" / "main.js"
-_START_SECONDS = 60.0
 
 
 def start(
@@ -44,9 +43,3 @@ def start(
         folder=temporary,
         log=folder / "kinesis-mock.log",
     )
-
-
-def wait(service: Service, url: str, certificates: Certificates) -> None:
-    """Return when kinesis-mock is healthy at `url`."""
-    health = f"{url}/healthcheck"
-    service.wait_until(lambda: loopback.is_healthy(health, certificates), seconds=_START_SECONDS)

@@ -7,7 +7,6 @@ from local_aws import folders, loopback
 from local_aws.process import Service
 from local_aws.tls import Certificates
 
-_START_SECONDS = 60.0
 _BRIDGED = Path(__file__).with_name("ministack_bridged.py")
 
 
@@ -67,9 +66,3 @@ def start(
         folder=temporary,
         log=folder / "ministack.log",
     )
-
-
-def wait(service: Service, url: str, certificates: Certificates) -> None:
-    """Return when ministack is healthy at `url`."""
-    ready = f"{url}/_ministack/ready"
-    service.wait_until(lambda: loopback.is_healthy(ready, certificates), seconds=_START_SECONDS)

@@ -28,20 +28,13 @@ def one_stack(name: str, streams: int) -> None:
 def functions() -> None:
     """Synthesize the functions of all alternatives that wait."""
     from aws_cdk import App, CfnOutput, Stack
-    from aws_cdk import aws_lambda as lambda_
 
     from benchmarks.alternatives.stacks import STACKS, WAITING, stack_name
-    from local_aws import folders
 
-    # Lambda has the SDK that CDK's Node.js functions use, the emulator does not.
-    modules = str(folders.INSTALLED / "bench" / "node_modules")
     app = App()
     for name in WAITING:
         stack = Stack(app, stack_name(name))
         CfnOutput(stack, "Token", value=STACKS[name](stack, []))
-        for each in stack.node.find_all():
-            if isinstance(each, lambda_.CfnFunction):
-                each.add_property_override("Environment.Variables.NODE_PATH", modules)
     app.synth()
 
 

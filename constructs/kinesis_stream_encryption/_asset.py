@@ -1,4 +1,4 @@
-"""The Lambda code asset: the handler and the crhelper installed beside this library."""
+"""The Lambda code asset: the handler and the installed crhelper package."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ HANDLER = "stream_encryption.handler.on_event"
 _PACKAGES = ("stream_encryption", "crhelper")
 _GUARD = "stream_encryption/guard/"
 
-# Lambda reads the files as another user than the one who made them: under a strict umask they
-# would be unreadable there.
+# Lambda reads the files as another user, which a strict umask would prevent.
 _FILE_MODE = 0o644
 _DIRECTORY_MODE = 0o755
 
 
 def handler_code(*, guard: bool) -> lambda_.AssetCode:
-    """Bundle the handler, or the guard that is built on it, without Docker, network or pip.
+    """Bundle the handler, with or without the guard, without Docker, network access, or pip.
 
-    The asset hash is that of the files that are bundled, so that it is the same for every checkout,
-    Python version, umask, and file system.
+    The asset hash depends on the bundled files only, so that it is the same in every checkout, and
+    for every Python version, umask, and file system.
     """
     found = _sources(_handler_root(), _crhelper_root())
-    # A change in the guard alone must not update the function of each encrypted stream.
+    # Without the guard, whose changes must not update the provider functions.
     sources = {name: found[name] for name in found if guard or not name.startswith(_GUARD)}
-    # CDK asks for an image even where a local bundler always does the work; it is never pulled.
+    # CDK requires an image, but never pulls it, because the local bundler always succeeds.
     image = DockerImage.from_registry("scratch")
     return lambda_.Code.from_asset(
         str(_handler_root() / _PACKAGES[0]),
@@ -42,7 +41,7 @@ def handler_code(*, guard: bool) -> lambda_.AssetCode:
 
 @jsii.implements(ILocalBundling)
 class _CopySources:
-    """Write the given files into the folder that CDK stages."""
+    """Copies files into the folder that CDK stages."""
 
     def __init__(self, sources: dict[str, Path]) -> None:
         self._sources = sources
@@ -59,7 +58,7 @@ class _CopySources:
 
 
 def _sources(*roots: Path) -> dict[str, Path]:
-    """Map each name inside the asset to its file, ordered by name."""
+    """Map the name of each file in the asset to its source, sorted by name."""
     files = {
         path.relative_to(root).as_posix(): path
         for package, root in zip(_PACKAGES, roots, strict=True)
@@ -69,14 +68,14 @@ def _sources(*roots: Path) -> dict[str, Path]:
 
 
 def _content(path: Path) -> bytes:
-    # Git may check sources out with CRLF; the asset must not depend on that.
+    # Git can check out files with CRLF, which must not change the asset.
     return path.read_bytes().replace(b"\r\n", b"\n")
 
 
 def _handler_root() -> Path:
-    # Not resolved: build systems link each file to a store of their own.
+    # Not resolved, because build systems link the files to their caches.
     here = Path(__file__).absolute()
-    # The wheel carries the handler inside the package; a checkout has it in lambda/.
+    # The handler is inside the package in a wheel, and in lambda/ in a checkout.
     candidates = (here.parent / "_lambda", here.parents[2] / "lambda")
     for candidate in candidates:
         if (candidate / _PACKAGES[0]).is_dir():
@@ -89,7 +88,7 @@ def _handler_root() -> Path:
 
 
 def _crhelper_root() -> Path:
-    # Not by import: an app may have a module of that name.
+    # Not with an import, because an app can have a module of that name.
     name = _PACKAGES[1]
     try:
         root = Path(str(distribution(name).locate_file(""))).absolute()
@@ -97,7 +96,7 @@ def _crhelper_root() -> Path:
         root = None
     if root is None or not (root / name).is_dir():
         raise RuntimeError(
-            "crhelper is missing, which the Lambda function needs to respond to CloudFormation: "
+            "the package crhelper, which the Lambda function requires, is missing: "
             "reinstall cdk-kinesis-stream-encryption with its dependencies, unzipped"
         )
     return root

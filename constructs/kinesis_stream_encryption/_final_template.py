@@ -1,6 +1,6 @@
-"""Checks of the template that CloudFormation receives, with what Aspects and overrides changed.
+"""Validation of the final template, which includes changes by Aspects and overrides.
 
-Constructors run before Aspects, and constructs do not show what ``add_override`` has set.
+Constructors run before Aspects, and properties of constructs do not include overrides.
 """
 
 from __future__ import annotations
@@ -19,37 +19,39 @@ from constructs import Construct, IValidation
 
 __all__ = ["Resources", "check_final_template", "final_resource"]
 
-# Resources of a stack by logical ID, as they are deployed.
+# Returns the resources of a stack in the final template, by logical ID.
 Resources = Callable[[Stack], dict[str, Any]]
 Check = Callable[[Resources], Iterable[str]]
 
 
 @jsii.implements(IValidation)
 class _Checks:
-    """Those of all constructs of a stage, as each call between Python and CDK takes time."""
+    """The checks of all constructs of a stage. One validation saves calls between processes."""
 
     def __init__(self) -> None:
-        self.all: list[tuple[Construct, Check]] = []
+        self.checks: list[tuple[Construct, Check]] = []
 
     def validate(self) -> list[str]:
-        found = cache(_render)
-        return [f"{each.node.path}: {error}" for each, check in self.all for error in check(found)]
+        render = cache(_render)
+        return [
+            f"{scope.node.path}: {error}" for scope, check in self.checks for error in check(render)
+        ]
 
 
 _CHECKS: WeakKeyDictionary[Stage, _Checks] = WeakKeyDictionary()
 
 
 def check_final_template(scope: Construct, check: Check) -> None:
-    """Have synthesis fail with the errors that a check returns; it may add warnings, too."""
+    """Run a check when synthesis ends, which fails with the errors that the check returns."""
     stage = cast(Stage, Stage.of(scope))
     if stage not in _CHECKS:
         _CHECKS[stage] = _Checks()
         stage.node.add_validation(_CHECKS[stage])
-    _CHECKS[stage].all.append((scope, check))
+    _CHECKS[stage].checks.append((scope, check))
 
 
 def final_resource(element: CfnElement, resources: Resources) -> dict[str, Any]:
-    """Return a resource as it is deployed; an empty one if the template does not contain it."""
+    """Return a resource of the final template; an empty dict if there is no such resource."""
     found: dict[str, Any] = resources(element.stack).get(
         element.stack.resolve(element.logical_id), {}
     )
@@ -58,7 +60,7 @@ def final_resource(element: CfnElement, resources: Resources) -> dict[str, Any]:
 
 @jsii.implements(ISynthesisSession)
 class _Session:
-    """What CDK uses of a session to write a template."""
+    """The part of a synthesis session that CDK uses to write a template."""
 
     def __init__(self, folder: str) -> None:
         self._assembly = cx_api.CloudAssemblyBuilder(folder)
@@ -69,10 +71,10 @@ class _Session:
 
 
 def _render(stack: Stack) -> dict[str, Any]:
-    """Write the template as CDK will, but elsewhere.
+    """Write the template of a stack to a temporary folder, and return its resources.
 
-    ``Stage.synth(force=True)`` would visit every construct with every Aspect once more, which many
-    Aspects do not stand. The synthesizer of nested stacks writes the template and nothing else.
+    ``Stage.synth(force=True)`` would apply all Aspects again, and many Aspects fail on a second
+    visit. The synthesizer of nested stacks writes only the template.
     """
     with TemporaryDirectory() as folder:
         synthesizer = NestedStackSynthesizer(stack.synthesizer)

@@ -1,4 +1,4 @@
-"""The Lambda function of a provider or a guard, with its role and its log group."""
+"""The Lambda function of a provider or a guard, with its role and log group."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from kinesis_stream_encryption._rights import (
+from kinesis_stream_encryption._permissions import (
     NETWORK_ACTIONS,
     SUPPORTED_RUNTIME,
     TRACING_ACTIONS,
-    FunctionRights,
+    FunctionPermissions,
 )
 
 __all__ = ["FunctionOptions", "HandlerFunction"]
@@ -33,14 +33,14 @@ class FunctionOptions(TypedDict, total=False):
         Log group of the function's account and Region. Default: a new one that keeps events for
         three months and is deleted with the stack.
     role
-        Execution role, which Lambda must be allowed to assume; the permissions that the function
-        needs are added to it. A role that cannot be changed (imported with ``mutable=False``, or
-        pre-created with ``iam.Role.customize_roles``) gets none of them, and a warning lists them.
+        Execution role, which Lambda must be allowed to assume. The construct adds the permissions
+        that the function needs. An immutable role (imported with ``mutable=False``, or pre-created
+        with ``iam.Role.customize_roles``) gets none of them, and a warning lists them.
         Default: a new role.
     vpc, vpc_subnets, security_groups
-        Network, as for :class:`aws_cdk.aws_lambda.Function`. The function is created after the
-        ``vpc`` with all that is declared in it, endpoints included. docs/vpc.md lists the
-        endpoints that the function needs without a NAT gateway. Default: no VPC.
+        Network, as for :class:`aws_cdk.aws_lambda.Function`. CloudFormation creates the function
+        after the ``vpc`` and all resources that are declared in it, such as endpoints. docs/vpc.md
+        lists the endpoints that the function needs without a NAT gateway. Default: no VPC.
     tracing
         X-Ray tracing. Default: disabled.
     runtime
@@ -62,7 +62,7 @@ class FunctionOptions(TypedDict, total=False):
 
 _DEFAULTS: dict[str, Any] = {
     "memory_size": 256,
-    # By name, as older releases of aws-cdk-lib do not list it.
+    # By name, because older releases of aws-cdk-lib have no constant for it.
     "runtime": lambda_.Runtime("python3.14", lambda_.RuntimeFamily.PYTHON),
     "architecture": lambda_.Architecture.ARM_64,
     "tracing": lambda_.Tracing.DISABLED,
@@ -70,7 +70,7 @@ _DEFAULTS: dict[str, Any] = {
 
 
 class HandlerFunction:
-    """The function with its log group and permissions; ``props`` are not for users to change."""
+    """The function with its log group and permissions; users cannot override ``props``."""
 
     def __init__(
         self,
@@ -83,15 +83,19 @@ class HandlerFunction:
         if unknown := options.keys() - FunctionOptions.__annotations__.keys():
             raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
         # jsii and CDK treat None as a property that is not set.
-        given: Any = _DEFAULTS | {name: each for name, each in options.items() if each is not None}
-        vpc, runtime = given.get("vpc"), given["runtime"].name
+        settings: Any = _DEFAULTS | {
+            name: value for name, value in options.items() if value is not None
+        }
+        vpc, runtime = settings.get("vpc"), settings["runtime"].name
         if SUPPORTED_RUNTIME.fullmatch(runtime) is None:
             raise ValueError(
-                f"runtime {runtime!r} cannot run the handler: it takes Python 3.11 or newer"
+                f"runtime {runtime!r} cannot run the handler: use Python 3.11 or newer"
             )
-        # First, as context can be set only while nothing is in the scope.
-        self.permissions = FunctionRights(scope, given.get("role"), description, remedy=remedy)
-        self.log_group = given.get("log_group") or logs.LogGroup(
+        # First, because CDK rejects new context in a scope that has children.
+        self.permissions = FunctionPermissions(
+            scope, settings.get("role"), description, remedy=remedy
+        )
+        self.log_group = settings.get("log_group") or logs.LogGroup(
             scope,
             "LogGroup",
             retention=logs.RetentionDays.THREE_MONTHS,
@@ -100,18 +104,18 @@ class HandlerFunction:
         add, log_group_arn = self.permissions.add, self.log_group.log_group_arn
         add("logs:CreateLogStream", "logs:PutLogEvents", on=[log_group_arn])
         if vpc is not None:
-            # Lambda makes the interfaces by the role, before the function exists and under ids not
-            # known yet; what describes has no resource at all ("Giving Lambda functions access to
-            # resources in an Amazon VPC", Lambda Developer Guide).
+            # Lambda creates the network interfaces with the role, before the function exists, and
+            # their IDs are not known yet. The describe actions support no resources ("Giving Lambda
+            # functions access to resources in an Amazon VPC", Lambda Developer Guide).
             add(*NETWORK_ACTIONS, on=["*"])
-        if given["tracing"] is not lambda_.Tracing.DISABLED:
-            # CDK adds the same to a role that can be changed. X-Ray has no resources.
+        if settings["tracing"] is not lambda_.Tracing.DISABLED:
+            # CDK adds the same actions to a mutable role. They support no resources.
             add(*TRACING_ACTIONS, on=["*"])
-        given |= {"role": self.permissions.role, "log_group": self.log_group}
+        settings |= {"role": self.permissions.role, "log_group": self.log_group}
         self.function = lambda_.Function(
-            scope, "Function", description=description, **props, **given
+            scope, "Function", description=description, **props, **settings
         )
         resource = self.function.node.default_child
         if vpc is not None and resource is not None:
-            # Not the construct: its security group may be named by an endpoint's.
+            # Not the construct: an endpoint may refer to the security group of the function.
             resource.node.add_dependency(vpc)

@@ -24,13 +24,18 @@ from constructs import Construct, IConstruct, IValidation
 
 from kinesis_stream_encryption._final_template import Resources, check_final_template
 from kinesis_stream_encryption._keys import AWS_MANAGED_ALIAS, StreamKey
-from kinesis_stream_encryption._rights import INLINE_POLICIES, policies_of_role, policy_size
+from kinesis_stream_encryption._permissions import (
+    MAX_INLINE_POLICY_SIZE,
+    as_list,
+    policies_of_role,
+    policy_size,
+)
 from kinesis_stream_encryption._streams import TargetStream
 from kinesis_stream_encryption._tokens import (
     describe,
-    known,
-    rendered,
-    stack_facts,
+    message_text,
+    resolved_or_none,
+    stack_properties,
 )
 
 __all__ = ["DECRYPT", "GENERATE_DATA_KEY", "KeyGrants", "check_grantee", "key_actions"]
@@ -45,7 +50,7 @@ _RECORD_ACTIONS = {
     "kinesis:putrecords": GENERATE_DATA_KEY,
 }
 
-# Each is checked once, whatever the number of its streams.
+# Roles whose policy size is checked; once, whatever the number of streams.
 _CHECKED_ROLES: WeakSet[iam.Role] = WeakSet()
 
 _CONTEXT = "kms:EncryptionContext:aws:kinesis:arn"
@@ -87,7 +92,7 @@ class KeyGrants:
         self._by_identity: dict[tuple[str, str], tuple[kms.CfnKey, str]] = {}
 
     def allow(self, grantee: iam.IGrantable, key: StreamKey, action: str) -> iam.Grant:
-        """Allow an action with a key; ``alias/aws/kinesis`` needs no permission."""
+        """Allow an action on a key; ``alias/aws/kinesis`` needs no permission."""
         if key.is_aws_managed:
             self._check_account(grantee)
             return iam.Grant.drop(grantee, f"{AWS_MANAGED_ALIAS} needs no permission")
@@ -102,7 +107,7 @@ class KeyGrants:
         return grant
 
     def keep(self, grantee: iam.IGrantable, key: StreamKey, action: str) -> None:
-        """Continue to allow an action with a previous key.
+        """Continue to allow an action on a previous key.
 
         Consumers need it for the records that are encrypted with that key. Producers need it until
         the switch, which only matters in the key policy: it changes in place, before the switch.
@@ -130,18 +135,18 @@ class KeyGrants:
             "streamPolicy",
             f"{_name(grantee)!r} has no access to the stream {describe(self._stream.name)}, which "
             "this app does not own: the owner of the stream must add this statement to its resource"
-            f" policy: {rendered(self._stack, needed)}",
+            f" policy: {message_text(self._stack, needed)}",
         )
         return iam.Grant.drop(grantee, "the stream's resource policy is not part of this app")
 
     def validate(self) -> list[str]:
-        """Report dependencies that are circular, and warn of grants without effect."""
+        """Report circular dependencies, and warn about grants without effect."""
         for (_, action), (key, name) in self._by_identity.items():
             self._check_delegation(key, action, name)
         return [
             f"{scope.node.path!r} depends on {self._scope.node.path!r} and contains the principal "
             f"{principal.node.path!r}, which needs access to the key first: replace "
-            "node.add_dependency(encryption) by encryption.apply_before(...)"
+            "node.add_dependency(encryption) with encryption.apply_before(...)"
             for principal in self._principals.values()
             for scope in principal.node.scopes
             if any(self._includes_resource(each) for each in scope.node.dependencies)
@@ -165,7 +170,7 @@ class KeyGrants:
             "keyPolicy",
             f"the key policy of {path!r} does not let the account use IAM policies, so the grant "
             f"of {action} to {name!r} has no effect: add this statement to the key policy: "
-            f"{rendered(self._stack, statement)}",
+            f"{message_text(self._stack, statement)}",
         )
 
     def _by_identity_policy(
@@ -196,7 +201,7 @@ class KeyGrants:
         return grant
 
     def _order(self, policy: iam.Policy, principal: iam.IRole, key: StreamKey) -> None:
-        """Let the encryption wait for a policy, and what waits for the principal's other ones."""
+        """Order a policy before the encryption and before the principal's other policies."""
         if isinstance(principal, iam.Role) and principal not in _CHECKED_ROLES:
             _CHECKED_ROLES.add(principal)
             check_final_template(self._scope, partial(_check_size, principal))
@@ -208,7 +213,7 @@ class KeyGrants:
             self._resource.node.add_dependency(policy)
             self._principals.setdefault(principal.node.path, principal)
         elif home not in self._stack.dependencies:
-            # The other stack may refer to this one: waiting for it would be circular.
+            # Not a dependency, which would be circular if the other stack refers to this one.
             remedy = f"let {self._stack.node.path!r} depend on it, with add_dependency"
             if key.element is not None and key.element.stack is self._stack:
                 remedy = f"create the key in a third stack, and {remedy}"
@@ -221,7 +226,7 @@ class KeyGrants:
     def _unchangeable(self, principal: iam.IPrincipal, grant: iam.Grant) -> iam.Grant:
         """Handle a role that CDK must not change: its owner adds the permissions."""
         statement = grant.principal_statement
-        needed = rendered(self._stack, statement and statement.to_statement_json())
+        needed = message_text(self._stack, statement and statement.to_statement_json())
         Annotations.of(self._scope).add_info(
             f"The role {_name(principal)!r} is not changed. Unless it already has access, add this "
             f"statement to it, and one for the stream: {needed}"
@@ -253,7 +258,7 @@ class KeyGrants:
 
     def _by_key_policy(self, grantee: iam.IGrantable, key: kms.IKey, action: str) -> None:
         principal = grantee.grant_principal
-        account = known(_account(grantee))
+        account = resolved_or_none(_account(grantee))
         if isinstance(principal, iam.Role) and account and Stack.of(principal) is not Stack.of(key):
             # KMS rejects a key policy that names a role that does not exist yet.
             principal = iam.AccountPrincipal(account)
@@ -277,7 +282,10 @@ class KeyGrants:
         )
 
     def _is_known_other_account(self, grantee: iam.IGrantable) -> bool:
-        ours, theirs = stack_facts(self._stack).environment.account, known(_account(grantee))
+        ours, theirs = (
+            stack_properties(self._stack).environment.account,
+            resolved_or_none(_account(grantee)),
+        )
         return ours is not None and theirs is not None and ours != theirs
 
     def _check_account(self, grantee: iam.IGrantable) -> None:
@@ -297,7 +305,7 @@ def check_grantee(grantee: iam.IGrantable) -> None:
     """Raise ValueError for a resource that was imported without its role."""
     if isinstance(grantee.grant_principal, iam.UnknownPrincipal):
         raise ValueError(
-            f"{_name(grantee)!r} was imported without a role, so it cannot be granted anything: "
+            f"{_name(grantee)!r} was imported without a role, so it cannot get permissions: "
             "import it with its role, for example lambda_.Function.from_function_attributes("
             "scope, id, function_arn=..., role=iam.Role.from_role_arn(...))"
         )
@@ -307,20 +315,19 @@ def _check_size(role: iam.Role, final: Resources) -> Iterator[str]:
     """Yield an error if the inline policies of a role exceed IAM's limit."""
     stack = Stack.of(role)
     inline, *_ = policies_of_role(stack.resolve(role.role_name), final(stack))
-    # Mostly ARNs of keys; an estimate that is too large would reject what IAM accepts.
+    # Most references are key ARNs. A larger estimate would reject policies that IAM accepts.
     size = sum(policy_size(document, reference="x" * 75) for document in inline)
-    if size > INLINE_POLICIES:
+    if size > MAX_INLINE_POLICY_SIZE:
         yield (
             f"the inline policies of the role {role.node.path!r} would have {size} characters, and "
-            f"IAM allows {INLINE_POLICIES}: each grant on a key takes some 330; distribute the "
-            "streams over several roles"
+            f"IAM allows {MAX_INLINE_POLICY_SIZE}: each grant on a key takes some 330; distribute "
+            "the streams over several roles"
         )
 
 
 def _delegates(stack: Stack, statement: dict[str, Any], action: str) -> bool:
     """Return whether a key policy statement lets the account's IAM policies allow an action."""
-    actions = statement.get("Action", [])
-    patterns = [str(each).lower() for each in ([actions] if isinstance(actions, str) else actions)]
+    patterns = [str(each).lower() for each in as_list(statement.get("Action", []))]
     principal = statement.get("Principal", {})
     accounts = principal.get("AWS", []) if isinstance(principal, dict) else principal
     return (
@@ -328,8 +335,8 @@ def _delegates(stack: Stack, statement: dict[str, Any], action: str) -> bool:
         and "Condition" not in statement
         and any(fnmatchcase(action.lower(), pattern) for pattern in patterns)
         and any(
-            re.search(r"(:root|^\*|^\d{12}|^\$\{AWS::AccountId\})$", rendered(stack, each))
-            for each in (accounts if isinstance(accounts, list) else [accounts])
+            re.search(r"(:root|^\*|^\d{12}|^\$\{AWS::AccountId\})$", message_text(stack, each))
+            for each in as_list(accounts)
         )
     )
 
@@ -355,9 +362,9 @@ def _account(grantee: iam.IGrantable) -> str | None:
 
 
 def _is_other_account(grantee: iam.IGrantable, key: kms.IKey) -> bool:
-    # Two unknown accounts are both that of the deployment; a known one may be another.
+    # Two unknown accounts are both the account of the deployment. A known one can differ from it.
     account = _account(grantee)
-    return account is not None and known(account) != known(key.env.account)
+    return account is not None and resolved_or_none(account) != resolved_or_none(key.env.account)
 
 
 def _is_attached(policy: iam.Policy) -> bool:

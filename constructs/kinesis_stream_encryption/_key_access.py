@@ -1,6 +1,6 @@
-"""Principals that have access to the records of a stream but not to its key.
+"""Warnings about principals that have access to the records of a stream but not to its key.
 
-A grant of the stream itself, and every integration that receives it, cannot know the key.
+The grant methods of the original stream, and integrations that receive it, do not cover the key.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from constructs import Construct
 from kinesis_stream_encryption._final_template import Resources, check_final_template
 from kinesis_stream_encryption._grants import key_actions
 from kinesis_stream_encryption._keys import StreamKey
+from kinesis_stream_encryption._permissions import as_list
 from kinesis_stream_encryption._streams import TargetStream
-from kinesis_stream_encryption._tokens import describe, known
+from kinesis_stream_encryption._tokens import describe, resolved_or_none
 
 __all__ = ["warn_of_missing_key_access"]
 
 
 class _Permission(NamedTuple):
-    """Action patterns that a policy allows a principal; principal and resource as JSON."""
+    """Action patterns that a policy allows for a principal; principal and resource are JSON."""
 
     principal: str
     actions: list[str]
@@ -38,7 +39,7 @@ class _Permissions(NamedTuple):
 
 
 def warn_of_missing_key_access(scope: Construct, stream: TargetStream, key: StreamKey) -> None:
-    """Warn of each principal of the stack that can use the records of a stream, but not its key."""
+    """Warn about principals of the stack that have access to the records but not to the key."""
     stack = stream.stack
 
     def check(resources: Resources) -> list[str]:
@@ -61,8 +62,8 @@ def warn_of_missing_key_access(scope: Construct, stream: TargetStream, key: Stre
                 Annotations.of(scope).add_warning_v2(
                     "cdk-kinesis-stream-encryption:missingKeyAccess",
                     f"{_name(stack, principal)!r} has access to the records of the stream "
-                    f"{describe(stream.name)}, but no {' and '.join(missing)} on its key: pass the "
-                    f"construct {scope.node.path!r} in place of the stream, or call its grant "
+                    f"{describe(stream.name)}, but lacks {' and '.join(missing)} on its key: pass "
+                    f"the construct {scope.node.path!r} in place of the stream, or call its grant "
                     "methods",
                 )
         return []
@@ -72,10 +73,10 @@ def warn_of_missing_key_access(scope: Construct, stream: TargetStream, key: Stre
 
 
 def _resolved(stack: Stack, value: str | None) -> Any:
-    return value if known(value) else stack.resolve(value)
+    return value if resolved_or_none(value) else stack.resolve(value)
 
 
-# All streams of a stack have the same template.
+# Cached, because all streams of a stack use the same template.
 @lru_cache(maxsize=1)
 def _permissions(resources: Resources, stack: Stack) -> _Permissions:
     found = _Permissions(defaultdict(list), defaultdict(list))
@@ -88,7 +89,7 @@ def _permissions(resources: Resources, stack: Stack) -> _Permissions:
 
 
 def _allowed(logical_id: str, properties: dict[str, Any]) -> Iterator[_Permission]:
-    """What a policy, or the policies in a role, user, or group, allow."""
+    """Yield the permissions in a policy, or in the inline policies of a role, user, or group."""
     attached = [
         principal
         for kind in ("Roles", "Users", "Groups")
@@ -102,30 +103,26 @@ def _allowed(logical_id: str, properties: dict[str, Any]) -> Iterator[_Permissio
     for principals, document in documents:
         for statement in document.get("Statement", []):
             if statement["Effect"] == "Allow":
-                for resource in _as_list(statement.get("Resource", [])):
+                for resource in as_list(statement.get("Resource", [])):
                     for principal in principals:
-                        actions = _as_list(statement.get("Action", []))
+                        actions = as_list(statement.get("Action", []))
                         yield _Permission(_as_json(principal), actions, _as_json(resource))
 
 
 def _allows(permission: _Permission, action: str, key_arn: str) -> bool:
-    """Whether a permission covers a key, or may do so: what a wildcard means is not known."""
+    """Return whether a permission covers a key. A resource with a wildcard counts as the key."""
     return (permission.resource == key_arn or "*" in permission.resource) and any(
         fnmatchcase(action.lower(), pattern.lower()) for pattern in permission.actions
     )
 
 
 def _name(stack: Stack, principal: str) -> str:
-    """Path of the construct; the name of a principal that was imported."""
+    """Return the path of the construct, or the name of an imported principal."""
     value = json.loads(principal)
     for each in stack.node.find_all() if isinstance(value, dict) else []:
         if isinstance(each, CfnResource) and stack.resolve(each.ref) == value:
             return str(each.node.path).removesuffix("/Resource")
     return value if isinstance(value, str) else principal
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _as_json(value: Any) -> str:

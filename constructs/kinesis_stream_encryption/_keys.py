@@ -1,4 +1,4 @@
-"""The key of a stream: which form the handler is given, and what can be checked at synth."""
+"""The key of a stream: its identifier in the custom resource, and its validation at synth."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from kinesis_stream_encryption._final_template import (
     final_resource,
 )
 from kinesis_stream_encryption._tokens import (
+    canonical_text,
     check_partition,
     describe,
-    known,
     referenced_element,
-    stack_facts,
-    text,
+    resolved_or_none,
+    stack_properties,
 )
 
-__all__ = ["AWS_MANAGED_ALIAS", "StreamKey", "require_lasting", "stream_key"]
+__all__ = ["AWS_MANAGED_ALIAS", "StreamKey", "require_retained_keys", "stream_key"]
 
 AWS_MANAGED_ALIAS = "alias/aws/kinesis"
 
@@ -35,10 +35,10 @@ _ALIAS_NAME = re.compile(r"alias/[a-zA-Z0-9/_-]{1,250}")
 
 
 class StreamKey(NamedTuple):
-    """A key as the custom resource and the policies name it.
+    """A key as the custom resource and the policies identify it.
 
-    It has an ARN, or an alias if only KMS can resolve it; and a construct in the app, unless it is
-    the AWS managed key by default. The element is the resource of the app that the ARN refers to.
+    It has an ARN, or an alias if only KMS can resolve the alias. The construct is None for the AWS
+    managed key by default. The element is the resource of the app that the ARN refers to.
     """
 
     arn: str | None
@@ -48,17 +48,17 @@ class StreamKey(NamedTuple):
 
     @property
     def key_id(self) -> str:
-        """``KeyId`` as StartStreamEncryption is given it."""
+        """``KeyId`` of StartStreamEncryption."""
         return self.arn or self.alias or ""
 
     @property
     def is_aws_managed(self) -> bool:
-        """Whether this is ``alias/aws/kinesis``, which every principal of the account may use."""
+        """Whether the key is ``alias/aws/kinesis``, which needs no permission in the account."""
         return self.alias == AWS_MANAGED_ALIAS
 
     @property
     def owned(self) -> kms.IKey | None:
-        """The key, if this app owns it and its policy, also as an L1 construct."""
+        """The key, if this app declares it, as an L1 construct too; None otherwise."""
         return self.construct if isinstance(self.element, kms.CfnKey) else None
 
     def is_in_other_stack(self, stack: Stack) -> bool:
@@ -66,15 +66,15 @@ class StreamKey(NamedTuple):
         return self.element is not None and self.element.stack is not stack
 
     def identity(self, stack: Stack) -> str:
-        """Text that another key does not have, the same in every synth."""
-        where = self.owned.node.path if self.owned else ""
-        return f"{where} {text(stack, self.key_id)}"
+        """A text that is unique to the key and the same in every synthesis."""
+        path = self.owned.node.path if self.owned else ""
+        return f"{path} {canonical_text(stack, self.key_id)}"
 
 
 def stream_key(stack: Stack, key: kms.IKey | None) -> StreamKey:
-    """Find out how to name a key, and refuse one that Kinesis cannot use.
+    """Return the identifier of a key; raise ValueError if Kinesis cannot use the key.
 
-    What a key must be: `StartStreamEncryption
+    Source of the rules: `StartStreamEncryption
     <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_StartStreamEncryption.html>`_
     and "How Do I Use Server-Side Encryption?" in the Kinesis Data Streams Developer Guide.
     """
@@ -85,40 +85,40 @@ def stream_key(stack: Stack, key: kms.IKey | None) -> StreamKey:
         return _key(stack, key)
     target = _alias_target(key)
     if target is not None:
-        # An alias can be pointed elsewhere without any change in the template that would make
-        # CloudFormation send an update: the key it points to cannot.
+        # If an alias changes its target, the alias in the template stays the same, so that
+        # CloudFormation would not send an update. The ARN of the target changes.
         return stream_key(stack, target)
     _check_alias(alias_name)
     return StreamKey(arn=None, alias=alias_name, construct=key)
 
 
 def _alias_name(key: kms.IKey) -> str | None:
-    # Imported constructs reach Python as nameless proxies: what they offer tells what they are.
+    # jsii returns imported constructs as proxies of interfaces, so that isinstance cannot be used.
     name = getattr(key, "alias_name", None)
     return name if isinstance(name, str) else None
 
 
 def _alias_target(key: kms.IKey) -> kms.IKey | None:
-    # Alias.from_alias_name knows no target, and says so by raising.
+    # The property raises an error for an alias from Alias.from_alias_name, which has no target.
     with suppress(RuntimeError):
         return cast("kms.IKey | None", getattr(key, "alias_target_key", None))
     return None
 
 
 def _check_alias(name: str) -> None:
-    if not known(name):
+    if not resolved_or_none(name):
         return
     if _ALIAS_NAME.fullmatch(name) is None:
         remedy = (
-            f"did you mean {f'alias/{name}'!r}?"
+            f"use {f'alias/{name}'!r}"
             if _ALIAS_NAME.fullmatch(f"alias/{name}")
-            else "an alias is 'alias/' and 1 to 250 letters, digits, '/', '_' or '-'"
+            else "use 'alias/' and 1 to 250 letters, digits, '/', '_', or '-'"
         )
         raise ValueError(f"malformed alias name {name!r}: {remedy}")
     if name.startswith("alias/aws/") and name != AWS_MANAGED_ALIAS:
         raise ValueError(
-            f"{name!r} is the key of another AWS service, which Kinesis may not use: pass a key "
-            f"of your own, or leave encryption_key out for {AWS_MANAGED_ALIAS!r}"
+            f"{name!r} is the AWS managed key of another AWS service, so Kinesis cannot use it: "
+            f"pass a customer managed key, or omit the key to use {AWS_MANAGED_ALIAS!r}"
         )
 
 
@@ -127,7 +127,7 @@ def _key(stack: Stack, key: kms.IKey) -> StreamKey:
     _check_arn(stack, arn, key.env.region)
     element = referenced_element(arn)
     if isinstance(element, kms.CfnKey):
-        _check_owned(element, key.node.path)
+        _check_key_resource(element, key.node.path)
     return StreamKey(arn=arn, alias=None, construct=key, element=element)
 
 
@@ -135,51 +135,50 @@ def _check_arn(stack: Stack, arn: str, region: str) -> None:
     if alias := _ALIAS_ARN.fullmatch(arn):
         raise ValueError(
             f"{arn!r} is the ARN of an alias, not of a key: use "
-            f"kms.Alias.from_alias_name(scope, id, {alias['name']!r}), or for an alias of another "
-            "account kms.Key.from_key_arn with the ARN of its key"
+            f"kms.Alias.from_alias_name(scope, id, {alias['name']!r}), or, for an alias of another "
+            "account, kms.Key.from_key_arn with the ARN of its key"
         )
-    if known(arn) and _KEY_ARN.fullmatch(arn) is None:
+    if resolved_or_none(arn) and _KEY_ARN.fullmatch(arn) is None:
         raise ValueError(
-            f"{arn!r} is not the ARN of a KMS key: it should read "
-            "'arn:<partition>:kms:<region>:<account>:key/<key id>'"
+            f"{arn!r} is not the ARN of a KMS key: use "
+            "'arn:<partition>:kms:<region>:<account>:key/<key ID>'"
         )
     check_partition(stack, "key", stack, arn)
-    own = stack_facts(stack).environment.region
-    if own is not None and known(region) and region != own:
+    own = stack_properties(stack).environment.region
+    if own is not None and resolved_or_none(region) and region != own:
         # No exception: it would stop the first pass of a context lookup.
         Annotations.of(stack).add_error(
-            f"the key {describe(arn)} is in region {region!r}, the stream in "
-            f"{own!r}: Kinesis uses keys of the stream's own region only; pass a key "
-            "of that region, for example a replica of a multi-Region key"
+            f"the key {describe(arn)} is in Region {region!r}, but the stream is in {own!r}: pass "
+            "a key in the Region of the stream, for example a replica of a multi-Region key"
         )
 
 
-def _check_owned(resource: kms.CfnKey, path: str) -> None:
+def _check_key_resource(resource: kms.CfnKey, path: str) -> None:
     for name, found, needed in (
         ("key_spec", resource.key_spec, "SYMMETRIC_DEFAULT"),
         ("key_usage", resource.key_usage, "ENCRYPT_DECRYPT"),
     ):
-        if known(found) and found != needed:
+        if resolved_or_none(found) and found != needed:
             raise ValueError(
-                f"the key {path!r} has {name} {found!r}: Kinesis encrypts with symmetric "
-                f"encryption keys only; leave {name} at its default, {needed!r}"
+                f"the key {path!r} has {name} {found!r}, but Kinesis requires a symmetric "
+                f"encryption key: remove {name}, or set it to {needed!r}"
             )
     if resource.enabled is False:
         raise ValueError(
-            f"the key {path!r} is declared with enabled=False: producers and consumers of the "
-            "stream would fail; enable it first"
+            f"the key {path!r} is declared with enabled=False, so producers and consumers of the "
+            "stream would fail: enable the key"
         )
 
 
-def require_lasting(scope: Construct, *keys: StreamKey) -> None:
-    """Have synth fail if a key of the app would be deleted while a stream's records need it."""
+def require_retained_keys(scope: Construct, *keys: StreamKey) -> None:
+    """Reject a key of the app that would be deleted with its stack, when synthesis ends."""
     owned = [key.element for key in keys if isinstance(key.element, kms.CfnKey)]
 
     def check(resources: Resources) -> list[str]:
         return [
-            f"the key {key.node.path!r} would be deleted with its stack, or by the rollback of "
-            "its first deployment, and the records that it encrypts would be lost: give it "
-            "RemovalPolicy.RETAIN"
+            f"the key {key.node.path!r} would be deleted with its stack, or when its first "
+            "deployment is rolled back, and the records that it encrypts would be lost: set "
+            "removal_policy=RemovalPolicy.RETAIN"
             for key in owned
             if final_resource(key, resources).get("DeletionPolicy") != "Retain"
         ]

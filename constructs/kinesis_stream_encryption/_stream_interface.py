@@ -21,24 +21,24 @@ __all__ = ["StreamInterface"]
 
 def _metric(name: str) -> Callable[..., cloudwatch.Metric]:
     def metric(self: StreamInterface, *args: object, **options: object) -> cloudwatch.Metric:
-        made: cloudwatch.Metric = getattr(self.stream, name)(*args, **options)
-        return made
+        metric: cloudwatch.Metric = getattr(self.stream, name)(*args, **options)
+        return metric
 
     metric.__doc__ = getattr(kinesis.IStream, name).__doc__
     return metric
 
 
 class StreamInterface:
-    """Forwards members of ``kinesis.IStream`` to the stream that is encrypted.
+    """Forwards members of ``kinesis.IStream`` to the encrypted stream.
 
-    jsii passes only members that a class defines, so that each one is listed.
+    jsii exposes only members that a class defines, so each one is listed.
     """
 
     _stream: kinesis.IStream
 
     @property
     def stream(self) -> kinesis.IStream:
-        """The stream that was passed in; its own grants do not cover the key."""
+        """The stream that was passed in. Its grant methods do not cover the key."""
         return self._stream
 
     @property
@@ -53,7 +53,7 @@ class StreamInterface:
 
     @property
     def stream_ref(self) -> StreamReference:
-        """Reference to the stream, with releases of aws-cdk-lib that have it."""
+        """Reference to the stream, in releases of aws-cdk-lib that support it."""
         return self._stream.stream_ref
 
     @property
@@ -69,7 +69,7 @@ class StreamInterface:
     def add_to_resource_policy(
         self, statement: iam.PolicyStatement
     ) -> iam.AddToResourcePolicyResult:
-        """Add a statement to the stream's resource policy, which an imported stream does not take.
+        """Add a statement to the resource policy of the stream; no effect on an imported stream.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class StreamInterface:
         return self._stream.add_to_resource_policy(statement)
 
     def apply_removal_policy(self, policy: RemovalPolicy) -> None:
-        """Apply a removal policy to the stream, which an imported stream does not take.
+        """Apply a removal policy to the stream; an imported stream raises an error.
 
         Parameters
         ----------

@@ -1,6 +1,6 @@
-"""What is known of a value at synth: tokens in it, and the region and account of a stack.
+"""Tokens in values, and the Region, account, and partition of a stack.
 
-CDK runs in another process, so it is asked about each stack once.
+CDK runs in another process, so that the properties of each stack are read once.
 """
 
 from __future__ import annotations
@@ -17,74 +17,84 @@ from constructs import IConstruct
 
 __all__ = [
     "Environment",
-    "StackFacts",
+    "StackProperties",
+    "canonical_text",
     "check_partition",
     "describe",
-    "known",
-    "read_out",
+    "message_text",
     "readable",
     "referenced_element",
-    "rendered",
-    "stack_facts",
-    "text",
+    "render_functions",
+    "resolved_or_none",
+    "stack_properties",
 ]
 
 # "Tokens and token encodings", AWS CDK Developer Guide.
 _TOKEN = re.compile(r"\$\{Token\[[\w:.-]*\]\}")
 # "Using dynamic references to specify template values", CloudFormation User Guide.
-_DYNAMIC = "{{resolve:"
-# What ContextProvider.get_value returns until the CDK CLI has looked the value up.
-_DUMMY = "dummy-value-for-"
+_DYNAMIC_REFERENCE = "{{resolve:"
+# ContextProvider.get_value returns it until the CDK CLI has looked up the value.
+_LOOKUP_DUMMY = "dummy-value-for-"
 
 
-def known(value: str | None) -> str | None:
-    """Return a string that is final at synth; None if it has tokens or placeholders."""
-    if value is None or _DUMMY in value or _DYNAMIC in value or _TOKEN.search(value):
+def resolved_or_none(value: str | None) -> str | None:
+    """Return a string that is final at synth; None if it contains tokens or placeholders."""
+    if (
+        value is None
+        or _LOOKUP_DUMMY in value
+        or _DYNAMIC_REFERENCE in value
+        or _TOKEN.search(value)
+    ):
         return None
     return value
 
 
 class Environment(NamedTuple):
-    """Region and account; None where only deployment will tell."""
+    """Region and account; None if known only at deployment."""
 
     region: str | None
     account: str | None
 
 
-class StackFacts(NamedTuple):
-    """The app that a stack is part of, and where it goes."""
+class StackProperties(NamedTuple):
+    """The root of the construct tree, and where the stack is deployed."""
 
     root: IConstruct
     environment: Environment
     partition: str | None
 
 
-_FACTS: WeakKeyDictionary[Stack, StackFacts] = WeakKeyDictionary()
+_STACK_PROPERTIES: WeakKeyDictionary[Stack, StackProperties] = WeakKeyDictionary()
 
 
-def stack_facts(stack: Stack) -> StackFacts:
-    """Look at a stack, unless that has been done before."""
-    facts = _FACTS.get(stack)
-    if facts is None:
-        environment = Environment(known(stack.region), known(stack.account))
+def stack_properties(stack: Stack) -> StackProperties:
+    """Read the properties of a stack, or return those that were read before."""
+    properties = _STACK_PROPERTIES.get(stack)
+    if properties is None:
+        environment = Environment(resolved_or_none(stack.region), resolved_or_none(stack.account))
         region = environment.region
         partition = RegionInfo.get(region).partition if region else None
-        facts = _FACTS[stack] = StackFacts(stack.node.root, environment, partition)
-    return facts
+        properties = _STACK_PROPERTIES[stack] = StackProperties(
+            stack.node.root, environment, partition
+        )
+    return properties
 
 
 def check_partition(scope: IConstruct, what: str, stack: Stack, arn: str) -> None:
     """Report an ARN whose partition is not that of the stack's Region, as an error annotation."""
-    own, other = stack_facts(stack).partition, arn.split(":", 2)[1] if known(arn) else None
+    own, other = (
+        stack_properties(stack).partition,
+        arn.split(":", 2)[1] if resolved_or_none(arn) else None,
+    )
     if own is not None and other is not None and own != other:
         Annotations.of(scope).add_error(
-            f"the ARN of the {what}, {arn!r}, has partition {other!r}, and the Region of the stack "
-            f"belongs to {own!r}: write 'arn:{own}:…', or build the ARN with Stack.format_arn"
+            f"the ARN of the {what}, {arn!r}, has partition {other!r}, but the Region of the stack "
+            f"is in partition {own!r}: use 'arn:{own}:…', or build the ARN with Stack.format_arn"
         )
 
 
 def referenced_element(value: str) -> CfnElement | None:
-    """Find the resource of the app that a string refers to, if it is a reference and no more."""
+    """Return the resource of the app that a string refers to; None if it is not a reference."""
     if not _TOKEN.match(value):
         return None
     token = Tokenization.reverse_string(value).first_token
@@ -93,45 +103,45 @@ def referenced_element(value: str) -> CfnElement | None:
 
 
 def readable(resolved: Any) -> Any:
-    """Write references in a resolved value as ``${LogicalId.Attribute}``."""
+    """Render references in a resolved value as ``${LogicalId.Attribute}``."""
 
     def name(function: dict[str, object]) -> str:
         (value,) = function.values()
         return f"${{{'.'.join(map(str, value)) if isinstance(value, list) else value}}}"
 
-    return read_out(resolved, name)
+    return render_functions(resolved, name)
 
 
 def describe(value: str) -> str:
-    """Name a value in a message: itself, or what it is when only deployment will tell."""
-    return repr(value) if known(value) else "known only at deployment"
+    """Return a value as a message shows it; a phrase instead of a value with tokens."""
+    return repr(value) if resolved_or_none(value) else "known only at deployment"
 
 
-def text(stack: Stack, value: str) -> str:
-    """Render a value with every token in a readable form; what renders alike is the same."""
+def canonical_text(stack: Stack, value: str) -> str:
+    """Render a value with its tokens as text. Values with the same text are equal."""
 
     def render(function: dict[str, object]) -> str:
         return f"<{json.dumps(function, sort_keys=True)}>"
 
-    return value if known(value) else str(read_out(stack.resolve(value), render))
+    return value if resolved_or_none(value) else str(render_functions(stack.resolve(value), render))
 
 
-def rendered(stack: Stack, value: object) -> str:
+def message_text(stack: Stack, value: object) -> str:
     """Render a value as text for a message: a string as it is, anything else as JSON."""
     found = readable(stack.resolve(value))
     return found if isinstance(found, str) else json.dumps(found)
 
 
-def read_out(resolved: Any, render: Callable[[dict[str, object]], str]) -> Any:
-    """Write out the intrinsic functions in a resolved value: joins, and others by ``render``."""
+def render_functions(resolved: Any, render: Callable[[dict[str, object]], str]) -> Any:
+    """Render intrinsic functions in a resolved value: joins as text, others with ``render``."""
     match resolved:
         case {"Fn::Join": [str(separator), list(parts)]}:
-            return separator.join(str(read_out(part, render)) for part in parts)
+            return separator.join(str(render_functions(part, render)) for part in parts)
         case dict() if len(resolved) == 1 and str(*resolved).startswith(("Ref", "Fn::")):
             return render(resolved)
         case dict():
-            return {name: read_out(each, render) for name, each in resolved.items()}
+            return {name: render_functions(each, render) for name, each in resolved.items()}
         case [*items]:
-            return [read_out(each, render) for each in items]
+            return [render_functions(each, render) for each in items]
         case _:
             return resolved

@@ -21,9 +21,9 @@ from kinesis_stream_encryption._grants import (
     key_actions,
 )
 from kinesis_stream_encryption._key_access import warn_of_missing_key_access
-from kinesis_stream_encryption._keys import require_lasting, stream_key
+from kinesis_stream_encryption._keys import require_retained_keys, stream_key
 from kinesis_stream_encryption._stream_interface import StreamInterface
-from kinesis_stream_encryption._streams import check_stream, claim_stream, target_stream
+from kinesis_stream_encryption._streams import check_stream, register_stream, target_stream
 from kinesis_stream_encryption.provider import KinesisStreamEncryptionProvider
 
 __all__ = ["RESOURCE_TYPE", "KinesisStreamEncryption"]
@@ -92,7 +92,7 @@ class KinesisStreamEncryption(StreamInterface, Construct):
         If the stream is malformed, if Kinesis cannot use the key, if the timeout is out of range,
         or if the provider belongs to another stack. Synthesis fails if a key of the app, previous
         keys included, would be deleted with its stack. A stream that is encrypted twice, and a
-        stream or key of another Region or account, are error annotations: the CDK CLI fails on
+        stream or key in another Region or account, are error annotations: the CDK CLI fails on
         them, and an exception would stop the first pass of a context lookup.
 
     Notes
@@ -127,8 +127,8 @@ class KinesisStreamEncryption(StreamInterface, Construct):
         self._stream = stream
         self._key = stream_key(stack, encryption_key)
         self._previous_keys = [stream_key(stack, key) for key in previous_keys or ()]
-        require_lasting(self, self._key, *self._previous_keys)
-        claim_stream(self, target)
+        require_retained_keys(self, self._key, *self._previous_keys)
+        register_stream(self, target)
         self._provider = provider or KinesisStreamEncryptionProvider.get_or_create(stack)
         permissions = self._provider._allow(  # noqa: SLF001
             stack,
@@ -152,9 +152,10 @@ class KinesisStreamEncryption(StreamInterface, Construct):
         )
         self._resource.node.add_dependency(*permissions)
         self.node.default_child = self._resource.node.default_child
-        if elsewhere := [key.arn for key in self._previous_keys if key.is_in_other_stack(stack)]:
+        imported = [key.arn for key in self._previous_keys if key.is_in_other_stack(stack)]
+        if imported:
             # While this template refers to the key, CDK keeps the export of the key's stack.
-            self._cfn_resource.add_metadata("PreviousKeys", elsewhere)
+            self._cfn_resource.add_metadata("PreviousKeys", imported)
         self._target = target
         warn_of_missing_key_access(self, target, self._key)
 
@@ -168,7 +169,7 @@ class KinesisStreamEncryption(StreamInterface, Construct):
         """None: see :attr:`key`.
 
         Integrations that find a key here would add a statement for it that is not restricted to
-        this stream, beside the one that the grants of this construct add.
+        this stream, in addition to the statement of the grant methods.
         """
         return None
 
@@ -276,10 +277,10 @@ class KinesisStreamEncryption(StreamInterface, Construct):
             If one of them contains this construct or its provider.
         """
         for construct in constructs:
-            for own in (self, self._provider):
-                if any(scope is construct for scope in own.node.scopes):
+            for part in (self, self._provider):
+                if any(scope is construct for scope in part.node.scopes):
                     raise ValueError(
-                        f"{construct.node.path!r} contains {own.node.path!r}, which cannot wait "
+                        f"{construct.node.path!r} contains {part.node.path!r}, which cannot wait "
                         "for itself: pass the constructs that must wait"
                     )
             Aspects.of(construct).add(_ApplyBefore(self._cfn_resource))
@@ -295,22 +296,27 @@ class KinesisStreamEncryption(StreamInterface, Construct):
         return cast(CfnResource, self._resource.node.default_child)
 
     def _grant(
-        self, on_stream: Callable[[], iam.Grant], grantee: iam.IGrantable, actions: Iterable[str]
+        self,
+        grant_on_stream: Callable[[], iam.Grant],
+        grantee: iam.IGrantable,
+        actions: Iterable[str],
     ) -> iam.Grant:
         check_grantee(grantee)
-        granted = on_stream()
+        granted = grant_on_stream()
         checked = self._grants.check_stream_policy(grantee, granted)
         for action in actions:
-            on_key = self._grants.allow(grantee, self._key, action)
+            granted_on_key = self._grants.allow(grantee, self._key, action)
             for key in self._previous_keys:
                 self._grants.keep(grantee, key, action)
             if checked is granted:
-                granted = checked = granted.combine(on_key)
+                granted = checked = granted.combine(granted_on_key)
         return checked
 
 
 @jsii.implements(IAspect)
 class _ApplyBefore:
+    """Lets all resources of a scope wait for the encryption, except IAM and KMS resources."""
+
     def __init__(self, resource: CfnResource) -> None:
         self._resource = resource
 
@@ -321,7 +327,7 @@ class _ApplyBefore:
             node.node.add_dependency(self._resource)
 
 
-# Most streams have the same timeout, and each call on a Duration crosses a process boundary.
+# Cached, because most streams have the same timeout and Duration methods run in another process.
 @lru_cache
 def _seconds(timeout: Duration) -> int:
     if timeout.is_unresolved():
@@ -332,8 +338,8 @@ def _seconds(timeout: Duration) -> int:
     seconds = int(timeout.to_seconds())
     if not _MIN_TIMEOUT <= seconds <= _MAX_TIMEOUT:
         raise ValueError(
-            f"timeout {timeout.to_human_string()} is out of range: it must be between 1 minute "
-            "and 59 minutes, because CloudFormation waits at most one hour"
+            f"timeout {timeout.to_human_string()} is out of range: pass 1 to 59 minutes, because "
+            "CloudFormation waits at most one hour"
         )
     return seconds
 

@@ -21,7 +21,7 @@ from kinesis_stream_encryption._asset import handler_code
 from kinesis_stream_encryption._function import FunctionOptions, HandlerFunction
 from kinesis_stream_encryption._guarded import GuardedStreams, check_tag
 from kinesis_stream_encryption._keys import StreamKey, stream_key
-from kinesis_stream_encryption._tokens import known
+from kinesis_stream_encryption._tokens import resolved_or_none as known
 
 __all__ = ["StreamEncryptionGuard"]
 

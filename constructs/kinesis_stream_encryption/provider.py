@@ -19,33 +19,31 @@ __all__ = ["KinesisStreamEncryptionProvider"]
 
 _ID = "KinesisStreamEncryptionProvider"
 _DESCRIPTION = "Encrypts Kinesis data streams for CloudFormation"
-_REMEDY = (
-    "give some streams a further provider, provider=KinesisStreamEncryptionProvider(scope, id)"
-)
+_REMEDY = "pass provider=KinesisStreamEncryptionProvider(scope, id) for some of the streams"
 
-# The first provider of each stack, which serves whatever names none.
+# The first provider of each stack, which is the default of all streams in the stack.
 _PROVIDERS: WeakKeyDictionary[Stack, KinesisStreamEncryptionProvider] = WeakKeyDictionary()
 
 
 class KinesisStreamEncryptionProvider(Construct):
     """A Lambda function that encrypts Kinesis data streams for CloudFormation.
 
-    One per stack is made on demand. To set something, make it before the stack's first
-    :class:`KinesisStreamEncryption`: the first provider of a stack serves everything in it that
-    names none. Its function, role and log group have the same logical ids whatever its own id and
-    options are, so that they are changed in place. Tags, Aspects and permissions boundaries apply
-    to it as to any construct.
+    The first :class:`KinesisStreamEncryption` of a stack creates the provider of the stack. To set
+    options, create the provider before it: the first provider of a stack is the default of all its
+    streams. The logical IDs of its function, role, and log group do not depend on its construct ID
+    and options, so that CloudFormation updates them in place. Tags, Aspects, and permissions
+    boundaries apply to it as to any construct.
 
-    A further provider is another function. What it serves are other resources to CloudFormation:
-    a resource that is moved to it, or from it, is replaced. Never do that in the same deployment
-    as a change of the stream's key, as a rollback could not bring the former key back.
+    Every other provider of a stack has a function of its own. If you move a stream from one
+    provider to another, CloudFormation replaces its custom resource. Do not change the key of the
+    stream in the same deployment, because a rollback could not restore the previous key.
 
     Parameters
     ----------
     scope
-        Parent construct, in the stack whose resources it is to serve.
+        Parent construct, in the stack of the streams.
     id
-        Id within the parent.
+        Construct ID.
     options
         Options of the function, as keyword arguments: :class:`FunctionOptions`. Default: as there.
 
@@ -53,15 +51,15 @@ class KinesisStreamEncryptionProvider(Construct):
     ------
     ValueError
         If the runtime cannot run the handler. A role of another account is an error annotation.
-        Synthesis fails if the streams exceed what the role's policies can hold, if an Aspect sets
-        a runtime that cannot run the handler, or if a provider that is not the first of its stack
-        serves nothing. A warning lists the permissions that the role lacks for what Aspects set.
+        Synthesis fails if the policies of the role exceed an IAM quota, if an Aspect sets a runtime
+        that cannot run the handler, or if a provider other than the first of its stack is not used.
+        A warning lists the permissions that the role lacks for a configuration that Aspects set.
     """
 
     def __init__(self, scope: Construct, id: str, **options: Unpack[FunctionOptions]) -> None:
         super().__init__(scope, id)
         self._stack = Stack.of(self)
-        made = HandlerFunction(
+        handler = HandlerFunction(
             self,
             options,
             _DESCRIPTION,
@@ -70,8 +68,8 @@ class KinesisStreamEncryptionProvider(Construct):
             code=handler_code(guard=False),
             timeout=Duration.minutes(15),
         )
-        self._permissions, self._function = made.permissions, made.function
-        self._log_group = made.log_group
+        self._permissions, self._function = handler.permissions, handler.function
+        self._log_group = handler.log_group
         describe = ("cloudformation:DescribeStackResource", "cloudformation:DescribeStacks")
         self._permissions.add(*describe, on=[Aws.STACK_ID])
         self._function_arn = self._function.function_arn
@@ -85,16 +83,16 @@ class KinesisStreamEncryptionProvider(Construct):
             self.node.add_validation(self._usage)
 
     def _fix_logical_ids(self) -> None:
-        """Keep the parts what they are to CloudFormation, wherever the provider is in the app."""
+        """Set logical IDs that do not depend on the path of the provider."""
         for name in ("Function", "LogGroup", "Role"):
-            part = self.node.try_find_child(name)  # a log group or role that was given is not here
+            part = self.node.try_find_child(name)  # None if the user passed the role or log group
             resource = part and part.node.default_child
             if isinstance(resource, CfnResource):
                 resource.override_logical_id(f"{_ID}{name}")
 
     @classmethod
     def get_or_create(cls, scope: IConstruct) -> KinesisStreamEncryptionProvider:
-        """Return the provider of the stack, and make it if there is none yet.
+        """Return the first provider of the stack; create one if there is none.
 
         Parameters
         ----------
@@ -104,15 +102,15 @@ class KinesisStreamEncryptionProvider(Construct):
         Raises
         ------
         ValueError
-            If another construct of the stack has its id.
+            If another construct of the stack has the ID of the provider.
         """
         stack = Stack.of(scope)
         if provider := _PROVIDERS.get(stack):
             return provider
         if stack.node.try_find_child(_ID) is not None:
             raise ValueError(
-                f"the id {_ID!r} in {stack.node.path!r} is taken by another construct: rename it, "
-                "or make a provider of your own first"
+                f"another construct in {stack.node.path!r} has the ID {_ID!r}: rename it, or first "
+                "create a KinesisStreamEncryptionProvider with another ID"
             )
         return cls(stack, _ID)
 
@@ -138,33 +136,33 @@ class KinesisStreamEncryptionProvider(Construct):
 
     @property
     def _resource_id(self) -> str:
-        """Construct id of the custom resources that it serves.
+        """Construct ID of the custom resources of this provider.
 
-        CloudFormation refuses to change the function behind a custom resource, so what another
-        provider serves is another resource.
+        CloudFormation rejects another function (ServiceToken) for an existing custom resource, so
+        the resources of another provider have other IDs.
         """
         return "Resource" if self._is_first else f"Resource{self.node.addr[-8:]}"
 
     def _allow(
         self, stack: Stack, *, stream: str, key: str | None, alias: str | None, long_wait: bool
     ) -> list[IDependable]:
-        """Give the function the permissions that a custom resource needs.
+        """Grant the function the permissions for a custom resource.
 
         Parameters
         ----------
         stack
             Stack of the custom resource.
         stream
-            ARN of its stream.
+            ARN of the stream.
         key, alias
-            ARN of its key, or the key's alias where only that is known.
+            ARN of the key, or its alias if only KMS can resolve the alias.
         long_wait
-            Whether it may wait longer than one invocation of the function lasts.
+            Whether its timeout exceeds one invocation, so that the function invokes itself.
 
         Returns
         -------
         list of constructs.IDependable
-            What must exist before the custom resource.
+            Permissions that must exist before the custom resource.
 
         Raises
         ------
@@ -173,14 +171,13 @@ class KinesisStreamEncryptionProvider(Construct):
         """
         if stack is not self._stack:
             raise ValueError(
-                f"the provider {self.node.path!r} serves its own stack, and this resource is in "
-                f"{stack.node.path!r}: leave provider out, so that the stack gets one of its own, "
-                "or make another one there"
+                f"the provider {self.node.path!r} serves its own stack only, but the stream is "
+                f"encrypted in {stack.node.path!r}: omit provider, or create one in that stack"
             )
-        self._usage.serves = True
-        needed = [self._permissions.add_encryption(stream, key, alias)]
+        self._usage.is_used = True
+        permissions: list[IDependable] = [self._permissions.add_encryption(stream, key, alias)]
         if long_wait and self._permission is None:
-            # Were the function named in the role's policy, each would wait for the other.
+            # A policy of the role that refers to the function would be a circular dependency.
             self._permission = lambda_.CfnPermission(
                 self,
                 "InvokeItself",
@@ -188,22 +185,24 @@ class KinesisStreamEncryptionProvider(Construct):
                 function_name=self._function_arn,
                 principal=self._permissions.role.role_arn,
             )
-        return [*needed, self._permission] if long_wait and self._permission else needed
+        if long_wait and self._permission:
+            permissions.append(self._permission)
+        return permissions
 
 
 @jsii.implements(IValidation)
 class _Usage:
-    """Fails synthesis while a provider that is not the stack's first ``serves`` nothing."""
+    """Reports a provider that no stream uses, unless it is the first one of its stack."""
 
-    serves = False
+    is_used = False
 
     def __init__(self, provider: IConstruct, first: IConstruct) -> None:
         self._provider, self._first = provider.node.path, first.node.path
 
     def validate(self) -> list[str]:
         problem = (
-            f"the provider {self._provider!r} serves nothing: whatever names no provider is served "
-            f"by the stack's first one, {self._first!r}; create this one before the stack's first "
-            "KinesisStreamEncryption, or pass it as provider=…"
+            f"the provider {self._provider!r} is not used: the default is the first provider of "
+            f"the stack, {self._first!r}. Create this provider before the first "
+            "KinesisStreamEncryption of the stack, or pass it as provider=…"
         )
-        return [] if self.serves else [problem]
+        return [] if self.is_used else [problem]

@@ -22,6 +22,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -92,7 +93,7 @@ def test_the_role_suffices_for_the_life_of_a_stack(
     )
     assert encryption(aws, first["stream"]) == ("ACTIVE", "KMS", first["key"])
     (trouble,) = troubles(deployment.log())
-    assert "is no longer the resource's current one" in trouble["reason"]
+    assert " is stale (the resource is " in trouble["reason"]
 
     switched = {**first, "key": make_key(aws)}
     moved = {**second, "stream": make_stream(aws), "key": make_key(aws)}
@@ -110,7 +111,7 @@ def send_overtaken_request(
     aws: LocalAws, *, function: str, stack_id: str, logical_id: str, stream: str, key: str
 ) -> None:
     """Deliver a Create once more when the stack has got on."""
-    sent = datetime.now(UTC) - timedelta(seconds=10)
+    sent = datetime.now(UTC) - timedelta(minutes=10)
     event = {
         "RequestType": "Create",
         "ResponseURL": f"{aws.endpoint_url}/_ministack/cfn-response/overtaken"
@@ -187,18 +188,28 @@ def write_the_log(clone: Clone) -> None:
         raise Failed(str(error)) from error
 
 
-def refuse_an_overtaken_request(clone: Clone) -> None:
-    before = clone.encryption("First")
-    send_overtaken_request(
-        clone.aws,
-        function=clone.function,
-        stack_id=clone.stack_id,
-        logical_id=clone.logical_id("First"),
-        stream=clone.stream("First"),
-        key=clone.key("Second"),
-    )
-    if clone.encryption("First") != before:
-        raise Lost("an overtaken request has changed the stream's key")
+def refuse_stale_requests(clone: Clone) -> None:
+    """Of a resource that has got on, and of one that a rollback has removed."""
+    before = clone.key("First")
+    carried_out = []
+    clone.use_key("First", "no key")
+    with suppress(Failed):
+        clone.update()
+    clone.use_key("First", before)
+    for resource in (clone.logical_id("First"), "Removed"):
+        key = clone.encryption("First")
+        send_overtaken_request(
+            clone.aws,
+            function=clone.function,
+            stack_id=clone.stack_id,
+            logical_id=resource,
+            stream=clone.stream("First"),
+            key=clone.key("Second") if key == before else before,
+        )
+        if clone.encryption("First") != key:
+            carried_out.append("a removed" if resource == "Removed" else "an earlier")
+    if carried_out:
+        raise Lost(f"{' and '.join(carried_out)} resource's request has changed the stream's key")
 
 
 def switch_keys(clone: Clone) -> None:
@@ -273,7 +284,7 @@ def delete(clone: Clone) -> None:
 OPERATIONS: list[Operation] = [
     create,
     write_the_log,
-    refuse_an_overtaken_request,
+    refuse_stale_requests,
     switch_keys,
     refuse_disabled_keys,
     wait_longer_than_an_invocation,
@@ -289,7 +300,8 @@ def check_encryption(clone: Clone) -> None:
 # --- With one right less --------------------------------------------------------------------------
 
 WITHOUT = {
-    "cloudformation:DescribeStackResource": "an overtaken request has changed the stream's key",
+    "cloudformation:DescribeStackResource": "an earlier and a removed resource's request has",
+    "cloudformation:DescribeStacks": "a removed resource's request has changed the stream's key",
     "kinesis:DescribeStreamSummary": "Access denied to {action} for stream {resource},",
     "kinesis:StartStreamEncryption": "Access denied to {action} for stream {resource},",
     "kms:DescribeKey": "a stream was given the disabled key {resource}$",

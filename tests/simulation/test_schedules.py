@@ -18,7 +18,7 @@ from tests.simulation.schedule import PROFILES, RATES
 SCHEDULES = 2000
 BATCHES = 8
 NEW = 400
-RARE = (3000, 2571)
+RARE = (5079, 2571)
 """Seeds of what is too rare for the others: nonsense that answers a hand-over, and a key that only
 Kinesis finds to be disabled."""
 

@@ -1,11 +1,15 @@
-"""A fresh app and stack for each test."""
+"""A new app, stack, and stream for each test."""
 
 from __future__ import annotations
 
 import pytest
 from aws_cdk import App, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_kms as kms
 
-from tests.synth.cloud import HERE, stack_in
+from kinesis_stream_encryption import KinesisStreamEncryption
+from tests.synth.templates import HERE, stream_in
 
 
 @pytest.fixture
@@ -15,11 +19,30 @@ def app() -> App:
 
 @pytest.fixture
 def stack(app: App) -> Stack:
-    """A stack whose account and region are known."""
-    return stack_in(app, env=HERE)
+    """A stack with a fixed account and Region."""
+    return Stack(app, "Stack", env=HERE)
 
 
 @pytest.fixture
-def anywhere(app: App) -> Stack:
-    """A stack that can be deployed to any account and region."""
-    return stack_in(app, "Anywhere")
+def env_agnostic_stack(app: App) -> Stack:
+    """A stack whose account and Region are known only at deployment."""
+    return Stack(app, "Anywhere")
+
+
+@pytest.fixture
+def stream(stack: Stack) -> kinesis.IStream:
+    return stream_in(stack)
+
+
+@pytest.fixture
+def encryption(stack: Stack, stream: kinesis.IStream) -> KinesisStreamEncryption:
+    """The encryption of the stream with a key of the app."""
+    return KinesisStreamEncryption(
+        stack, "Encryption", stream=stream, encryption_key=kms.Key(stack, "Key")
+    )
+
+
+@pytest.fixture
+def role(stack: Stack) -> iam.Role:
+    """A role for a producer or consumer."""
+    return iam.Role(stack, "App", assumed_by=iam.AccountRootPrincipal())

@@ -1,4 +1,4 @@
-"""The public API: what it consists of, and that all of it is documented."""
+"""The public API and its documentation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def members() -> Iterator[tuple[str, Any]]:
 
 
 def parameters(member: Any) -> list[str]:
-    """Names that a caller can pass."""
+    """Names of the parameters."""
     if isinstance(member, property):
         return []
     if is_typeddict(member):
@@ -37,7 +37,7 @@ def parameters(member: Any) -> list[str]:
 
 
 def sections(docstring: str) -> dict[str, str]:
-    """A numpydoc docstring by its headings; the summary is under the empty one."""
+    """Sections of a numpydoc docstring by heading. The summary has an empty heading."""
     parts = re.split(r"^(\w[\w ]*)\n-+\n", docstring, flags=re.MULTILINE)
     return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
 
@@ -57,7 +57,7 @@ def test_is_documented(name: str, member: Any) -> None:
 @pytest.mark.parametrize(
     "cls", [cls for cls in PUBLIC if issubclass(cls, Construct) or is_typeddict(cls)]
 )
-def test_every_optional_property_says_its_default(cls: type) -> None:
+def test_every_optional_property_documents_its_default(cls: type) -> None:
     entries = re.split(r"\n(?=\w)", sections(inspect.getdoc(cls) or "")["Parameters"])
     for entry in entries:
         name = entry.splitlines()[0]
@@ -65,7 +65,7 @@ def test_every_optional_property_says_its_default(cls: type) -> None:
             assert "Default:" in entry, f"{cls.__name__}: {name}"
 
 
-def test_names_are_those_that_users_know() -> None:
+def test_public_names() -> None:
     assert kinesis_stream_encryption.__all__ == [
         "FunctionOptions",
         "GuardedStreams",

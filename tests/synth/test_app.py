@@ -17,7 +17,7 @@ from aws_cdk import App, cx_api
 from aws_cdk.assertions import Template
 
 from app import StreamEncryptionStack, main
-from tests.synth.cloud import KEY_ARN, TYPE, filled_in, stream_arn, waits_for
+from tests.synth.templates import KEY_ARN, TYPE, filled_in, stream_arn, waits_for
 
 CHECKOUT = Path(__file__).parents[2]
 PATH = os.environ["PATH"]
@@ -27,7 +27,7 @@ EXAMPLES = sorted(path.stem for path in (CHECKOUT / "examples").glob("*.py"))
 def synthesize_example(
     monkeypatch: pytest.MonkeyPatch, folder: Path, example: str, **context: str
 ) -> cx_api.CloudFormationStackArtifact:
-    """Run an example here, as the CDK CLI would: it tells an app its folder and context."""
+    """Run an example in this process, with the output folder and context that the CDK CLI sets."""
     monkeypatch.setattr(aws_cdk, "App", lambda: App(outdir=str(folder), context=context))
     app: App = runpy.run_path(str(CHECKOUT / "examples" / f"{example}.py"))["app"]
     (stack,) = app.synth().stacks
@@ -39,8 +39,8 @@ def properties(template: dict[str, Any]) -> list[dict[str, Any]]:
     return [each["Properties"] for each in found if each["Type"] == TYPE]
 
 
-def test_the_cli_gets_a_template_and_has_nothing_to_say(tmp_path: Path) -> None:
-    """About feature flags, that is: cdk.json has them as a new app has."""
+def test_cdk_cli_synthesizes_the_app_without_notices(tmp_path: Path) -> None:
+    """cdk.json sets the recommended feature flags, so that the CLI prints no notice about them."""
     cdk = CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"
     context = ["-c", "stream=orders", "-c", "stackName=mine"]
     done = subprocess.run(
@@ -56,16 +56,17 @@ def test_the_cli_gets_a_template_and_has_nothing_to_say(tmp_path: Path) -> None:
     assert len(properties(json.loads((tmp_path / "mine.template.json").read_text()))) == 1
 
 
-def test_a_mistake_is_told_in_one_line() -> None:
-    with pytest.raises(SystemExit) as ended:
+def test_invalid_context_exits_with_one_line() -> None:
+    with pytest.raises(SystemExit) as exit_info:
         main()
-    assert ended.value.code == (
-        "error: no stream is given: name existing ones, cdk deploy -c stream=<name or ARN>,…"
+    assert exit_info.value.code == (
+        "error: the context 'stream' is missing: pass existing streams, cdk deploy "
+        "-c stream=<name or ARN>,…"
     )
 
 
 class TestContext:
-    """What the app makes of its context."""
+    """The context of the app."""
 
     @staticmethod
     def synthesize(**context: str) -> dict[str, Any]:
@@ -107,7 +108,7 @@ class TestContext:
         assert [each["KeyId"] for each in found] == ["alias/orders"] * 2
         assert len(template["Outputs"]) == 4
 
-    def test_adding_a_stream_leaves_the_others(self) -> None:
+    def test_adding_a_stream_does_not_change_other_streams(self) -> None:
         one, two = (self.synthesize(stream=each) for each in ("orders", "payments,orders"))
         (id_,) = (id_ for id_, each in one["Resources"].items() if each["Type"] == TYPE)
         assert two["Resources"][id_]["Properties"] == one["Resources"][id_]["Properties"]
@@ -127,18 +128,18 @@ class TestContext:
     @pytest.mark.parametrize(
         ("context", "message"),
         [
-            ({}, "no stream is given: name existing ones, cdk deploy -c stream=<name or ARN>,…"),
-            ({"stream": " , "}, "no stream is given"),
+            ({}, "the context 'stream' is missing: pass existing streams, cdk deploy -c stream="),
+            ({"stream": " , "}, "the context 'stream' is missing"),
             (
                 {"stream": f"orders,{stream_arn('orders')}"},
-                "stream 'orders' is given twice: name each one once",
+                "the stream 'orders' is listed twice: list each stream once",
             ),
             *[
                 (
                     {"stream": "orders", "key": key},
-                    f"key is {key!r}: give a key id (1234abcd-12ab-34cd-56ef-1234567890ab), a key "
-                    "ARN (arn:aws:kms:<region>:<account>:key/<key id>), an alias (alias/orders) "
-                    "or an alias ARN",
+                    f"malformed key {key!r}: pass a key ID (1234abcd-12ab-34cd-56ef-1234567890ab), "
+                    "a key ARN (arn:aws:kms:<region>:<account>:key/<key ID>), an alias "
+                    "(alias/orders), or an alias ARN",
                 )
                 for key in (
                     "NONE",
@@ -151,21 +152,20 @@ class TestContext:
             ({"stream": "orders", "key": "alias/"}, "malformed alias name 'alias/'"),
             (
                 {"stream": "orders", "timeout": "soon"},
-                "timeout is 'soon': give a whole number of minutes",
+                "malformed timeout 'soon': pass a whole number of minutes",
             ),
             (
                 {"stream": "orders", "timeout": "61"},
-                "timeout 1 hour 1 minute is out of range: it must be between 1 minute and 59 "
-                "minutes, because CloudFormation waits at most one hour",
+                "timeout 1 hour 1 minute is out of range: pass 1 to 59 minutes, because "
+                "CloudFormation waits at most one hour",
             ),
             (
                 {"stream": "or ders"},
-                "malformed stream name 'or ders': a name has 1 to 128 letters, digits, '_', '.' "
-                "or '-'",
+                "malformed stream name 'or ders': use 1 to 128 letters, digits, '_', '.', or '-'",
             ),
         ],
     )
-    def test_mistakes_are_refused(self, context: dict[str, str], message: str) -> None:
+    def test_invalid_context_is_rejected(self, context: dict[str, str], message: str) -> None:
         with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
             self.synthesize(**context)
 
@@ -202,7 +202,7 @@ def test_every_example_is_tested() -> None:
     ]
 
 
-def test_order_pipeline_grants_its_rule_and_its_function_the_key(
+def test_order_pipeline_grants_rule_and_function_access_to_the_key(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     template = synthesize_example(monkeypatch, tmp_path, "order_pipeline").template["Resources"]
@@ -234,7 +234,7 @@ def test_producer_starts_after_encryption(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert [id_.startswith("Producer") for id_ in waiting] == [True]
 
 
-def test_key_switch_changes_the_stream_key_and_who_may_use_which(
+def test_key_switch_changes_the_stream_key_and_the_key_permissions(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     steps: list[dict[str, str]] = [
@@ -270,9 +270,7 @@ def types_changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     )
 
 
-def test_key_switch_alarms_when_requests_are_denied(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_key_switch_alarms_on_missing_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     template = synthesize_example(monkeypatch, tmp_path, "key_switch").template
     alarms = {
         id_: each["Properties"]

@@ -1,4 +1,4 @@
-"""Resources that have to be created or updated after the stream is encrypted."""
+"""Resources that CloudFormation creates or updates after the stream is encrypted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.cloud import TYPE, resources, stream_in, waits_for
+from tests.synth.templates import (
+    TYPE,
+    function_in,
+    resources,
+    stream_in,
+    waits_for,
+)
 from tests.synth.test_integrations import INTEGRATIONS, Integration, declare
 
 Grant = Literal["grant_read", "grant_write", "grant_read_write"]
@@ -25,26 +31,8 @@ GRANTS: tuple[Grant, ...] = ("grant_read", "grant_write", "grant_read_write")
 
 
 @pytest.fixture
-def encryption(stack: Stack) -> KinesisStreamEncryption:
-    return KinesisStreamEncryption(
-        stack, "Encryption", stream=stream_in(stack), encryption_key=kms.Key(stack, "Key")
-    )
-
-
-@pytest.fixture
 def function(stack: Stack) -> lambda_.Function:
-    return function_in(stack)
-
-
-def function_in(scope: Construct, id: str = "App") -> lambda_.Function:
-    return lambda_.Function(
-        scope,
-        id,
-        runtime=lambda_.Runtime.PYTHON_3_13,
-        handler="index.handler",
-        code=lambda_.Code.from_inline("def handler(event, context): ..."),
-        dead_letter_queue_enabled=True,
-    )
+    return function_in(stack, "App", dead_letter_queue_enabled=True)
 
 
 def after_encryption(stack: Stack) -> dict[str, str]:
@@ -73,7 +61,7 @@ def test_a_granted_function_starts_after_encryption(
     assert "AWS::Lambda::Function" in after_encryption(stack).values()
 
 
-def test_what_is_added_later_waits_too(
+def test_resources_that_are_added_later_wait(
     stack: Stack, encryption: KinesisStreamEncryption, function: lambda_.Function
 ) -> None:
     encryption.apply_before(function)
@@ -99,9 +87,7 @@ def test_an_ecs_task_starts_after_encryption(
     assert "AWS::ECS::TaskDefinition" in after_encryption(stack).values()
 
 
-def test_several_constructs_are_taken_at_once(
-    stack: Stack, encryption: KinesisStreamEncryption
-) -> None:
+def test_several_constructs_wait(stack: Stack, encryption: KinesisStreamEncryption) -> None:
     first, second = sns.Topic(stack, "First"), sns.Topic(stack, "Second")
     sns.Topic(stack, "Other")
     encryption.apply_before(first, second)
@@ -109,8 +95,10 @@ def test_several_constructs_are_taken_at_once(
     assert after_encryption(stack).keys() == expected
 
 
-def test_principals_and_keys_do_not_wait(stack: Stack, encryption: KinesisStreamEncryption) -> None:
-    """The custom resource may itself wait for them."""
+def test_iam_and_kms_resources_do_not_wait(
+    stack: Stack, encryption: KinesisStreamEncryption
+) -> None:
+    """The custom resource can depend on them."""
     service = Construct(stack, "Service")
     role = iam.Role(service, "Role", assumed_by=iam.AccountRootPrincipal())
     kms.Key(service, "Key").grant_encrypt(role)
@@ -121,12 +109,12 @@ def test_principals_and_keys_do_not_wait(stack: Stack, encryption: KinesisStream
 
 
 def policies(role: iam.Role) -> set[str]:
-    """The default policy waits for what its statements name."""
+    """The default policy depends on the resources that its statements contain."""
     return {"AWS::IAM::Policy"} if role.node.try_find_child("DefaultPolicy") else set()
 
 
 @pytest.mark.parametrize("integration", INTEGRATIONS, ids=lambda each: each.declare.__name__)
-def test_every_integration_can_wait(integration: Integration) -> None:
+def test_every_integration_waits(integration: Integration) -> None:
     declared = declare(integration.declare)
     declared.encryption.apply_before(declared.construct)
     types = {each.split("::")[1] for each in after_encryption(declared.stack).values()}
@@ -134,7 +122,7 @@ def test_every_integration_can_wait(integration: Integration) -> None:
 
 
 @pytest.mark.parametrize("scope", ["Stack", "Stack/Service"])
-def test_a_scope_of_the_encryption_cannot_wait_for_it(stack: Stack, scope: str) -> None:
+def test_a_parent_of_the_construct_is_rejected(stack: Stack, scope: str) -> None:
     service = Construct(stack, "Service")
     encryption = KinesisStreamEncryption(service, "Encryption", stream=stream_in(stack))
     construct = stack if scope == "Stack" else service
@@ -142,7 +130,7 @@ def test_a_scope_of_the_encryption_cannot_wait_for_it(stack: Stack, scope: str) 
         encryption.apply_before(construct)
 
 
-# --- Dependencies in other ways -------------------------------------------------------------------
+# --- Dependencies without apply_before ------------------------------------------------------------
 
 
 def test_a_dependency_on_the_construct_needs_no_grant(
@@ -181,10 +169,10 @@ def test_a_circular_dependency_of_a_task_fails_with_the_remedy(
         app.synth()
 
 
-def test_a_rule_may_depend_on_the_construct(
+def test_a_rule_can_depend_on_the_construct(
     stack: Stack, encryption: KinesisStreamEncryption
 ) -> None:
-    """Its role is shared by the rules of the stream and not within it."""
+    """The rules of a stream share a role, which is not in the scope of the rule."""
     rule = events.Rule(
         stack,
         "Rule",

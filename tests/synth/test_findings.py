@@ -1,4 +1,4 @@
-"""What cdk-nag and cfn-lint find."""
+"""Findings of cdk-nag and cfn-lint."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ from typing import Any
 import cdk_nag
 import pytest
 from aws_cdk import App, Duration, Stack, Validations
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
-from tests.synth.cloud import ACCOUNT, HERE, KEY_ARN, stream_in
+from tests.synth.templates import (
+    ACCOUNT,
+    HERE,
+    KEY_ARN,
+    imported_vpc,
+    stream_in,
+)
 
 PACKS: list[Callable[[App], cdk_nag.NagPack]] = [
     cdk_nag.AwsSolutionsChecks,
@@ -31,7 +36,7 @@ PACKS: list[Callable[[App], cdk_nag.NagPack]] = [
 
 
 def declare(stack: Stack, **options: Any) -> None:
-    """Keys that are known by ARN, and every kind of wait, on one provider."""
+    """Two streams on one provider: an imported key, and a key of the app with a long timeout."""
     KinesisStreamEncryptionProvider(stack, "Provider", **options)
     KinesisStreamEncryption(
         stack,
@@ -76,14 +81,7 @@ def for_many_streams(app: App) -> None:
 
 def in_a_vpc(app: App) -> None:
     stack = Stack(app, "Stack", env=HERE)
-    vpc = ec2.Vpc.from_vpc_attributes(
-        stack,
-        "Vpc",
-        vpc_id="vpc-0123456789abcdef0",
-        availability_zones=["eu-central-1a"],
-        private_subnet_ids=["subnet-0123456789abcdef0"],
-    )
-    declare(stack, vpc=vpc, tracing=lambda_.Tracing.ACTIVE)
+    declare(stack, vpc=imported_vpc(stack), tracing=lambda_.Tracing.ACTIVE)
 
 
 def with_aliases(app: App) -> None:
@@ -98,7 +96,7 @@ APPS = [*CLEAN, in_a_vpc, with_aliases]
 
 
 def findings(app: App) -> list[str]:
-    """Rules that cdk-nag reports, with the constructs they are about."""
+    """Rules that cdk-nag reports, with the paths of the constructs."""
     Validations.of(app).add_plugins(*(pack(app) for pack in PACKS))
     folder = Path(app.outdir)
     try:
@@ -116,7 +114,7 @@ def findings(app: App) -> list[str]:
 
 
 @pytest.mark.parametrize("declare_app", CLEAN)
-def test_aws_solutions_finds_nothing_where_keys_are_known(
+def test_aws_solutions_reports_nothing_if_key_arns_are_known(
     tmp_path: Path, declare_app: Callable[[App], None]
 ) -> None:
     app = App(outdir=str(tmp_path / "out"))
@@ -125,7 +123,7 @@ def test_aws_solutions_finds_nothing_where_keys_are_known(
 
 
 @pytest.mark.parametrize("declare_app", [in_a_vpc, with_aliases])
-def test_aws_solutions_finds_wildcards_where_there_is_no_finer_form(
+def test_aws_solutions_reports_only_unavoidable_wildcards(
     tmp_path: Path, declare_app: Callable[[App], None]
 ) -> None:
     app = App(outdir=str(tmp_path / "out"))
@@ -135,15 +133,15 @@ def test_aws_solutions_finds_wildcards_where_there_is_no_finer_form(
     assert all(each.startswith("AwsSolutions-IAM5[") for each in found)
 
 
-def test_an_older_runtime_is_found(tmp_path: Path) -> None:
-    """What the default is for."""
+def test_an_older_runtime_is_reported(tmp_path: Path) -> None:
+    """The default runtime prevents this finding."""
     app = App(outdir=str(tmp_path / "out"))
     declare(Stack(app, "Stack", env=HERE), runtime=lambda_.Runtime.PYTHON_3_13)
     assert "AwsSolutions-L1 at Stack/Provider/Function/Resource" in findings(app)
 
 
 def test_findings_of_other_packs_are_documented(tmp_path: Path) -> None:
-    """A library does not accept findings for its users."""
+    """The library suppresses no finding; users decide."""
     app = App(outdir=str(tmp_path / "out"))
     plain(app)
     found = {each.split(" at ")[0].split("-", 1)[1] for each in findings(app)}
@@ -152,7 +150,7 @@ def test_findings_of_other_packs_are_documented(tmp_path: Path) -> None:
     assert found == set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) - {"IAM5"}
 
 
-def test_nothing_is_accepted_for_the_user(tmp_path: Path) -> None:
+def test_the_library_suppresses_no_finding(tmp_path: Path) -> None:
     app = App(outdir=str(tmp_path / "out"))
     plain(app)
     types = {entry.type for each in app.node.find_all() for entry in each.node.metadata}
@@ -160,12 +158,12 @@ def test_nothing_is_accepted_for_the_user(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("declare_app", APPS)
-def test_cfn_lint_finds_nothing(tmp_path: Path, declare_app: Any) -> None:
+def test_cfn_lint_reports_nothing(tmp_path: Path, declare_app: Any) -> None:
     app = App(outdir=str(tmp_path / "out"))
     declare_app(app)
     app.synth()
     templates = [str(path) for path in (tmp_path / "out").glob("*.template.json")]
-    # W3005: aws-cdk-lib has every function depend on its role, which the function names anyway.
+    # W3005: aws-cdk-lib adds a redundant dependency of each function on its role.
     command = [str(Path(sys.executable).with_name("cfn-lint")), "--ignore-checks", "W3005", "--"]
     done = subprocess.run([*command, *templates], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -1,4 +1,4 @@
-"""Rights of producers and consumers: to the stream, to its key, and in time."""
+"""Grants to producers and consumers: permissions on stream and key, and their order."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk.assertions import Annotations, Match, Template
 
 from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.cloud import (
+from tests.synth.templates import (
     ACCOUNT,
     HERE,
     KEY_ARN,
     REGION,
     TYPE,
-    documents,
     filled_in,
+    grantee_policies,
+    key_policies,
     only,
     resources,
     stream_arn,
@@ -32,96 +33,80 @@ from tests.synth.cloud import (
 CONTEXT = {"StringEquals": {"kms:EncryptionContext:aws:kinesis:arn": stream_arn("orders")}}
 
 
-@pytest.fixture
-def role(stack: Stack) -> iam.Role:
-    return iam.Role(stack, "App", assumed_by=iam.AccountRootPrincipal())
-
-
 def encrypt(stack: Stack, key: kms.IKey | None) -> KinesisStreamEncryption:
     return KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
 
 
-def own_policies(stack: Stack) -> dict[str, Any]:
-    """Statements of all policies but the function's, by logical id."""
-    return {
-        id_: filled_in(document)["Statement"]
-        for id_, document in documents(stack).items()
-        if not id_.startswith("KinesisStreamEncryptionProvider")
-    }
-
-
-def on_key(stack: Stack) -> list[Any]:
-    found = [each for statements in own_policies(stack).values() for each in statements]
-    return [each for each in found if "kms:" in str(each["Action"])]
+def key_statements(stack: Stack) -> list[Any]:
+    """Statements of the grantees' policies that allow actions on a key."""
+    statements = [each for policy in key_policies(stack).values() for each in policy]
+    return [each for each in statements if "kms:" in str(each["Action"])]
 
 
 def key_policy(stack: Stack) -> list[Any]:
-    """Statements of the only key's policy, after the account's own."""
+    """Statements in the policy of the only key, without the default statement."""
     statements: list[Any] = only(stack, "AWS::KMS::Key")["Properties"]["KeyPolicy"]["Statement"]
     return statements[1:]
 
 
 @pytest.mark.parametrize(
-    ("grant", "on_stream", "on_the_key"),
+    ("grant", "stream_action", "key_actions"),
     [
         ("grant_read", "kinesis:GetRecords", ["kms:Decrypt"]),
         ("grant_write", "kinesis:PutRecords", ["kms:GenerateDataKey"]),
         ("grant_read_write", "kinesis:PutRecords", ["kms:Decrypt", "kms:GenerateDataKey"]),
     ],
 )
-def test_covers_stream_and_key(
-    stack: Stack, role: iam.Role, grant: str, on_stream: str, on_the_key: list[str]
+def test_grant_covers_stream_and_key(
+    stack: Stack, role: iam.Role, grant: str, stream_action: str, key_actions: list[str]
 ) -> None:
     encryption = encrypt(stack, kms.Key(stack, "Key"))
-    made: iam.Grant = getattr(encryption, grant)(role)
+    result: iam.Grant = getattr(encryption, grant)(role)
     (key,) = resources(stack, "AWS::KMS::Key")
-    assert made.success
-    found = [each for statements in own_policies(stack).values() for each in statements]
-    (stream,) = [each for each in found if on_stream in each["Action"]]
+    assert result.success
+    found = [each for statements in grantee_policies(stack).values() for each in statements]
+    (stream,) = [each for each in found if stream_action in each["Action"]]
     assert stream["Resource"] == stream_arn("orders")
-    assert [each["Action"] for each in on_key(stack)] == on_the_key
-    assert all(each["Resource"] == {"Fn::GetAtt": [key, "Arn"]} for each in on_key(stack))
+    assert [each["Action"] for each in key_statements(stack)] == key_actions
+    assert all(each["Resource"] == {"Fn::GetAtt": [key, "Arn"]} for each in key_statements(stack))
 
 
-def test_key_may_be_used_for_this_stream_only(stack: Stack, role: iam.Role) -> None:
+def test_key_permissions_are_restricted_to_the_stream(stack: Stack, role: iam.Role) -> None:
     encrypt(stack, kms.Key(stack, "Key")).grant_read_write(role)
-    assert [each["Condition"] for each in on_key(stack)] == [CONTEXT, CONTEXT]
+    assert [each["Condition"] for each in key_statements(stack)] == [CONTEXT, CONTEXT]
 
 
-def test_policy_of_the_key_stays_as_it_is_where_that_of_the_role_is_enough(
-    stack: Stack, role: iam.Role
-) -> None:
+def test_key_policy_is_not_changed_for_a_role_of_the_account(stack: Stack, role: iam.Role) -> None:
     encrypt(stack, kms.Key(stack, "Key")).grant_read(role)
     assert key_policy(stack) == []
 
 
-def test_rights_are_there_before_encryption_starts(stack: Stack, role: iam.Role) -> None:
+def test_permissions_exist_before_encryption_starts(stack: Stack, role: iam.Role) -> None:
     encrypt(stack, kms.Key(stack, "Key")).grant_read_write(role)
-    waited_for = only(stack, TYPE)["DependsOn"]
-    for id_, statements in own_policies(stack).items():
-        if "kms:" in str(statements):
-            assert id_ in waited_for
-    assert len(waited_for) == 3
+    dependencies = only(stack, TYPE)["DependsOn"]
+    assert len(key_policies(stack)) == 2
+    assert key_policies(stack).keys() <= set(dependencies)
+    assert len(dependencies) == 3
 
 
-def test_rights_of_an_imported_role_are_there_too(stack: Stack) -> None:
+def test_permissions_of_an_imported_role_exist_before_encryption_starts(stack: Stack) -> None:
     role = iam.Role.from_role_arn(stack, "App", f"arn:aws:iam::{ACCOUNT}:role/app")
     encrypt(stack, kms.Key(stack, "Key")).grant_read(role)
-    (policy,) = (id_ for id_, each in own_policies(stack).items() if "kms:" in str(each))
+    (policy,) = key_policies(stack)
     assert policy in only(stack, TYPE)["DependsOn"]
-    assert [each["Condition"] for each in on_key(stack)] == [CONTEXT]
+    assert [each["Condition"] for each in key_statements(stack)] == [CONTEXT]
 
 
 def test_granting_twice_changes_nothing(stack: Stack, role: iam.Role) -> None:
     encryption = encrypt(stack, kms.Key(stack, "Key"))
     encryption.grant_read(role)
-    once = own_policies(stack)
+    once = grantee_policies(stack)
     for _ in range(2):
         encryption.grant_read(role)
-    assert own_policies(stack) == once
+    assert grantee_policies(stack) == once
 
 
-def test_role_of_another_account_is_granted_by_the_key_policy_too(stack: Stack) -> None:
+def test_role_of_another_account_is_also_granted_by_the_key_policy(stack: Stack) -> None:
     role = iam.Role.from_role_arn(stack, "App", "arn:aws:iam::444455556666:role/app")
     encrypt(stack, kms.Key(stack, "Key")).grant_read(role)
     (statement,) = key_policy(stack)
@@ -129,9 +114,9 @@ def test_role_of_another_account_is_granted_by_the_key_policy_too(stack: Stack) 
     assert statement["Condition"] == CONTEXT
 
 
-def test_the_aws_managed_key_needs_no_rights(stack: Stack, role: iam.Role) -> None:
+def test_the_aws_managed_key_needs_no_permissions(stack: Stack, role: iam.Role) -> None:
     assert encrypt(stack, None).grant_read_write(role).success
-    assert on_key(stack) == []
+    assert key_statements(stack) == []
     assert warnings(stack) == []
 
 
@@ -153,18 +138,16 @@ def test_other_accounts_cannot_use_the_aws_managed_key(stack: Stack, consumer: A
     ) in warning
 
 
-def test_an_account_that_may_be_the_same_is_not_warned_of(anywhere: Stack) -> None:
-    role = iam.Role.from_role_arn(anywhere, "App", f"arn:aws:iam::{ACCOUNT}:role/app")
-    encrypt(anywhere, None).grant_read(role)
-    assert warnings(anywhere) == []
+def test_an_unknown_account_causes_no_warning(env_agnostic_stack: Stack) -> None:
+    role = iam.Role.from_role_arn(env_agnostic_stack, "App", f"arn:aws:iam::{ACCOUNT}:role/app")
+    encrypt(env_agnostic_stack, None).grant_read(role)
+    assert warnings(env_agnostic_stack) == []
 
 
-def test_imported_key_is_an_annotation_that_passes_strict_mode(
-    stack: Stack, role: iam.Role
-) -> None:
+def test_imported_key_causes_an_info_annotation(stack: Stack, role: iam.Role) -> None:
     encryption = encrypt(stack, kms.Key.from_key_arn(stack, "Key", KEY_ARN))
     encryption.grant_read(role)
-    (statement,) = on_key(stack)
+    (statement,) = key_statements(stack)
     assert statement["Resource"] == KEY_ARN
     assert statement["Condition"] == CONTEXT
     assert warnings(stack) == []
@@ -197,7 +180,7 @@ def test_key_policy_that_does_not_delegate_to_iam_is_a_warning(
 ) -> None:
     encrypt(stack, key_with(stack, *policy)).grant_write(role)
     statements = only(stack, "AWS::KMS::Key")["Properties"]["KeyPolicy"]["Statement"]
-    assert len(statements) == len(policy), "it would change in place, before the switch"
+    assert len(statements) == len(policy), "a statement would change in place, before the switch"
     (warning,) = warnings(stack)
     assert warning.startswith(
         "the key policy of 'Stack/Key' does not let the account use IAM policies, so the grant of "
@@ -233,7 +216,7 @@ def test_warning_can_be_acknowledged(stack: Stack, role: iam.Role) -> None:
     assert warnings(stack) == []
 
 
-FOREIGN = [
+OTHER_ACCOUNTS = [
     lambda stack: iam.AccountPrincipal("444455556666"),
     lambda stack: iam.ArnPrincipal("arn:aws:iam::444455556666:role/far"),
     lambda stack: iam.Role.from_role_arn(stack, "Far", "arn:aws:iam::444455556666:role/far"),
@@ -241,7 +224,9 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize("principal", FOREIGN, ids=["account", "ARN", "role", "organization"])
+@pytest.mark.parametrize(
+    "principal", OTHER_ACCOUNTS, ids=["account", "ARN", "role", "organization"]
+)
 def test_imported_stream_needs_a_resource_policy_for_other_accounts(
     stack: Stack, principal: Any
 ) -> None:
@@ -262,7 +247,7 @@ def test_imported_stream_needs_a_resource_policy_for_other_accounts(
     assert resources(stack, "AWS::Kinesis::ResourcePolicy") == {}
 
 
-def test_owned_stream_gets_its_resource_policy_from_the_cdk(stack: Stack) -> None:
+def test_owned_stream_gets_a_resource_policy(stack: Stack) -> None:
     stream, key = kinesis.Stream(stack, "Stream"), kms.Key(stack, "Key")
     encryption = KinesisStreamEncryption(stack, "Encryption", stream=stream, encryption_key=key)
     assert encryption.grant_read(iam.AccountPrincipal("444455556666")).success
@@ -274,7 +259,7 @@ def test_resource_imported_without_a_role_is_rejected(stack: Stack) -> None:
     encryption = encrypt(stack, kms.Key(stack, "Key"))
     arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:consumer"
     function = lambda_.Function.from_function_arn(stack, "Consumer", arn)
-    message = "'Stack/Consumer' was imported without a role, so it cannot be granted anything: "
+    message = "'Stack/Consumer' was imported without a role, so it cannot get permissions: "
     for grant in (encryption.grant_read, encryption.grant_write, encryption.grant_read_write):
         with pytest.raises(ValueError, match=f"^{message}import it with its role"):
             grant(function)
@@ -289,13 +274,13 @@ def test_grants_to_a_function_imported_with_its_role(stack: Stack) -> None:
         stack, "Consumer", function_arn=arn, role=role
     )
     assert encrypt(stack, kms.Key(stack, "Key")).grant_read(function).success
-    assert [each["Action"] for each in on_key(stack)] == ["kms:Decrypt"]
+    assert [each["Action"] for each in key_statements(stack)] == ["kms:Decrypt"]
 
 
-def test_alias_allows_the_key_behind_it_alone(stack: Stack, role: iam.Role) -> None:
+def test_alias_allows_only_its_target_key(stack: Stack, role: iam.Role) -> None:
     alias = kms.Alias.from_alias_name(stack, "Alias", "alias/orders")
     encrypt(stack, alias).grant_read(role)
-    (statement,) = on_key(stack)
+    (statement,) = key_statements(stack)
     assert statement["Resource"] == f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*"
     assert statement["Condition"] == {
         **CONTEXT,
@@ -316,8 +301,8 @@ def test_principal_without_policies_is_granted_by_the_key_policy(stack: Stack) -
     }
 
 
-def test_grantee_of_another_stack_is_warned_of(app: App, stack: Stack) -> None:
-    """Waiting for it could be circular: its stack may refer to this one."""
+def test_grantee_of_another_stack_causes_a_warning(app: App, stack: Stack) -> None:
+    """A dependency on its stack could be circular, because that stack can refer to this one."""
     other = Stack(app, "Other", env=HERE)
     role = iam.Role(other, "App", assumed_by=iam.AccountRootPrincipal())
     encrypt(stack, kms.Key(stack, "Key")).grant_read(role)
@@ -330,17 +315,17 @@ def test_grantee_of_another_stack_is_warned_of(app: App, stack: Stack) -> None:
     assert stack.dependencies == []
 
 
-def test_stack_that_depends_on_the_grantees_stack_is_in_order(app: App, stack: Stack) -> None:
+def test_dependency_on_the_grantees_stack_causes_no_warning(app: App, stack: Stack) -> None:
     keys, other = Stack(app, "Keys", env=HERE), Stack(app, "Other", env=HERE)
     stack.add_dependency(other)
     role = iam.Role(other, "App", assumed_by=iam.AccountRootPrincipal())
     encrypt(stack, kms.Key(keys, "Key")).grant_write(role)
-    assert len(on_key(other)) == 1
+    assert len(key_statements(other)) == 1
     assert warnings(stack) == []
 
 
 def test_key_policy_names_no_role_that_does_not_exist_yet(app: App, stack: Stack) -> None:
-    """The stack of the key is deployed first."""
+    """The stack of the key is deployed before that of the role."""
     keys = Stack(app, "Keys", env=Environment(account="444455556666", region=REGION))
     key = kms.Key(keys, "Key", alias="orders")
     role = iam.Role(
@@ -378,20 +363,20 @@ def test_role_with_too_many_grants_is_rejected(
             encryption_key=key,
         ).grant_read(role)
     if fits:
-        assert len(on_key(stack)) == streams
+        assert len(key_statements(stack)) == streams
     else:
         with pytest.raises(
             RuntimeError, match=r"(?s)(?=.*'Stack/App' would have \d+ char)"
         ) as error:
-            on_key(stack)
+            key_statements(stack)
         assert str(error.value).count("distribute the streams") == 1
 
 
-def test_role_that_cdk_must_not_change_is_described(stack: Stack) -> None:
+def test_immutable_role_causes_an_info_annotation(stack: Stack) -> None:
     arn = f"arn:aws:iam::{ACCOUNT}:role/app"
     role = iam.Role.from_role_arn(stack, "App", arn, mutable=False)
     encrypt(stack, kms.Key(stack, "Key")).grant_write(role)
-    assert own_policies(stack) == {}
+    assert grantee_policies(stack) == {}
     (statement,) = key_policy(stack)
     assert statement["Principal"] == {"AWS": arn}
     assert statement["Condition"] == CONTEXT
@@ -404,37 +389,28 @@ def test_role_that_cdk_must_not_change_is_described(stack: Stack) -> None:
     )
 
 
-def child_of(stack: Stack, name: str = "Child") -> NestedStack:
-    return NestedStack(stack, name)
-
-
-def logical_id(construct: Any) -> str:
-    found: str = construct.stack.resolve(construct.node.default_child.logical_id)
-    return found
-
-
 def test_nested_stack_waits_for_key_access_of_a_role_in_its_parent(
     stack: Stack, role: iam.Role
 ) -> None:
-    nested = child_of(stack)
+    nested = NestedStack(stack, "Child")
     encrypt(nested, kms.Key(stack, "Key")).grant_write(role)
-    (policy,) = (id_ for id_, each in own_policies(stack).items() if "kms:" in str(each))
+    (policy,) = key_policies(stack)
     assert policy in only(stack, "AWS::CloudFormation::Stack")["DependsOn"]
     assert warnings(stack) == []
 
 
 def test_encryption_waits_for_key_access_of_a_role_in_a_nested_stack(stack: Stack) -> None:
-    nested = child_of(stack)
+    nested = NestedStack(stack, "Child")
     role = iam.Role(nested, "App", assumed_by=iam.AccountRootPrincipal())
     encrypt(stack, kms.Key(stack, "Key")).grant_write(role)
-    assert len(on_key(nested)) == 1
+    assert len(key_statements(nested)) == 1
     (nested_resource,) = resources(stack, "AWS::CloudFormation::Stack")
     assert nested_resource in only(stack, TYPE)["DependsOn"]
     assert warnings(stack) == []
 
 
 def test_siblings_wait_for_each_other(stack: Stack) -> None:
-    ours, theirs = child_of(stack, "Ours"), child_of(stack, "Theirs")
+    ours, theirs = NestedStack(stack, "Ours"), NestedStack(stack, "Theirs")
     role = iam.Role(theirs, "App", assumed_by=iam.AccountRootPrincipal())
     encrypt(ours, kms.Key(stack, "Key")).grant_write(role)
     first, second = resources(stack, "AWS::CloudFormation::Stack").items()
@@ -442,8 +418,8 @@ def test_siblings_wait_for_each_other(stack: Stack) -> None:
 
 
 def test_nested_stack_that_owns_the_key_cannot_wait(stack: Stack, role: iam.Role) -> None:
-    """The policy refers to the key, and so waits for the nested stack."""
-    nested = child_of(stack)
+    """The policy of the role refers to the key, so it depends on the nested stack."""
+    nested = NestedStack(stack, "Child")
     encrypt(nested, kms.Key(nested, "Key")).grant_write(role)
     assert "DependsOn" not in only(stack, "AWS::CloudFormation::Stack")
     (warning,) = warnings(stack)
@@ -466,4 +442,4 @@ def test_key_of_another_stack_stays_referenced_while_it_is_a_previous_key(
     )
     encryption.grant_write(role)
     exports = Template.from_stack(keys).to_json()["Outputs"]
-    assert len(exports) == 2, "an export that disappears is one that another stack still imports"
+    assert len(exports) == 2, "another stack still imports each export"

@@ -25,7 +25,7 @@ from kinesis_stream_encryption import GuardedStreams, StreamEncryptionGuard
 from stream_encryption.guard import check, handler
 from stream_encryption.guard.finding import State
 from stream_encryption.guard.settings import Settings
-from tests.synth.cloud import (
+from tests.synth.templates import (
     ACCOUNT,
     HERE,
     KEY_ARN,
@@ -614,7 +614,7 @@ class TestKeys:
         with pytest.raises(ValueError, match="EventBridge is not allowed to use: pass a customer"):
             guard(stack, queue_encryption_key=alias)
 
-    @pytest.mark.parametrize("where", ["stack", "anywhere"])
+    @pytest.mark.parametrize("where", ["stack", "env_agnostic_stack"])
     def test_table(self, request: pytest.FixtureRequest, where: str) -> None:
         """Also in a stack that can be deployed to any Region."""
         stack = request.getfixturevalue(where)
@@ -724,9 +724,9 @@ def test_longest_choice_fits_the_environment(stack: Stack) -> None:
     assert len(json.dumps(told._asdict())) + 2 * 150 + 255 + 200 < 4096
 
 
-def test_guard_works_in_any_account(anywhere: Stack) -> None:
-    everything(anywhere).alarms()
-    assert only(anywhere, "AWS::Lambda::Function")
+def test_guard_works_in_any_account(env_agnostic_stack: Stack) -> None:
+    everything(env_agnostic_stack).alarms()
+    assert only(env_agnostic_stack, "AWS::Lambda::Function")
 
 
 def test_solutions_pack_finds_what_the_documentation_names(tmp_path: Path) -> None:

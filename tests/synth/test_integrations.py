@@ -33,7 +33,7 @@ from aws_cdk import aws_scheduler_targets as scheduler_targets
 from constructs import Construct
 
 from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.cloud import (
+from tests.synth.templates import (
     ACCOUNT,
     HERE,
     KEY_ARN,
@@ -42,6 +42,7 @@ from tests.synth.cloud import (
     Resource,
     as_list,
     filled_in,
+    function_in,
     only,
     resources,
     stream_arn,
@@ -72,14 +73,14 @@ Declare = Callable[[Stack, KinesisStreamEncryption], Construct]
 
 @dataclass(frozen=True)
 class Integration:
-    """One of CDK's own uses of a stream.
+    """A CDK integration that accepts a stream.
 
     Attributes
     ----------
     accepts
         The parameter or property of type ``IStream`` that it covers.
     declare
-        Passes the construct to it, and returns the construct that uses the stream.
+        Declares the integration, and returns the construct that uses the stream.
     service
         Service principal that assumes the role.
     stream
@@ -87,9 +88,9 @@ class Integration:
     key
         Action that the role needs on the key.
     other
-        Permissions of the role that concern neither: actions, and the resource they are for.
+        Other permissions of the role: actions and resources.
     waits
-        Resource type that waits for the role's permissions, if CDK makes one wait.
+        Resource type that depends on the permissions of the role, if there is one.
     """
 
     accepts: str
@@ -99,16 +100,6 @@ class Integration:
     key: str
     other: Sequence[tuple[str, str]] = ()
     waits: str | None = None
-
-
-def function_in(stack: Stack) -> lambda_.Function:
-    return lambda_.Function(
-        stack,
-        "Function",
-        runtime=lambda_.Runtime.PYTHON_3_13,
-        handler="index.handler",
-        code=lambda_.Code.from_inline("def handler(event, context): ..."),
-    )
 
 
 def event_source(stack: Stack, encryption: KinesisStreamEncryption) -> Construct:
@@ -263,7 +254,7 @@ INTEGRATIONS = [
     ),
 ]
 
-# --- Properties that take the stream's ARN or name and grant nothing ------------------------------
+# --- Properties that contain the ARN or name of the stream and grant nothing ----------------------
 
 
 @dataclass(frozen=True)
@@ -275,11 +266,11 @@ class Reference:
     accepts
         The parameters or properties of type ``IStream`` or ``IStreamRef`` that it covers.
     declare
-        Passes the construct.
+        Declares a construct with the property.
     found
-        Resource type, and the path in its properties at which the stream has to be found.
+        Resource type, and the path of the property.
     value
-        What has to be found there.
+        Expected value of the property.
     """
 
     accepts: str
@@ -289,7 +280,7 @@ class Reference:
 
 
 def table(stack: Stack, encryption: KinesisStreamEncryption) -> object:
-    """DynamoDB writes with a service-linked role that may use every key of the account.
+    """DynamoDB writes with a service-linked role that has access to all keys of the account.
 
     https://docs.aws.amazon.com/aws-managed-policy/latest/reference/DynamoDBKinesisReplicationServiceRolePolicy.html
     """
@@ -414,7 +405,7 @@ REFERENCES = [
 
 # --- Completeness ---------------------------------------------------------------------------------
 
-EXCEPTIONS = {
+EXCLUDED = {
     "aws_bedrockagentcore.StreamDeliveryResource.stream": "returns the stream that was passed",
     "aws_kinesis.IStreamConsumer.stream": "returns the stream that was passed",
     "aws_kinesis.StreamConsumer.stream": "returns the stream that was passed",
@@ -424,7 +415,7 @@ EXCEPTIONS = {
 
 @pytest.fixture(scope="module")
 def types() -> dict[str, dict[str, Any]]:
-    """Types of aws-cdk-lib by their qualified names without that of the package."""
+    """Types of aws-cdk-lib by their qualified names, without the package name."""
     (package,) = (Path(aws_cdk.__file__).parent / "_jsii").glob("aws-cdk-lib@*.jsii.tgz")
     with tarfile.open(package) as archive:
         compressed = archive.extractfile("package/.jsii.gz")
@@ -434,19 +425,19 @@ def types() -> dict[str, dict[str, Any]]:
     return {name.removeprefix(prefix): each for name, each in assembly["types"].items()}
 
 
-def accept_a_stream(types: dict[str, dict[str, Any]]) -> set[str]:
-    """Names of all parameters and properties whose type is, or contains, that of a stream."""
+def uses_of_a_stream(types: dict[str, dict[str, Any]]) -> set[str]:
+    """Names of all parameters and properties whose type is or contains a stream."""
     stream = "aws_kinesis.IStream"
     streams = {stream, *(name for name in supertypes(types, stream) if "aws_kinesis" in name)}
     found = set()
     for name, each in types.items():
         for method in [*each.get("methods", []), *as_list(each.get("initializer", []))]:
             for parameter in method.get("parameters", []):
-                if streams & mentioned(parameter["type"]):
-                    called = f".{method['name']}" if "name" in method else ""
-                    found.add(f"{name}{called}({parameter['name']})")
+                if streams & types_in(parameter["type"]):
+                    method_name = f".{method['name']}" if "name" in method else ""
+                    found.add(f"{name}{method_name}({parameter['name']})")
         for property_ in each.get("properties", []):
-            if streams & mentioned(property_["type"]):
+            if streams & types_in(property_["type"]):
                 found.add(f"{name}.{property_['name']}")
     return found
 
@@ -457,30 +448,30 @@ def supertypes(types: dict[str, dict[str, Any]], name: str) -> set[str]:
     return direct.union(*(supertypes(types, each) for each in direct & types.keys()))
 
 
-def mentioned(type_: Any) -> set[str]:
-    """Names of all types in a type, in collections and unions too."""
+def types_in(type_: Any) -> set[str]:
+    """Names of all types in a type, including collections and unions."""
     match type_:
         case {"fqn": str(name)}:
             return {name.split(".", 1)[1]}
         case dict():
-            return set().union(*map(mentioned, type_.values()))
+            return set().union(*map(types_in, type_.values()))
         case list():
-            return set().union(*map(mentioned, type_))
+            return set().union(*map(types_in, type_))
     return set()
 
 
-def test_everything_in_aws_cdk_lib_that_accepts_a_stream_is_covered(
+def test_every_use_of_a_stream_in_aws_cdk_lib_is_covered(
     types: dict[str, dict[str, Any]],
 ) -> None:
     covered = {each.accepts for each in INTEGRATIONS} | {each.accepts for each in REFERENCES}
-    assert accept_a_stream(types) == covered | EXCEPTIONS.keys()
+    assert uses_of_a_stream(types) == covered | EXCLUDED.keys()
 
 
 def test_every_member_of_a_stream_is_implemented(types: dict[str, dict[str, Any]]) -> None:
-    """Missing ones are `undefined` in JavaScript."""
+    """Missing members would be `undefined` in JavaScript."""
     interfaces = {"aws_kinesis.IStream", *supertypes(types, "aws_kinesis.IStream")} & types.keys()
     members = {
-        aws_cdk_name(member["name"])
+        python_name(member["name"])
         for name in interfaces
         for member in [*types[name].get("methods", []), *types[name].get("properties", [])]
     }
@@ -488,19 +479,19 @@ def test_every_member_of_a_stream_is_implemented(types: dict[str, dict[str, Any]
     assert [each for each in members if not hasattr(KinesisStreamEncryption, each)] == []
 
 
-def aws_cdk_name(name: str) -> str:
-    """A member's name as Python spells it."""
+def python_name(name: str) -> str:
+    """Python name of a jsii member."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
 # --- Permissions ----------------------------------------------------------------------------------
 
 Permission = tuple[str, str, str]
-"""Action, resource and condition."""
+"""Action, resource, and condition."""
 
 Keys = Callable[[Stack], tuple[kms.IKey, list[kms.IKey]]]
 
-FORMER_KEY_ARN = f"{KEY_ARN[:-1]}f"
+PREVIOUS_KEY_ARN = f"{KEY_ARN[:-1]}f"
 
 
 def key_of_the_app(stack: Stack) -> tuple[kms.IKey, list[kms.IKey]]:
@@ -520,7 +511,7 @@ def aws_managed_key(stack: Stack) -> tuple[kms.IKey, list[kms.IKey]]:
 
 
 def previous_key(stack: Stack) -> tuple[kms.IKey, list[kms.IKey]]:
-    previous = kms.Key.from_key_arn(stack, "Previous", FORMER_KEY_ARN)
+    previous = kms.Key.from_key_arn(stack, "Previous", PREVIOUS_KEY_ARN)
     return kms.Key(stack, "Key"), [previous]
 
 
@@ -532,14 +523,14 @@ KEYS: dict[Keys, tuple[list[tuple[str, Any]], list[tuple[str, Any]]]] = {
     imported_key: ([(KEY_ARN, CONTEXT)], []),
     alias: ([(ANY_KEY, BY_ALIAS)], []),
     aws_managed_key: ([], []),
-    previous_key: ([("AWS::KMS::Key", CONTEXT)], [(FORMER_KEY_ARN, CONTEXT)]),
+    previous_key: ([("AWS::KMS::Key", CONTEXT)], [(PREVIOUS_KEY_ARN, CONTEXT)]),
 }
-"""Resources and conditions of the permissions to the key, and to the previous keys."""
+"""Resources and conditions of the permissions on the key and on the previous keys."""
 
 
 @dataclass(frozen=True)
 class Declared:
-    """An integration in a stack of its own, and the role that CDK made for it."""
+    """An integration in a separate stack, and the role that CDK creates for it."""
 
     stack: Stack
     construct: Construct
@@ -551,7 +542,7 @@ class Declared:
 
     @property
     def role(self) -> str:
-        """Logical ID of the only role that is allowed to read or write records."""
+        """Logical ID of the only role with permission to read or write records."""
         record_level = {"kinesis:GetRecords", "kinesis:PutRecord"}
         (role,) = (
             id_
@@ -580,7 +571,7 @@ def policies_of(template: dict[str, Resource], role: str) -> dict[str, Resource]
 
 
 def permissions(template: dict[str, Resource], role: str) -> list[Permission]:
-    """All that the policies of a role allow, sorted; resources of the template by their types."""
+    """Sorted permissions in the policies of a role, with the types of resources in the template."""
 
     def resource(value: Any) -> str:
         match value:
@@ -611,8 +602,8 @@ def keys(request: pytest.FixtureRequest) -> Keys:
 
 
 @pytest.fixture(scope="module")
-def app_with_all(keys: Keys) -> dict[str, Declared]:
-    """Each integration in its stack, by the function that declares it."""
+def all_declared(keys: Keys) -> dict[str, Declared]:
+    """All integrations, each in a separate stack."""
     return {each.accepts: declare(each.declare, keys) for each in INTEGRATIONS}
 
 
@@ -635,11 +626,11 @@ def integration(request: pytest.FixtureRequest) -> Integration:
 
 
 @pytest.fixture
-def declared(app_with_all: dict[str, Declared], integration: Integration) -> Declared:
-    return app_with_all[integration.accepts]
+def declared(all_declared: dict[str, Declared], integration: Integration) -> Declared:
+    return all_declared[integration.accepts]
 
 
-def test_principal_has_exactly_the_permissions_that_it_needs(
+def test_principal_has_exactly_the_required_permissions(
     declared: Declared, integration: Integration, keys: Keys
 ) -> None:
     current, previous = KEYS[keys]
@@ -668,7 +659,7 @@ def test_each_key_has_one_policy_that_the_custom_resource_waits_for(
     assert declared.key_policies <= set(only(declared.stack, TYPE)["DependsOn"])
 
 
-def test_what_waits_for_the_permissions_to_the_stream_waits_for_those_to_the_key(
+def test_resources_that_wait_for_stream_permissions_wait_for_key_permissions(
     declared: Declared, integration: Integration
 ) -> None:
     template = declared.template
@@ -681,15 +672,15 @@ def test_what_waits_for_the_permissions_to_the_stream_waits_for_those_to_the_key
         assert declared.key_policies <= waits_for(template, id_)
 
 
-def test_the_stream_is_given_by_its_own_arn(declared: Declared) -> None:
-    """An attribute of the custom resource would be a cycle in a policy that it waits for."""
+def test_integrations_receive_the_literal_stream_arn(declared: Declared) -> None:
+    """An attribute of the custom resource would be a circular dependency in its policies."""
     (custom,) = resources(declared.stack, TYPE)
-    elsewhere = {id_: each for id_, each in declared.template.items() if id_ != custom}
-    assert custom not in json.dumps([each["Properties"] for each in elsewhere.values()])
-    assert STREAM in json.dumps(elsewhere)
+    others = {id_: each for id_, each in declared.template.items() if id_ != custom}
+    assert custom not in json.dumps([each["Properties"] for each in others.values()])
+    assert STREAM in json.dumps(others)
 
 
-def test_an_event_source_that_is_deployed_already_can_stay() -> None:
+def test_a_deployed_event_source_mapping_is_not_replaced() -> None:
     """Lambda rejects a second mapping of a function and a stream."""
 
     def mappings(*, encrypted: bool) -> dict[str, Resource]:

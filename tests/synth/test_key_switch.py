@@ -1,8 +1,8 @@
-"""What a deployment with another key does to those who use the stream, read off the templates.
+"""Permissions of producers and consumers while a deployment switches the key.
 
-CloudFormation creates and updates what is in the new template, in the order of its references and
-DependsOn, and removes what is not in it any more after all of that has succeeded. In a rollback it
-brings the old template back in the same way.
+CloudFormation creates and updates the resources of the new template, in the order of references and
+DependsOn. After success, it removes the resources that are no longer in the template. A rollback
+deploys the previous template in the same way.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.cloud import HERE, KEY_ARN, TYPE, Resource, as_list, only, resources, stream_in
+from tests.synth.templates import HERE, KEY_ARN, TYPE, Resource, as_list, only, resources, stream_in
 
 Grantee = Callable[[Stack], iam.IGrantable]
 Keys = dict[str, kms.IKey]
@@ -38,7 +38,7 @@ def principal_of_another_account(stack: Stack) -> iam.IGrantable:
     return iam.AccountPrincipal("444455556666")
 
 
-def own_keys(stack: Stack) -> Keys:
+def keys_of_the_app(stack: Stack) -> Keys:
     return {name: kms.Key(stack, name) for name in ("A", "B")}
 
 
@@ -58,7 +58,7 @@ def stack_with(
     key: str,
     *previous: str,
     grantee: Grantee = role,
-    keys: Callable[[Stack], Keys] = own_keys,
+    keys: Callable[[Stack], Keys] = keys_of_the_app,
     grant: str = "grant_read_write",
 ) -> Stack:
     stack = Stack(App(), "Stack", env=HERE)
@@ -74,8 +74,8 @@ def stack_with(
     return stack
 
 
-def rights_to_keys(template: dict[str, Resource]) -> dict[str, Any]:
-    """What grants the use of a key, by logical id: policies, and keys with their own policies."""
+def key_permissions(template: dict[str, Resource]) -> dict[str, Any]:
+    """Statements that allow the use of a key, by the logical ID of the policy or key."""
     found = {}
     for id_, each in template.items():
         if id_.startswith("KinesisStreamEncryptionProvider"):
@@ -92,76 +92,78 @@ def rights_to_keys(template: dict[str, Resource]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("grantee", [role, user, imported_role])
-@pytest.mark.parametrize("keys", [own_keys, imported_keys, aliases])
-def test_no_right_to_the_key_in_use_is_lost_before_the_switch(
+@pytest.mark.parametrize("keys", [keys_of_the_app, imported_keys, aliases])
+def test_no_permission_is_removed_before_the_switch(
     grantee: Grantee, keys: Callable[[Stack], Keys]
 ) -> None:
     before, after = (resources(stack_with(key, grantee=grantee, keys=keys)) for key in ("A", "B"))
-    old, new = rights_to_keys(before), rights_to_keys(after)
+    old, new = key_permissions(before), key_permissions(after)
     assert len(old) == len(new) == 2
     assert not old.keys() & new.keys(), "a policy that stays would change before the switch"
     (resource,) = (each for each in after.values() if each["Type"] == TYPE)
     assert new.keys() <= set(resource["DependsOn"])
     (resource,) = (each for each in before.values() if each["Type"] == TYPE)
-    assert old.keys() <= set(resource["DependsOn"]), "a rollback waits for the former right"
+    assert old.keys() <= set(resource["DependsOn"]), "a rollback waits for the previous permission"
     policies = {
         id_: each["Properties"]["PolicyName"]
         for template in (before, after)
         for id_, each in template.items()
         if each["Type"] == "AWS::IAM::Policy"
     }
-    assert len(set(policies.values())) == len(policies), "one name on one role is one policy"
+    assert len(set(policies.values())) == len(policies), (
+        "policies with one name on one role are the same policy"
+    )
 
 
 @pytest.mark.parametrize("grantee", [role, user, imported_role])
-def test_a_previous_key_keeps_the_rights_of_consumers(grantee: Grantee) -> None:
-    before = rights_to_keys(resources(stack_with("A", grantee=grantee)))
-    during = rights_to_keys(resources(stack_with("B", "A", grantee=grantee)))
-    after = rights_to_keys(resources(stack_with("B", grantee=grantee)))
+def test_consumers_keep_access_to_a_previous_key(grantee: Grantee) -> None:
+    before = key_permissions(resources(stack_with("A", grantee=grantee)))
+    during = key_permissions(resources(stack_with("B", "A", grantee=grantee)))
+    after = key_permissions(resources(stack_with("B", grantee=grantee)))
     kept = {id_: each for id_, each in during.items() if id_ in before}
     assert [each[0]["Action"] for each in kept.values()] == ["kms:Decrypt"]
-    assert all(before[id_] == each for id_, each in kept.items()), "it stays as it is"
+    assert all(before[id_] == each for id_, each in kept.items()), "it is not changed"
     assert {id_: each for id_, each in during.items() if id_ not in kept} == after
 
 
-def test_producers_need_no_right_to_a_previous_key() -> None:
-    rights = rights_to_keys(resources(stack_with("B", "A", grant="grant_write")))
-    assert rights == rights_to_keys(resources(stack_with("B", grant="grant_write")))
+def test_producers_get_no_access_to_a_previous_key() -> None:
+    permissions = key_permissions(resources(stack_with("B", "A", grant="grant_write")))
+    assert permissions == key_permissions(resources(stack_with("B", grant="grant_write")))
 
 
-def test_a_right_in_the_policy_of_a_key_stays_with_the_previous_key() -> None:
-    """That policy changes in place: writers need the former key until the stream is switched."""
+def test_key_policy_statements_stay_on_the_previous_key() -> None:
+    """A key policy changes in place, and producers need the previous key until the switch."""
     before, during, after = (
-        rights_to_keys(resources(stack_with(*keys, grantee=principal_of_another_account)))
+        key_permissions(resources(stack_with(*keys, grantee=principal_of_another_account)))
         for keys in (("A",), ("B", "A"), ("B",))
     )
-    (former,) = before
-    assert {each["Action"] for each in before[former]} == {"kms:Decrypt", "kms:GenerateDataKey"}
-    assert during[former] == before[former]
-    assert during.keys() == {former, *after}
-    assert former not in after
+    (previous,) = before
+    assert {each["Action"] for each in before[previous]} == {"kms:Decrypt", "kms:GenerateDataKey"}
+    assert during[previous] == before[previous]
+    assert during.keys() == {previous, *after}
+    assert previous not in after
 
 
 @pytest.mark.parametrize("grant", ["grant_read", "grant_write"])
-def test_the_policy_of_a_previous_key_allows_what_was_granted_alone(grant: str) -> None:
+def test_the_policy_of_a_previous_key_allows_only_granted_actions(grant: str) -> None:
     stack = stack_with("B", "A", grantee=principal_of_another_account, grant=grant)
     actions = [
         as_list(each["Action"])
-        for rights in rights_to_keys(resources(stack)).values()
-        for each in rights
+        for permissions in key_permissions(resources(stack)).values()
+        for each in permissions
     ]
     expected = "kms:Decrypt" if grant == "grant_read" else "kms:GenerateDataKey"
     assert actions == [[expected], [expected]]
 
 
-def test_rights_to_the_previous_key_are_for_this_stream_too() -> None:
-    for statements in rights_to_keys(resources(stack_with("B", "A"))).values():
+def test_permissions_on_a_previous_key_are_restricted_to_the_stream() -> None:
+    for statements in key_permissions(resources(stack_with("B", "A"))).values():
         for each in statements:
             assert "kms:EncryptionContext:aws:kinesis:arn" in each["Condition"]["StringEquals"]
 
 
-def test_keys_of_two_stacks_under_one_id_are_two() -> None:
-    """Their logical ids are the same."""
+def test_keys_with_one_id_in_two_stacks_have_separate_policies() -> None:
+    """Their logical IDs are equal."""
 
     def policies(name: str) -> set[str]:
         app = App()
@@ -171,11 +173,11 @@ def test_keys_of_two_stacks_under_one_id_are_two() -> None:
             stack, "Encryption", stream=stream_in(stack), encryption_key=keys[name]
         )
         encryption.grant_read(iam.Role(stack, "Role", assumed_by=iam.AccountRootPrincipal()))
-        return set(rights_to_keys(resources(stack)))
+        return set(key_permissions(resources(stack)))
 
     assert not policies("One") & policies("Two")
 
 
-def test_the_resource_waits_for_the_previous_keys_rights_as_well() -> None:
+def test_the_resource_waits_for_permissions_on_the_previous_key() -> None:
     stack = stack_with("B", "A")
-    assert rights_to_keys(resources(stack)).keys() <= set(only(stack, TYPE)["DependsOn"])
+    assert key_permissions(resources(stack)).keys() <= set(only(stack, TYPE)["DependsOn"])

@@ -1,4 +1,4 @@
-"""Many streams with long names, against the limits of IAM and CloudFormation."""
+"""Many streams with long names, compared with the limits of IAM and CloudFormation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
-from tests.synth.cloud import (
+from tests.synth.templates import (
     ACCOUNT,
     HERE,
     KEY_ARN,
@@ -25,15 +24,17 @@ from tests.synth.cloud import (
     resources,
     size,
     stream_arn,
+    stream_by_name,
     stream_in,
+    synthesis_error,
 )
 
 # "IAM and AWS STS quotas", IAM User Guide
-INLINE_POLICIES = 10_240
-MANAGED_POLICY = 6_144
-MANAGED_POLICIES_OF_A_ROLE = 10
+MAX_INLINE_POLICY_SIZE = 10_240
+MAX_MANAGED_POLICY_SIZE = 6_144
+MAX_MANAGED_POLICIES = 10
 # "CloudFormation quotas", CloudFormation User Guide
-RESOURCES = 500
+MAX_RESOURCES = 500
 TEMPLATE = 1_048_576
 
 
@@ -41,42 +42,35 @@ def names_of(count: int, length: int = 128) -> list[str]:
     return [f"{number:03}".ljust(length, "x") for number in range(count)]
 
 
-def many() -> App:
-    """An app for stacks of more resources than CloudFormation takes: policies are measured here."""
+def app_without_resource_limit() -> App:
+    """An app without CDK's limit of resources, for tests of the policy size."""
     return App(context={"@aws-cdk/core:stackResourceLimit": 0})
 
 
 def encrypt(stack: Stack, names: Iterable[str], **options: Any) -> None:
-    """By ARN where the stack's place is known, else by name."""
+    """Encrypt streams of the account and Region of the stack."""
     for name in names:
-        arn = stack.format_arn(service="kinesis", resource="stream", resource_name=name)
-        stream = kinesis.Stream.from_stream_arn(stack, f"Stream-{name}", arn)
+        stream = stream_by_name(stack, name, f"Stream-{name}")
         KinesisStreamEncryption(stack, f"Encryption-{name}", stream=stream, **options)
 
 
-def assert_within_limits(stack: Stack, **place: str) -> None:
-    """Each role with all its policies."""
+def assert_within_limits(stack: Stack, **environment: str) -> None:
+    """Check all policies of each role."""
     found, sizes = resources(stack), defaultdict[tuple[str, str], list[int]](list)
     for id_, document in documents(stack).items():
         (role,) = found[id_]["Properties"]["Roles"]
-        sizes[role["Ref"], found[id_]["Type"]].append(size(filled_in(document, **place)))
+        sizes[role["Ref"], found[id_]["Type"]].append(size(filled_in(document, **environment)))
     for (_, kind), each in sizes.items():
         if kind == "AWS::IAM::Policy":
-            assert sum(each) <= INLINE_POLICIES
+            assert sum(each) <= MAX_INLINE_POLICY_SIZE
         else:
-            assert len(each) <= MANAGED_POLICIES_OF_A_ROLE
-            assert max(each) <= MANAGED_POLICY
+            assert len(each) <= MAX_MANAGED_POLICIES
+            assert max(each) <= MAX_MANAGED_POLICY_SIZE
 
 
-def refused(app: App) -> str:
-    with pytest.raises(RuntimeError) as failure:
-        app.synth()
-    return str(failure.value)
-
-
-def test_a_second_provider_has_room_for_what_the_first_has_not() -> None:
-    """Each stream is granted, however many policies that takes."""
-    stack, names = Stack(many(), "Stack", env=HERE), names_of(360)
+def test_a_second_provider_holds_additional_streams() -> None:
+    """The policies contain each stream."""
+    stack, names = Stack(app_without_resource_limit(), "Stack", env=HERE), names_of(360)
     encrypt(stack, names[:300])
     encrypt(stack, names[300:], provider=KinesisStreamEncryptionProvider(stack, "Second"))
     assert_within_limits(stack)
@@ -91,20 +85,20 @@ def test_a_second_provider_has_room_for_what_the_first_has_not() -> None:
     assert sorted(granted) == [stream_arn(name) for name in names]
 
 
-def test_each_stream_with_a_key_of_its_own() -> None:
-    stack = Stack(many(), "Stack", env=HERE)
+def test_200_streams_with_separate_keys_are_within_limits() -> None:
+    stack = Stack(app_without_resource_limit(), "Stack", env=HERE)
     for number, name in enumerate(names_of(200)):
         key = kms.Key.from_key_arn(stack, f"Key{number}", f"{KEY_ARN[:-3]}{number:03}")
         encrypt(stack, [name], encryption_key=key)
     assert_within_limits(stack)
 
 
-def test_400_streams_fit_into_a_stack() -> None:
-    """Each waits for the one policy that has its rights; only deployment will tell the place."""
+def test_400_streams_fit_in_a_stack() -> None:
+    """Each resource depends on the only policy with its permissions, in an env-agnostic stack."""
     stack = Stack(App(), "Stack")
     encrypt(stack, names_of(400, 60))
     found = resources(stack)
-    assert len(found) <= RESOURCES
+    assert len(found) <= MAX_RESOURCES
     assert len(json.dumps({"Resources": found}, indent=1)) < 600_000
     policies = documents(stack)
     for resource in resources(stack, TYPE).values():
@@ -114,19 +108,19 @@ def test_400_streams_fit_into_a_stack() -> None:
     assert_within_limits(stack, partition="aws-us-gov", region="ap-northeast-1")
 
 
-def test_more_managed_policies_than_a_role_can_have_are_refused() -> None:
-    app = many()
+def test_too_many_managed_policies_are_rejected() -> None:
+    app = app_without_resource_limit()
     encrypt(Stack(app, "Stack", env=HERE), names_of(360))
-    said = refused(app)
+    error = synthesis_error(app)
     assert re.search(
-        r"Provider/Role' would have 1\d managed policies, and "
-        "IAM takes 10: give some streams a further provider",
-        said,
+        r"Provider/Role' would have 1\d managed policies, and IAM allows 10: "
+        r"pass provider=KinesisStreamEncryptionProvider\(scope, id\) for some of the streams",
+        error,
     )
 
 
-def test_managed_policies_that_the_role_has_count() -> None:
-    app = many()
+def test_existing_managed_policies_of_the_role_are_counted() -> None:
+    app = app_without_resource_limit()
     stack = Stack(app, "Stack", env=HERE)
     role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     for number in range(10):
@@ -134,40 +128,43 @@ def test_managed_policies_that_the_role_has_count() -> None:
         role.add_managed_policy(named)
     KinesisStreamEncryptionProvider(stack, "Provider", role=role)
     encrypt(stack, names_of(100))
-    assert re.search(r"the role 'Stack/Role' would have 1\d managed policies", refused(app))
+    assert re.search(r"the role 'Stack/Role' would have 1\d managed policies", synthesis_error(app))
 
 
 @pytest.mark.parametrize(("count", "fits"), [(20, True), (60, False)])
-def test_an_imported_role_has_the_room_of_one_policy(
+def test_an_imported_role_holds_one_inline_policy(
     app: App, stack: Stack, count: int, fits: bool
 ) -> None:
-    """CDK never splits it."""
+    """CDK does not split the inline policy of an imported role."""
     role = iam.Role.from_role_arn(stack, "Role", f"arn:aws:iam::{ACCOUNT}:role/mine")
     KinesisStreamEncryptionProvider(stack, "Provider", role=role)
     for name in names_of(count):
         KinesisStreamEncryption(stack, f"Encryption-{name}", stream=stream_in(stack, name))
     if fits:
         app.synth()
-        assert sum(size(each) for each in filled_in(documents(stack)).values()) <= INLINE_POLICIES
+        assert (
+            sum(size(each) for each in filled_in(documents(stack)).values())
+            <= MAX_INLINE_POLICY_SIZE
+        )
         return
-    said = refused(app)
+    error = synthesis_error(app)
     assert re.search(
-        r"the role 'Stack/Role' would have \d{5} characters of inline policies, and IAM takes "
-        "10240: give some streams a further provider",
-        said,
+        r"the role 'Stack/Role' would have \d{5} characters of inline policies, and IAM allows "
+        "10240: pass provider=KinesisStreamEncryptionProvider",
+        error,
     )
 
 
-def test_names_longer_than_cdk_takes_them_for_are_refused() -> None:
-    """CDK guesses the length of an ARN that it does not know."""
-    app = many()
+def test_names_that_exceed_the_arn_size_estimate_are_rejected() -> None:
+    """CDK estimates the length of an ARN with tokens."""
+    app = app_without_resource_limit()
     encrypt(Stack(app, "Stack"), names_of(150))
-    said = refused(app)
-    assert re.search(r"would have \d+ characters in one, and IAM takes 6144", said)
-    assert "setting the context '@aws-cdk/aws-iam.arnSizeEstimate' to the length" in said
+    error = synthesis_error(app)
+    assert re.search(r"would have \d+ characters in a managed policy, and IAM allows 6144", error)
+    assert "set the context '@aws-cdk/aws-iam.arnSizeEstimate' to the length" in error
 
 
-def test_an_estimate_of_the_users_own_is_kept() -> None:
+def test_the_arn_size_estimate_of_the_user_is_kept() -> None:
     estimate = {"@aws-cdk/aws-iam.arnSizeEstimate": 190}
     app = App(context={"@aws-cdk/core:stackResourceLimit": 0, **estimate})
     stack = Stack(app, "Stack")
@@ -176,10 +173,12 @@ def test_an_estimate_of_the_users_own_is_kept() -> None:
     app.synth()
 
 
-def test_100_streams_take_five_resources_besides_their_own(anywhere: Stack) -> None:
-    encrypt(anywhere, [f"stream-{number}" for number in range(100)])
-    besides = [each["Type"] for each in resources(anywhere).values() if each["Type"] != TYPE]
-    assert sorted(besides) == [
+def test_100_streams_share_five_resources(env_agnostic_stack: Stack) -> None:
+    encrypt(env_agnostic_stack, [f"stream-{number}" for number in range(100)])
+    shared = [
+        each["Type"] for each in resources(env_agnostic_stack).values() if each["Type"] != TYPE
+    ]
+    assert sorted(shared) == [
         "AWS::IAM::ManagedPolicy",
         "AWS::IAM::Policy",
         "AWS::IAM::Role",

@@ -20,10 +20,19 @@ from kinesis_stream_encryption import (
     KinesisStreamEncryptionProvider,
     StreamEncryptionGuard,
 )
-from tests.synth.cloud import ACCOUNT, HERE, KEY_ARN, REGION, errors, properties, stream_arn
+from tests.synth.templates import (
+    ACCOUNT,
+    HERE,
+    KEY_ARN,
+    REGION,
+    errors,
+    properties,
+    stream_arn,
+    stream_by_name,
+)
 
 PARAMETER = "/streams/orders"
-# As the CDK CLI passes it.
+# The CDK CLI passes the value with this key.
 CONTEXT_KEY = f"ssm:account={ACCOUNT}:parameterName={PARAMETER}:region={REGION}"
 
 DEFAULT_ARN = stream_arn("default", region="us-east-1", account="123456789012")
@@ -34,14 +43,13 @@ def look_up(stack: Stack, default: str | None = None) -> str:
 
 
 def missing(app: App) -> list[str]:
-    """Context that the CDK CLI has to look up, by the manifest."""
+    """Keys of the context that the CDK CLI must look up, from the manifest."""
     manifest = json.loads(Path(app.synth().directory, "manifest.json").read_text())
     return [each["key"] for each in manifest.get("missing", [])]
 
 
 def by_name(stack: Stack, name: str, id_: str = "Encryption", **options: Any) -> None:
-    arn = stack.format_arn(service="kinesis", resource="stream", resource_name=name)
-    stream = kinesis.Stream.from_stream_arn(stack, f"{id_}Stream", arn)
+    stream = stream_by_name(stack, name, f"{id_}Stream")
     KinesisStreamEncryption(stack, id_, stream=stream, **options)
 
 
@@ -130,21 +138,23 @@ def test_the_real_value_is_validated(use: Callable[[Stack, str], None], value: s
 
 
 class TestArn:
-    """CDK parses ARNs itself, so that their lookups need a default value in the form of one."""
+    """CDK parses ARNs, so that their lookups need a well-formed default value."""
 
     def test_cdk_rejects_a_dummy(self, stack: Stack) -> None:
-        """If this changes, docs/synthesis.md does, too."""
+        """docs/synthesis.md describes this behavior."""
         with pytest.raises(RuntimeError, match="ARNs must"):
             by_arn(stack, look_up(stack))
 
-    def test_a_default_of_another_place_does_not_stop_the_first_pass(
+    def test_a_default_arn_of_another_account_passes_the_first_pass(
         self, app: App, stack: Stack
     ) -> None:
         by_arn(stack, look_up(stack, DEFAULT_ARN))
         by_arn(stack, look_up(stack, DEFAULT_ARN), "Again")
         assert missing(app) == [CONTEXT_KEY]
 
-    def test_nor_does_a_default_key_of_another_region(self, app: App, stack: Stack) -> None:
+    def test_a_default_key_arn_of_another_region_passes_the_first_pass(
+        self, app: App, stack: Stack
+    ) -> None:
         with_key_arn(stack, look_up(stack, KEY_ARN.replace(REGION, "us-east-1")))
         assert missing(app) == [CONTEXT_KEY]
 

@@ -1,4 +1,4 @@
-"""Permissions to the stream that was passed in, without the key."""
+"""Warnings about principals with access to the original stream but not to its key."""
 
 from __future__ import annotations
 
@@ -14,36 +14,23 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
 
 from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.cloud import stream_arn, stream_in, warnings
+from tests.synth.templates import (
+    function_in,
+    stream_arn,
+    warnings,
+)
 
 STREAM = stream_arn("orders")
 
 
-@pytest.fixture
-def stream(stack: Stack) -> kinesis.IStream:
-    return stream_in(stack)
-
-
-@pytest.fixture
-def encryption(stack: Stack, stream: kinesis.IStream) -> KinesisStreamEncryption:
-    return KinesisStreamEncryption(
-        stack, "Encryption", stream=stream, encryption_key=kms.Key(stack, "Key")
-    )
-
-
-@pytest.fixture
-def role(stack: Stack) -> iam.Role:
-    return iam.Role(stack, "App", assumed_by=iam.AccountRootPrincipal())
-
-
-Permit = Callable[[kinesis.IStream, iam.Role], object]
+Allow = Callable[[kinesis.IStream, iam.Role], object]
 
 
 def statement(*actions: str, resource: str = STREAM) -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=list(actions), resources=[resource])
 
 
-WITHOUT_THE_KEY: dict[str, Permit] = {
+WITHOUT_KEY_ACCESS: dict[str, Allow] = {
     "grant_read": lambda stream, role: stream.grant_read(role),
     "grant_write": lambda stream, role: stream.grant_write(role),
     "grant_read_write": lambda stream, role: stream.grant_read_write(role),
@@ -60,14 +47,14 @@ WITHOUT_THE_KEY: dict[str, Permit] = {
 }
 
 
-@pytest.mark.parametrize("permit", WITHOUT_THE_KEY.values(), ids=WITHOUT_THE_KEY)
+@pytest.mark.parametrize("allow", WITHOUT_KEY_ACCESS.values(), ids=WITHOUT_KEY_ACCESS)
 @pytest.mark.usefixtures("encryption")
-def test_a_principal_without_the_key_is_warned_of(
-    stack: Stack, stream: kinesis.IStream, role: iam.Role, permit: Permit
+def test_a_principal_without_access_to_the_key_causes_a_warning(
+    stack: Stack, stream: kinesis.IStream, role: iam.Role, allow: Allow
 ) -> None:
-    permit(stream, role)
+    allow(stream, role)
     (warning,) = warnings(stack)
-    assert "'Stack/App' has access to the records of the stream 'orders', but no kms:" in warning
+    assert "'Stack/App' has access to the records of the stream 'orders', but lacks kms:" in warning
     assert "pass the construct 'Stack/Encryption' in place of the stream" in warning
 
 
@@ -83,21 +70,17 @@ def test_the_order_of_the_constructs_does_not_matter(
 
 
 @pytest.mark.usefixtures("encryption")
-def test_an_integration_of_the_stream_is_warned_of(stack: Stack, stream: kinesis.IStream) -> None:
-    function = lambda_.Function(
-        stack,
-        "Function",
-        runtime=lambda_.Runtime.PYTHON_3_13,
-        handler="index.handler",
-        code=lambda_.Code.from_inline("def handler(event, context): ..."),
-    )
+def test_an_integration_of_the_original_stream_causes_a_warning(
+    stack: Stack, stream: kinesis.IStream
+) -> None:
+    function = function_in(stack)
     start = lambda_.StartingPosition.LATEST
     function.add_event_source(event_sources.KinesisEventSource(stream, starting_position=start))
     (warning,) = warnings(stack)
     assert "'Stack/Function/ServiceRole'" in warning
 
 
-def test_a_granted_principal_is_not_warned_of(
+def test_a_granted_principal_causes_no_warning(
     stack: Stack, stream: kinesis.IStream, encryption: KinesisStreamEncryption, role: iam.Role
 ) -> None:
     stream.grant_read_write(role)
@@ -105,7 +88,7 @@ def test_a_granted_principal_is_not_warned_of(
     assert warnings(stack) == []
 
 
-def test_a_writer_that_may_only_read_with_the_key_is_warned_of(
+def test_a_producer_with_decrypt_permission_only_causes_a_warning(
     stack: Stack, stream: kinesis.IStream, encryption: KinesisStreamEncryption, role: iam.Role
 ) -> None:
     encryption.grant_read(role)
@@ -116,7 +99,7 @@ def test_a_writer_that_may_only_read_with_the_key_is_warned_of(
 
 
 @pytest.mark.usefixtures("encryption")
-def test_a_principal_that_has_the_key_otherwise_is_not_warned_of(
+def test_access_to_the_key_from_another_policy_causes_no_warning(
     stack: Stack, stream: kinesis.IStream, role: iam.Role
 ) -> None:
     stream.grant_read_write(role)
@@ -124,7 +107,7 @@ def test_a_principal_that_has_the_key_otherwise_is_not_warned_of(
     assert warnings(stack) == []
 
 
-def test_an_imported_role_is_warned_of_by_its_name(
+def test_the_warning_contains_the_name_of_an_imported_role(
     stack: Stack, stream: kinesis.IStream, encryption: KinesisStreamEncryption
 ) -> None:
     stream.grant_read(iam.Role.from_role_name(stack, "App", "consumer"))
@@ -132,7 +115,7 @@ def test_an_imported_role_is_warned_of_by_its_name(
     assert warning.startswith("'consumer' has access")
 
 
-NOT_AFFECTED: dict[str, Permit] = {
+WITHOUT_RECORDS: dict[str, Allow] = {
     "no records": lambda stream, role: stream.grant(role, "kinesis:DescribeStreamSummary"),
     "another stream": lambda stream, role: role.add_to_policy(
         statement("kinesis:PutRecord", resource=stream_arn("others"))
@@ -145,12 +128,12 @@ NOT_AFFECTED: dict[str, Permit] = {
 }
 
 
-@pytest.mark.parametrize("permit", NOT_AFFECTED.values(), ids=NOT_AFFECTED)
+@pytest.mark.parametrize("allow", WITHOUT_RECORDS.values(), ids=WITHOUT_RECORDS)
 @pytest.mark.usefixtures("encryption")
-def test_who_cannot_use_its_records_is_not_warned_of(
-    stack: Stack, stream: kinesis.IStream, role: iam.Role, permit: Permit
+def test_a_principal_without_access_to_records_causes_no_warning(
+    stack: Stack, stream: kinesis.IStream, role: iam.Role, allow: Allow
 ) -> None:
-    permit(stream, role)
+    allow(stream, role)
     assert warnings(stack) == []
 
 

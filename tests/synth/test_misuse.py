@@ -1,4 +1,4 @@
-"""Wrong calls, and what they say."""
+"""Invalid values and conflicts, and their error messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
-from tests.synth.cloud import ACCOUNT, KEY_ARN, REGION, errors, stream_arn, stream_in
+from tests.synth.templates import (
+    ACCOUNT,
+    KEY_ARN,
+    REGION,
+    errors,
+    stream_arn,
+    stream_by_name,
+    stream_in,
+)
 
 
 def encrypt(stack: Stack, id_: str = "Encryption", **options: Any) -> None:
@@ -52,8 +60,7 @@ def twice(stack: Stack) -> None:
 
 def twice_by_name_and_arn(stack: Stack) -> None:
     encrypt(stack, "First")
-    arn = stack.format_arn(service="kinesis", resource="stream", resource_name="orders")
-    encrypt(stack, "Second", stream=kinesis.Stream.from_stream_arn(stack, "Again", arn))
+    encrypt(stack, "Second", stream=stream_by_name(stack, "orders", "Again"))
 
 
 def with_timeout_parameter(stack: Stack) -> None:
@@ -61,7 +68,7 @@ def with_timeout_parameter(stack: Stack) -> None:
     encrypt(stack, timeout=Duration.minutes(minutes))
 
 
-def with_the_providers_id_taken(stack: Stack) -> None:
+def with_another_construct_under_the_provider_id(stack: Stack) -> None:
     Construct(stack, "KinesisStreamEncryptionProvider")
     encrypt(stack)
 
@@ -70,17 +77,17 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
     (
         "timeout too short",
         lambda stack: encrypt(stack, timeout=Duration.seconds(30)),
-        "timeout 30 seconds is out of range: it must be between 1 minute and 59 minutes, because "
-        "CloudFormation waits at most one hour",
+        "timeout 30 seconds is out of range: pass 1 to 59 minutes, because CloudFormation waits at "
+        "most one hour",
     ),
     (
         "timeout too long",
         lambda stack: encrypt(stack, timeout=Duration.hours(2)),
-        "timeout 2 hours is out of range: it must be between 1 minute and 59 minutes, because "
-        "CloudFormation waits at most one hour",
+        "timeout 2 hours is out of range: pass 1 to 59 minutes, because CloudFormation waits at "
+        "most one hour",
     ),
     (
-        "timeout unknown",
+        "timeout known only at deployment",
         with_timeout_parameter,
         "timeout is known only at deployment, but the permissions of the function depend on it: "
         "pass a fixed Duration",
@@ -89,111 +96,109 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
         "not a stream",
         lambda stack: encrypt_arn(stack, "arn:aws:s3:eu-central-1:111122223333:stream/orders"),
         "'arn:aws:s3:eu-central-1:111122223333:stream/orders' is not the ARN of a Kinesis data "
-        "stream: it should read 'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
+        "stream: use 'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
     ),
     (
         "a consumer",
         lambda stack: encrypt_arn(stack, stream_arn("orders/consumer/c:1")),
         "'arn:aws:kinesis:eu-central-1:111122223333:stream/orders/consumer/c:1' is not the ARN of "
-        "a Kinesis data stream: it should read "
+        "a Kinesis data stream: use "
         "'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
     ),
     (
-        "a placeholder that is no token",
+        "a placeholder that is not a token",
         lambda stack: encrypt_arn(stack, stream_arn("${name}")),
         "'arn:aws:kinesis:eu-central-1:111122223333:stream/${name}' is not the ARN of a Kinesis "
-        "data stream: it should read "
+        "data stream: use "
         "'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
     ),
     (
         "stream name, with tokens in the ARN",
-        lambda stack: encrypt_arn(
-            stack,
-            stack.format_arn(service="kinesis", resource="stream", resource_name="or:ders"),
-        ),
-        "malformed stream name 'or:ders': a name has 1 to 128 letters, digits, '_', '.' or '-'",
+        lambda stack: encrypt(stack, stream=stream_by_name(stack, "or:ders")),
+        "malformed stream name 'or:ders': use 1 to 128 letters, digits, '_', '.', or '-'",
     ),
     (
-        "ARN of an alias as a key's",
+        "ARN of an alias as that of a key",
         lambda stack: with_key_arn(stack, "arn:aws:kms:eu-central-1:111122223333:alias/orders"),
         "'arn:aws:kms:eu-central-1:111122223333:alias/orders' is the ARN of an alias, not of a "
-        "key: use kms.Alias.from_alias_name(scope, id, 'alias/orders'), or for an alias of another "
-        "account kms.Key.from_key_arn with the ARN of its key",
+        "key: use kms.Alias.from_alias_name(scope, id, 'alias/orders'), or, for an alias of "
+        "another account, kms.Key.from_key_arn with the ARN of its key",
     ),
     (
         "not a key",
         lambda stack: with_key_arn(stack, "arn:aws:kms:eu-central-1:111122223333:key/a key"),
-        "'arn:aws:kms:eu-central-1:111122223333:key/a key' is not the ARN of a KMS key: it should "
-        "read 'arn:<partition>:kms:<region>:<account>:key/<key id>'",
+        "'arn:aws:kms:eu-central-1:111122223333:key/a key' is not the ARN of a KMS key: use "
+        "'arn:<partition>:kms:<region>:<account>:key/<key ID>'",
     ),
     (
         "asymmetric key",
         lambda stack: with_key(stack, key_spec=kms.KeySpec.RSA_2048),
-        "the key 'Stack/Key' has key_spec 'RSA_2048': Kinesis encrypts with symmetric encryption "
-        "keys only; leave key_spec at its default, 'SYMMETRIC_DEFAULT'",
+        "the key 'Stack/Key' has key_spec 'RSA_2048', but Kinesis requires a symmetric encryption "
+        "key: remove key_spec, or set it to 'SYMMETRIC_DEFAULT'",
     ),
     (
-        "key for signatures",
+        "HMAC key",
         lambda stack: with_key(
             stack, key_spec=kms.KeySpec.HMAC_256, key_usage=kms.KeyUsage.GENERATE_VERIFY_MAC
         ),
-        "the key 'Stack/Key' has key_spec 'HMAC_256': Kinesis encrypts with symmetric encryption "
-        "keys only; leave key_spec at its default, 'SYMMETRIC_DEFAULT'",
+        "the key 'Stack/Key' has key_spec 'HMAC_256', but Kinesis requires a symmetric encryption "
+        "key: remove key_spec, or set it to 'SYMMETRIC_DEFAULT'",
     ),
     (
         "disabled key",
         lambda stack: with_key(stack, enabled=False),
-        "the key 'Stack/Key' is declared with enabled=False: producers and consumers of the "
-        "stream would fail; enable it first",
+        "the key 'Stack/Key' is declared with enabled=False, so producers and consumers of the "
+        "stream would fail: enable the key",
     ),
     (
         "alias without alias/",
         lambda stack: with_alias(stack, "aws/kinesis"),
-        "malformed alias name 'aws/kinesis': did you mean 'alias/aws/kinesis'?",
+        "malformed alias name 'aws/kinesis': use 'alias/aws/kinesis'",
     ),
     (
         "malformed alias",
         lambda stack: with_alias(stack, "alias/or ders"),
-        "malformed alias name 'alias/or ders': an alias is 'alias/' and 1 to 250 letters, digits, "
-        "'/', '_' or '-'",
+        "malformed alias name 'alias/or ders': use 'alias/' and 1 to 250 letters, digits, '/', "
+        "'_', or '-'",
     ),
     (
         "key of another service",
         lambda stack: with_alias(stack, "alias/aws/s3"),
-        "'alias/aws/s3' is the key of another AWS service, which Kinesis may not use: pass a key "
-        "of your own, or leave encryption_key out for 'alias/aws/kinesis'",
+        "'alias/aws/s3' is the AWS managed key of another AWS service, so Kinesis cannot use it: "
+        "pass a customer managed key, or omit the key to use 'alias/aws/kinesis'",
     ),
     (
         "runtime too old",
         lambda stack: with_provider(stack, runtime=lambda_.Runtime.PYTHON_3_10),
-        "runtime 'python3.10' cannot run the handler: it takes Python 3.11 or newer",
+        "runtime 'python3.10' cannot run the handler: use Python 3.11 or newer",
     ),
     (
         "runtime of another language",
         lambda stack: with_provider(stack, runtime=lambda_.Runtime.NODEJS_22_X),
-        "runtime 'nodejs22.x' cannot run the handler: it takes Python 3.11 or newer",
+        "runtime 'nodejs22.x' cannot run the handler: use Python 3.11 or newer",
     ),
     (
-        "the provider's id is taken",
-        with_the_providers_id_taken,
-        "the id 'KinesisStreamEncryptionProvider' in 'Stack' is taken by another construct: "
-        "rename it, or make a provider of your own first",
+        "another construct with the ID of the provider",
+        with_another_construct_under_the_provider_id,
+        "another construct in 'Stack' has the ID 'KinesisStreamEncryptionProvider': rename it, or "
+        "first create a KinesisStreamEncryptionProvider with another ID",
     ),
 ]
 
-# The values of a context lookup's first pass can look like these, so they do not raise.
+# No exceptions, because the dummy values of a context lookup can cause the same conflicts.
 CONFLICTS: list[tuple[str, Callable[[Stack], None], str]] = [
     (
-        "stream of another region",
+        "stream in another Region",
         lambda stack: encrypt(stack, stream=stream_in(stack, region="us-east-1")),
-        "the stream 'orders' is in region 'us-east-1', the stack 'Stack' in 'eu-central-1': "
-        "encrypt it from a stack with env=Environment(region='us-east-1')",
+        "the stream 'orders' is in Region 'us-east-1', but the stack 'Stack' is in 'eu-central-1': "
+        "encrypt the stream in a stack with env=Environment(region='us-east-1')",
     ),
     (
-        "stream of another account",
+        "stream in another account",
         lambda stack: encrypt(stack, stream=stream_in(stack, account="444455556666")),
-        "the stream 'orders' is in account '444455556666', the stack 'Stack' in '111122223333': "
-        "encrypt it from a stack with env=Environment(account='444455556666')",
+        "the stream 'orders' is in account '444455556666', but the stack 'Stack' is in "
+        "'111122223333': encrypt the stream in a stack with "
+        "env=Environment(account='444455556666')",
     ),
     (
         "one stream twice",
@@ -208,11 +213,11 @@ CONFLICTS: list[tuple[str, Callable[[Stack], None], str]] = [
         "its key back and forth; keep one of them",
     ),
     (
-        "key of another region",
+        "key in another Region",
         lambda stack: with_key_arn(stack, KEY_ARN.replace("eu-central-1", "us-east-1")),
         "the key 'arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab' is "
-        "in region 'us-east-1', the stream in 'eu-central-1': Kinesis uses keys of the stream's "
-        "own region only; pass a key of that region, for example a replica of a multi-Region key",
+        "in Region 'us-east-1', but the stream is in 'eu-central-1': pass a key in the Region of "
+        "the stream, for example a replica of a multi-Region key",
     ),
     (
         "role of another account",
@@ -220,49 +225,51 @@ CONFLICTS: list[tuple[str, Callable[[Stack], None], str]] = [
             stack,
             role=iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::444455556666:role/mine"),
         ),
-        "the role 'Stack/Role' belongs to account '444455556666', the provider to "
-        "'111122223333': Lambda takes roles of the function's own account only",
+        "the role 'Stack/Role' belongs to account '444455556666', but the function to "
+        "'111122223333': pass a role in the account of the function",
     ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("misuse", "message"), [pytest.param(*rest, id=what) for what, *rest in MISUSES]
+    ("misuse", "message"), [pytest.param(*rest, id=name) for name, *rest in MISUSES]
 )
-def test_misuse_is_refused(stack: Stack, misuse: Callable[[Stack], None], message: str) -> None:
+def test_invalid_value_is_rejected(
+    stack: Stack, misuse: Callable[[Stack], None], message: str
+) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         misuse(stack)
 
 
 @pytest.mark.parametrize(
-    ("conflict", "message"), [pytest.param(*rest, id=what) for what, *rest in CONFLICTS]
+    ("conflict", "message"), [pytest.param(*rest, id=name) for name, *rest in CONFLICTS]
 )
-def test_conflict_is_an_error_after_synthesis(
+def test_conflict_is_an_error_annotation(
     stack: Stack, conflict: Callable[[Stack], None], message: str
 ) -> None:
     conflict(stack)
     assert errors(stack) == [message]
 
 
-def test_values_known_only_at_deployment_are_not_judged(anywhere: Stack) -> None:
-    stream = CfnParameter(anywhere, "StreamArn").value_as_string
-    key = CfnParameter(anywhere, "KeyArn").value_as_string
+def test_values_known_only_at_deployment_are_not_validated(env_agnostic_stack: Stack) -> None:
+    stream = CfnParameter(env_agnostic_stack, "StreamArn").value_as_string
+    key = CfnParameter(env_agnostic_stack, "KeyArn").value_as_string
     encrypt(
-        anywhere,
-        stream=kinesis.Stream.from_stream_arn(anywhere, "Stream", stream),
-        encryption_key=kms.Key.from_key_arn(anywhere, "Key", key),
+        env_agnostic_stack,
+        stream=kinesis.Stream.from_stream_arn(env_agnostic_stack, "Stream", stream),
+        encryption_key=kms.Key.from_key_arn(env_agnostic_stack, "Key", key),
     )
 
 
-def test_streams_of_one_name_in_two_regions_are_two() -> None:
+def test_streams_with_one_name_in_two_regions_are_distinct() -> None:
     app = App()
     stacks = [
         Stack(app, region, env=Environment(account="111122223333", region=region))
         for region in ("eu-central-1", "us-east-1")
     ]
-    for there in stacks:
-        encrypt(there, stream=stream_in(there, region=there.region))
-    assert [errors(there) for there in stacks] == [[], []]
+    for stack in stacks:
+        encrypt(stack, stream=stream_in(stack, region=stack.region))
+    assert [errors(stack) for stack in stacks] == [[], []]
 
 
 CHINA = Environment(account=ACCOUNT, region="cn-north-1")
@@ -282,10 +289,10 @@ def test_arn_of_another_partition_is_an_error(app: App, what: str) -> None:
     )
     (error,) = errors(stack)
     assert f"the ARN of the {what}, 'arn:aws:k" in error
-    assert "has partition 'aws', and the Region of the stack belongs to 'aws-cn'" in error
+    assert "has partition 'aws', but the Region of the stack is in partition 'aws-cn'" in error
 
 
-def test_l1_key_is_checked_like_a_key_of_the_app(stack: Stack) -> None:
+def test_l1_key_is_validated(stack: Stack) -> None:
     resource = kms.CfnKey(stack, "Key", key_spec="RSA_2048", key_usage="ENCRYPT_DECRYPT")
     with pytest.raises(ValueError, match="has key_spec 'RSA_2048'"):
         KinesisStreamEncryption(

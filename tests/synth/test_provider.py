@@ -1,4 +1,4 @@
-"""The provider: its settings, and that there is one."""
+"""The provider: its options, and one provider for each stack."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from aws_cdk.assertions import Match, Template
 from constructs import Construct
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
-from tests.synth.cloud import (
+from tests.synth.templates import (
     ACCOUNT,
     HERE,
     TYPE,
     allowing,
     dependencies,
+    imported_vpc,
     is_acyclic,
     only,
     properties,
     resources,
     stream_in,
+    synthesis_error,
 )
 
 
@@ -42,7 +44,7 @@ def test_function(stack: Stack) -> None:
     assert function["LoggingConfig"] == {"LogGroup": {"Ref": log_group}}
 
 
-def test_another_stream_leaves_the_function_as_it_is() -> None:
+def test_another_stream_does_not_change_the_function() -> None:
     def function(*names: str) -> Any:
         stack = Stack(App(), "Stack")
         for name in names:
@@ -78,20 +80,20 @@ def test_settings(stack: Stack) -> None:
     ids=["own", "imported"],
 )
 def test_log_group_of_the_user(stack: Stack, log_group: Callable[[Stack], logs.ILogGroup]) -> None:
-    """As ``log_group`` of ``lambda_.Function``: it keeps its logical id, and is not added to."""
-    given = log_group(stack)
-    provider = KinesisStreamEncryptionProvider(stack, "Provider", log_group=given)
-    assert provider.log_group is given
+    """The log group keeps its logical ID, and the library does not change it."""
+    user_log_group = log_group(stack)
+    provider = KinesisStreamEncryptionProvider(stack, "Provider", log_group=user_log_group)
+    assert provider.log_group is user_log_group
     log_groups = resources(stack, "AWS::Logs::LogGroup")
     assert not [id_ for id_ in log_groups if id_.startswith("KinesisStreamEncryptionProvider")]
     function = properties(stack, "AWS::Lambda::Function")
-    assert function["LoggingConfig"] == {"LogGroup": stack.resolve(given.log_group_name)}
+    assert function["LoggingConfig"] == {"LogGroup": stack.resolve(user_log_group.log_group_name)}
     (statement,) = allowing(stack, "logs:PutLogEvents")
     assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
-    assert statement["Resource"] == stack.resolve(given.log_group_arn)
+    assert statement["Resource"] == stack.resolve(user_log_group.log_group_arn)
 
 
-def test_misspelled_option_is_rejected(stack: Stack) -> None:
+def test_unknown_option_is_rejected(stack: Stack) -> None:
     options: dict[str, Any] = {"log_retention": logs.RetentionDays.ONE_WEEK}
     with pytest.raises(TypeError, match="unexpected keyword argument 'log_retention'"):
         KinesisStreamEncryptionProvider(stack, "Provider", **options)
@@ -129,7 +131,7 @@ def test_permissions_boundary_reaches_the_role(stack: Stack) -> None:
     assert "PermissionsBoundary" in properties(stack, "AWS::IAM::Role")
 
 
-def test_parts_are_reachable(stack: Stack) -> None:
+def test_properties_return_function_role_and_log_group(stack: Stack) -> None:
     provider = KinesisStreamEncryptionProvider.get_or_create(stack)
     (function,) = resources(stack, "AWS::Lambda::Function")
     (log_group,) = resources(stack, "AWS::Logs::LogGroup")
@@ -148,15 +150,15 @@ def test_one_per_stack(app: App, stack: Stack) -> None:
     assert KinesisStreamEncryptionProvider.get_or_create(other) is not provider
 
 
-def test_the_first_of_a_stack_serves_all_that_names_none(stack: Stack) -> None:
+def test_the_first_provider_of_a_stack_is_the_default(stack: Stack) -> None:
     provider = KinesisStreamEncryptionProvider(stack, "Mine", memory_size=512)
     assert KinesisStreamEncryption(stack, "A", stream=stream_in(stack)).provider is provider
     assert properties(stack, "AWS::Lambda::Function")["MemorySize"] == 512
     assert properties(stack)["ServiceToken"] == stack.resolve(provider.service_token)
 
 
-class TestConfiguredInPlace:
-    """CloudFormation refuses to change the function behind a custom resource."""
+class TestUpdatedInPlace:
+    """CloudFormation rejects another function for an existing custom resource."""
 
     @staticmethod
     def template(**options: Any) -> dict[str, Any]:
@@ -177,14 +179,14 @@ class TestConfiguredInPlace:
         ],
         ids=lambda options: next(iter(options)),
     )
-    def test_parts_and_resource_are_the_same(self, options: dict[str, Any]) -> None:
+    def test_options_do_not_change_logical_ids(self, options: dict[str, Any]) -> None:
         before, after = self.template(), self.template(**options)
         for type_ in ("AWS::Lambda::Function", "AWS::Logs::LogGroup", "AWS::IAM::Role", TYPE):
             assert self.ids(after, type_) == self.ids(before, type_)
         (resource,) = self.ids(before, TYPE)
         assert after[resource]["Properties"] == before[resource]["Properties"]
 
-    def test_a_given_role_leaves_the_function_in_its_place(self) -> None:
+    def test_a_role_of_the_user_does_not_replace_the_function(self) -> None:
         def role(stack: Stack) -> iam.IRole:
             return iam.Role.from_role_arn(stack, "Role", f"arn:aws:iam::{ACCOUNT}:role/mine")
 
@@ -192,7 +194,7 @@ class TestConfiguredInPlace:
         for type_ in ("AWS::Lambda::Function", TYPE):
             assert self.ids(after, type_) == self.ids(before, type_)
 
-    def test_a_given_log_group_leaves_function_and_role_in_their_place(self) -> None:
+    def test_a_log_group_of_the_user_does_not_replace_function_and_role(self) -> None:
         before = self.template()
         after = self.template(log_group=lambda stack: logs.LogGroup(stack, "Logs"))
         for type_ in ("AWS::Lambda::Function", "AWS::IAM::Role", TYPE):
@@ -203,7 +205,7 @@ class TestConfiguredInPlace:
         return [id_ for id_, each in template.items() if each["Type"] == type_]
 
 
-def test_a_second_provider_is_another_function_with_resources_of_its_own(stack: Stack) -> None:
+def test_a_second_provider_has_separate_function_and_resources(stack: Stack) -> None:
     def encrypt(stack: Stack, **options: Any) -> list[str]:
         KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), **options)
         return list(resources(stack, TYPE))
@@ -217,33 +219,27 @@ def test_a_second_provider_is_another_function_with_resources_of_its_own(stack: 
 
 
 class TestUnusedProvider:
-    """It would be deployed, and its options have no effect."""
-
-    @staticmethod
-    def problems(app: App) -> str:
-        with pytest.raises(RuntimeError) as failure:
-            app.synth()
-        return str(failure.value)
+    """An unused provider would be deployed, and its options would have no effect."""
 
     def test_created_after_the_first_encryption(self, app: App, stack: Stack) -> None:
         KinesisStreamEncryption(stack, "A", stream=stream_in(stack, "a"))
         KinesisStreamEncryptionProvider(stack, "Late", memory_size=512)
         KinesisStreamEncryption(stack, "B", stream=stream_in(stack, "b"))
-        problems = self.problems(app)
-        assert "the provider 'Stack/Late' serves nothing" in problems
-        assert "first one, 'Stack/KinesisStreamEncryptionProvider'" in problems
-        assert "create this one before the stack's first KinesisStreamEncryption, or" in problems
+        error = synthesis_error(app)
+        assert "the provider 'Stack/Late' is not used" in error
+        assert "first provider of the stack, 'Stack/KinesisStreamEncryptionProvider'" in error
+        assert "Create this provider before the first KinesisStreamEncryption of the" in error
 
-    def test_second_one(self, app: App, stack: Stack) -> None:
+    def test_second_one_without_a_stream(self, app: App, stack: Stack) -> None:
         KinesisStreamEncryptionProvider(stack, "First")
         KinesisStreamEncryptionProvider(stack, "Second")
-        assert "the provider 'Stack/Second' serves nothing" in self.problems(app)
+        assert "the provider 'Stack/Second' is not used" in synthesis_error(app)
 
-    def test_the_first_one_may_be_there_for_later(self, app: App, stack: Stack) -> None:
+    def test_first_one_without_a_stream_is_accepted(self, app: App, stack: Stack) -> None:
         KinesisStreamEncryptionProvider(stack, "First")
         app.synth()
 
-    def test_one_that_serves_is_used(self, app: App, stack: Stack) -> None:
+    def test_second_one_with_a_stream_is_accepted(self, app: App, stack: Stack) -> None:
         KinesisStreamEncryptionProvider(stack, "First")
         second = KinesisStreamEncryptionProvider(stack, "Second")
         KinesisStreamEncryption(stack, "A", stream=stream_in(stack), provider=second)
@@ -251,7 +247,7 @@ class TestUnusedProvider:
 
 
 class TestVpcWithoutNat:
-    """The function must exist only while it can reach CloudFormation's bucket, and AWS APIs."""
+    """While the function exists, it must reach the bucket of CloudFormation and the AWS APIs."""
 
     @staticmethod
     def network(scope: Stack) -> ec2.Vpc:
@@ -274,7 +270,7 @@ class TestVpcWithoutNat:
             vpc.add_interface_endpoint(name, service=service)
         return vpc
 
-    def test_function_follows_every_endpoint(self, app: App, stack: Stack) -> None:
+    def test_function_waits_for_every_endpoint(self, app: App, stack: Stack) -> None:
         vpc = self.network(stack)
         provider = KinesisStreamEncryptionProvider(
             stack,
@@ -282,7 +278,7 @@ class TestVpcWithoutNat:
             vpc=vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
         )
-        # An endpoint that names the function's security group, which must not wait for itself.
+        # This endpoint refers to the security group of the function. That must not be circular.
         endpoint = vpc.add_interface_endpoint(
             "Logs", service=ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS
         )
@@ -297,10 +293,10 @@ class TestVpcWithoutNat:
         assert endpoints.keys() <= graph[function]
         assert resources(stack, "AWS::EC2::SecurityGroupIngress").keys() <= graph[function]
 
-    def test_endpoint_outside_of_the_vpc_construct_can_be_waited_for(
+    def test_function_can_wait_for_an_endpoint_outside_the_vpc_construct(
         self, app: App, stack: Stack
     ) -> None:
-        """As docs/vpc.md says, also if it refers to the function's security group."""
+        """docs/vpc.md describes this, for an endpoint that refers to the security group."""
         vpc = self.network(stack)
         subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
         provider = KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, vpc_subnets=subnets)
@@ -315,8 +311,10 @@ class TestVpcWithoutNat:
         (function,) = resources(stack, "AWS::Lambda::Function")
         assert resources(stack, "AWS::EC2::VPCEndpoint").keys() <= graph[function]
 
-    def test_endpoint_of_an_imported_vpc_is_waited_for(self, app: App, stack: Stack) -> None:
-        vpc = self.imported(stack)
+    def test_function_waits_for_an_endpoint_of_an_imported_vpc(
+        self, app: App, stack: Stack
+    ) -> None:
+        vpc = imported_vpc(stack)
         vpc.add_interface_endpoint("Kms", service=ec2.InterfaceVpcEndpointAwsService.KMS)
         subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
         KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, vpc_subnets=subnets)
@@ -325,19 +323,8 @@ class TestVpcWithoutNat:
         (endpoint,) = resources(stack, "AWS::EC2::VPCEndpoint")
         assert endpoint in dependencies(resources(stack))[function]
 
-    @staticmethod
-    def imported(stack: Stack) -> ec2.IVpc:
-        return ec2.Vpc.from_vpc_attributes(
-            stack,
-            "Vpc",
-            vpc_id="vpc-1",
-            vpc_cidr_block="10.0.0.0/16",
-            availability_zones=["a"],
-            isolated_subnet_ids=["subnet-1"],
-        )
-
-    def test_imported_vpc_has_nothing_to_wait_for(self, app: App, stack: Stack) -> None:
-        vpc = self.imported(stack)
+    def test_imported_vpc_adds_no_dependency(self, app: App, stack: Stack) -> None:
+        vpc = imported_vpc(stack)
         subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
         KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, vpc_subnets=subnets)
         app.synth()

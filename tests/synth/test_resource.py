@@ -13,7 +13,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Template
 
 from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.cloud import (
+from tests.synth.templates import (
     HERE,
     KEY_ARN,
     TYPE,
@@ -31,13 +31,13 @@ def test_service_token_is_the_function(stack: Stack) -> None:
     assert properties(stack)["ServiceToken"] == {"Fn::GetAtt": [function, "Arn"]}
 
 
-def test_stream_is_named_by_arn_and_nothing_else(stack: Stack) -> None:
+def test_stream_is_identified_by_arn(stack: Stack) -> None:
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
     assert properties(stack)["StreamArn"] == stream_arn("orders")
     assert "StreamName" not in properties(stack)
 
 
-def test_properties_are_those_that_the_handler_knows(stack: Stack) -> None:
+def test_resource_has_exactly_the_supported_properties(stack: Stack) -> None:
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
     assert set(properties(stack)) == {
         "ServiceToken",
@@ -61,9 +61,9 @@ def test_cloudformation_waits_a_minute_longer_than_the_handler(
     assert properties(stack)["ServiceTimeout"] == service_timeout
 
 
-@pytest.mark.parametrize("revision", ["2", "looked at in November"])
-def test_another_revision_is_another_property(stack: Stack, revision: str) -> None:
-    """CloudFormation sends an Update for it, and nothing for an unchanged resource."""
+@pytest.mark.parametrize("revision", ["2", "November 2026"])
+def test_revision_is_a_property(stack: Stack, revision: str) -> None:
+    """Another value is a change of the resource, so that CloudFormation sends an update."""
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), revision=revision)
     assert properties(stack)["Revision"] == revision
 
@@ -74,7 +74,7 @@ def test_delete_reaches_the_handler(stack: Stack) -> None:
 
 
 class TestKeyId:
-    """The form in which the handler is given the key."""
+    """Format of the key identifier."""
 
     @staticmethod
     def key_id(stack: Stack, key: kms.IKey | None) -> Any:
@@ -104,8 +104,8 @@ class TestKeyId:
         alias = kms.Alias.from_alias_name(stack, "Alias", "alias/orders")
         assert self.key_id(stack, alias) == "alias/orders"
 
-    def test_alias_whose_key_is_known_stands_for_the_key(self, stack: Stack) -> None:
-        """Pointing the alias elsewhere then changes the template, so that the stream follows."""
+    def test_alias_with_a_target_is_resolved_to_its_key(self, stack: Stack) -> None:
+        """Another target then changes the template, so that the stream gets the new key."""
         alias = kms.Alias(
             stack, "Alias", alias_name="alias/orders", target_key=kms.Key(stack, "Key")
         )
@@ -120,7 +120,7 @@ class TestKeyId:
 
 
 class TestStream:
-    """The forms in which a stream can be passed."""
+    """Ways to pass a stream."""
 
     @staticmethod
     def arn(stack: Stack, stream: kinesis.IStream) -> Any:
@@ -138,13 +138,15 @@ class TestStream:
         stream = kinesis.Stream.from_stream_arn(stack, "Stream", parameter.value_as_string)
         assert self.arn(stack, stream) == {"Ref": "StreamArn"}
 
-    def test_by_name_in_a_stack_for_any_account(self, anywhere: Stack) -> None:
-        arn = anywhere.format_arn(service="kinesis", resource="stream", resource_name="orders")
-        stream = kinesis.Stream.from_stream_arn(anywhere, "Stream", arn)
-        assert self.arn(anywhere, stream) == anywhere.resolve(arn)
+    def test_by_name_in_an_env_agnostic_stack(self, env_agnostic_stack: Stack) -> None:
+        arn = env_agnostic_stack.format_arn(
+            service="kinesis", resource="stream", resource_name="orders"
+        )
+        stream = kinesis.Stream.from_stream_arn(env_agnostic_stack, "Stream", arn)
+        assert self.arn(env_agnostic_stack, stream) == env_agnostic_stack.resolve(arn)
 
-    def test_of_a_known_account_in_a_stack_for_any(self, anywhere: Stack) -> None:
-        assert self.arn(anywhere, stream_in(anywhere)) == stream_arn("orders")
+    def test_by_arn_in_an_env_agnostic_stack(self, env_agnostic_stack: Stack) -> None:
+        assert self.arn(env_agnostic_stack, stream_in(env_agnostic_stack)) == stream_arn("orders")
 
 
 def test_key_arn_is_an_attribute_of_the_resource(stack: Stack) -> None:
@@ -153,14 +155,14 @@ def test_key_arn_is_an_attribute_of_the_resource(stack: Stack) -> None:
     assert stack.resolve(encryption.key_arn) == {"Fn::GetAtt": [resource, "KeyArn"]}
 
 
-def test_exposes_stream_and_key(stack: Stack) -> None:
+def test_stream_and_key_are_properties(stack: Stack) -> None:
     stream, key = stream_in(stack), kms.Key(stack, "Key")
     encryption = KinesisStreamEncryption(stack, "Encryption", stream=stream, encryption_key=key)
     assert encryption.stream is stream
     assert encryption.key is key
 
 
-def test_whatever_depends_on_the_construct_waits_for_encryption(stack: Stack) -> None:
+def test_resources_that_depend_on_the_construct_wait_for_encryption(stack: Stack) -> None:
     encryption = KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
     sns.Topic(stack, "Topic").node.add_dependency(encryption)
     (resource,) = resources(stack, TYPE)
@@ -174,15 +176,15 @@ def test_attributes_can_be_outputs_of_another_stack(app: App, stack: Stack) -> N
     Template.from_stack(other).has_output("KeyArn", {})
 
 
-@pytest.mark.parametrize(("minutes", "besides"), [(10, 4), (14, 4), (15, 5)])
-def test_resources_besides_that_of_the_stream(stack: Stack, minutes: int, besides: int) -> None:
+@pytest.mark.parametrize(("minutes", "shared"), [(10, 4), (14, 4), (15, 5)])
+def test_number_of_shared_resources(stack: Stack, minutes: int, shared: int) -> None:
     KinesisStreamEncryption(
         stack, "Encryption", stream=stream_in(stack), timeout=Duration.minutes(minutes)
     )
-    assert len(resources(stack)) - 1 == besides
+    assert len(resources(stack)) - 1 == shared
 
 
-def test_each_further_stream_takes_one_resource(stack: Stack) -> None:
+def test_each_additional_stream_adds_one_resource(stack: Stack) -> None:
     KinesisStreamEncryption(stack, "First", stream=stream_in(stack, "first"))
     for number in range(20):
         name = f"stream-{number}"

@@ -1,4 +1,4 @@
-"""Roles that are given: of this stack, of another one, and such as CDK is not to change."""
+"""Roles of the user: of this stack, of another stack, and immutable roles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
-from tests.synth.cloud import (
+from tests.synth.templates import (
     ACCOUNT,
     HERE,
     TYPE,
@@ -51,16 +51,16 @@ def actions(stack: Stack) -> list[Any]:
 @pytest.mark.parametrize(
     "role", [role_in, lambda stack: iam.Role.from_role_arn(stack, "Role", ARN)]
 )
-def test_a_given_role_gets_the_usual_rights(
+def test_a_role_of_the_user_gets_the_default_permissions(
     stack: Stack, role: Callable[[Stack], iam.IRole]
 ) -> None:
-    given = role(stack)
-    assert encrypt(stack, given).role is given
-    usual = Stack(App(), "Usual", env=HERE)
+    user_role = role(stack)
+    assert encrypt(stack, user_role).role is user_role
+    default = Stack(App(), "Default", env=HERE)
     KinesisStreamEncryption(
-        usual, "Encryption", stream=stream_in(usual), encryption_key=kms.Key(usual, "Key")
+        default, "Encryption", stream=stream_in(default), encryption_key=kms.Key(default, "Key")
     )
-    assert actions(stack) == actions(usual)
+    assert actions(stack) == actions(default)
     (policy,) = documents(stack)
     assert policy in only(stack, TYPE)["DependsOn"]
     assert policy in only(stack, "AWS::Lambda::Function")["DependsOn"]
@@ -68,7 +68,7 @@ def test_a_given_role_gets_the_usual_rights(
 
 
 def test_a_role_of_another_stack_gets_its_policy_in_this_one(app: App, stack: Stack) -> None:
-    """In the other one it would name this stack's key, and each stack would wait for the other."""
+    """In the other stack, it would refer to a key of this stack, which would be circular."""
     other = Stack(app, "Other", env=HERE)
     encrypt(stack, role_in(other))
     assert documents(other) == {}
@@ -86,16 +86,16 @@ def test_a_role_of_another_stack_gets_its_policy_in_this_one(app: App, stack: St
     ],
     ids=["imported", "frozen"],
 )
-@pytest.mark.parametrize("elsewhere", [False, True])
-def test_a_role_that_cannot_be_changed_gets_no_policy(
-    app: App, stack: Stack, immutable: Callable[[Stack], iam.IRole], elsewhere: bool
+@pytest.mark.parametrize("other_stack", [False, True])
+def test_an_immutable_role_gets_no_policy(
+    app: App, stack: Stack, immutable: Callable[[Stack], iam.IRole], other_stack: bool
 ) -> None:
-    where = Stack(app, "Other", env=HERE) if elsewhere else stack
-    role = immutable(where)
+    home = Stack(app, "Other", env=HERE) if other_stack else stack
+    role = immutable(home)
     encrypt(stack, role, tracing=lambda_.Tracing.ACTIVE)
-    assert documents(stack) == documents(where) == {}
+    assert documents(stack) == documents(home) == {}
     (warning,) = warnings(stack)
-    check_names_every_right(warning)
+    assert_lists_every_permission(warning)
 
 
 def test_a_pre_created_role_gets_no_policy(app: App) -> None:
@@ -112,10 +112,10 @@ def test_a_pre_created_role_gets_no_policy(app: App) -> None:
     assert resources(stack, "AWS::IAM::Role") == {}
     assert ":role/mine" in str(properties(stack, "AWS::Lambda::Function")["Role"])
     (warning,) = warnings(stack)
-    check_names_every_right(warning)
+    assert_lists_every_permission(warning)
 
 
-def check_names_every_right(warning: str) -> None:
+def assert_lists_every_permission(warning: str) -> None:
     for action in (
         "logs:CreateLogStream",
         "logs:PutLogEvents",
@@ -131,11 +131,11 @@ def check_names_every_right(warning: str) -> None:
     assert ":stream/orders" in warning
 
 
-@pytest.mark.parametrize("given", [False, True])
-def test_a_role_that_can_be_changed_is_not_warned_of(stack: Stack, given: bool) -> None:
-    """Whatever else its owner has let it do."""
+@pytest.mark.parametrize("passed", [False, True])
+def test_a_mutable_role_causes_no_warning(stack: Stack, passed: bool) -> None:
+    """The role can have other permissions, too."""
     role = role_in(stack)
     role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=["*"]))
-    KinesisStreamEncryptionProvider(stack, "Provider", role=role if given else None)
+    KinesisStreamEncryptionProvider(stack, "Provider", role=role if passed else None)
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
     assert warnings(stack) == []

@@ -1,4 +1,4 @@
-"""Several stacks in one app: places that are told apart, and providers that serve their own."""
+"""Several stacks in one app: which streams are distinct, and the provider of each stack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk.assertions import Template
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
-from tests.synth.cloud import (
+from tests.synth.templates import (
     ACCOUNT,
     HERE,
     REGION,
@@ -19,13 +19,13 @@ from tests.synth.cloud import (
     errors,
     resources,
     stream_arn,
+    stream_by_name,
     stream_in,
 )
 
 
 def encrypt_by_name(stack: Stack, id_: str = "Encryption", name: str = "orders") -> None:
-    arn = stack.format_arn(service="kinesis", resource="stream", resource_name=name)
-    stream = kinesis.Stream.from_stream_arn(stack, f"{id_}Stream", arn)
+    stream = stream_by_name(stack, name, f"{id_}Stream")
     KinesisStreamEncryption(stack, id_, stream=stream)
 
 
@@ -40,10 +40,10 @@ def encrypt_by_name(stack: Stack, id_: str = "Encryption", name: str = "orders")
         (Environment(account=ACCOUNT), Environment(account=ACCOUNT)),
     ],
 )
-def test_one_name_in_two_places_is_two_streams(
+def test_one_name_in_two_environments_is_two_streams(
     app: App, first: Environment | None, second: Environment | None
 ) -> None:
-    """A place that only deployment will tell is a place of its own."""
+    """An environment that is known only at deployment counts as distinct."""
     stacks = [Stack(app, name, env=env) for name, env in (("Dev", first), ("Prod", second))]
     for stack in stacks:
         encrypt_by_name(stack)
@@ -84,7 +84,7 @@ def test_two_values_known_only_at_deployment_in_one_stack_are_two_streams(stack:
 
 
 @pytest.mark.parametrize("literal", [False, True], ids=["name", "ARN"])
-def test_one_stream_twice_in_one_place_is_an_error(app: App, literal: bool) -> None:
+def test_one_stream_in_two_stacks_of_one_environment_is_an_error(app: App, literal: bool) -> None:
     first, second = (Stack(app, name, env=HERE) for name in ("First", "Second"))
     encrypt_by_name(first)
     if literal:
@@ -104,8 +104,8 @@ def test_one_stream_twice_in_one_stack_is_an_error(app: App) -> None:
     assert "is already encrypted by 'Stack/Encryption'" in error
 
 
-def test_one_arn_twice_is_an_error_wherever_the_stacks_go(app: App) -> None:
-    """The ARN tells the place."""
+def test_one_arn_in_two_env_agnostic_stacks_is_an_error(app: App) -> None:
+    """The ARN contains Region and account."""
     first, second = Stack(app, "First"), Stack(app, "Second")
     for stack in (first, second):
         KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
@@ -113,29 +113,26 @@ def test_one_arn_twice_is_an_error_wherever_the_stacks_go(app: App) -> None:
     assert "is already encrypted by 'First/Encryption'" in error
 
 
-def test_a_nested_stack_has_a_provider_of_its_own(app: App, stack: Stack) -> None:
+def test_a_nested_stack_has_a_separate_provider(app: App, stack: Stack) -> None:
     nested = NestedStack(stack, "Nested")
     key = kms.Key(stack, "Key")
-    for where, name in ((stack, "outer"), (nested, "inner")):
+    for each, name in ((stack, "outer"), (nested, "inner")):
         KinesisStreamEncryption(
-            where, "Encryption", stream=stream_in(where, name), encryption_key=key
+            each, "Encryption", stream=stream_in(each, name), encryption_key=key
         )
     app.synth()
-    for where in (stack, nested):
-        assert Template.from_stack(where).find_resources(TYPE)
-        assert len(resources(where, "AWS::Lambda::Function")) == 1
+    for each in (stack, nested):
+        assert Template.from_stack(each).find_resources(TYPE)
+        assert len(resources(each, "AWS::Lambda::Function")) == 1
 
 
 def test_a_provider_serves_its_own_stack_only(app: App, stack: Stack) -> None:
     provider = KinesisStreamEncryptionProvider(stack, "Provider")
-    for elsewhere in (NestedStack(stack, "Nested"), Stack(app, "Other", env=HERE)):
+    for other in (NestedStack(stack, "Nested"), Stack(app, "Other", env=HERE)):
         message = (
-            f"the provider 'Stack/Provider' serves its own stack, and this resource is in "
-            f"{elsewhere.node.path!r}: leave provider out, so that the stack gets one of its own, "
-            "or make another one there"
+            "the provider 'Stack/Provider' serves its own stack only, but the stream is encrypted "
+            f"in {other.node.path!r}: omit provider, or create one in that stack"
         )
-        stream = kinesis.Stream.from_stream_arn(
-            elsewhere, "Stream", stream_arn(elsewhere.node.id.lower())
-        )
+        stream = kinesis.Stream.from_stream_arn(other, "Stream", stream_arn(other.node.id.lower()))
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-            KinesisStreamEncryption(elsewhere, "Encryption", stream=stream, provider=provider)
+            KinesisStreamEncryption(other, "Encryption", stream=stream, provider=provider)

@@ -1,8 +1,6 @@
-"""The members that the construct has as a stream."""
+"""The construct as an implementation of IStream."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 from aws_cdk import Duration, RemovalPolicy, Stack
@@ -12,67 +10,47 @@ from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 
 from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.cloud import (
+from tests.synth.templates import (
     ACCOUNT,
     KEY_ARN,
     REGION,
     TYPE,
     allowing,
     as_list,
-    documents,
+    key_policies,
     only,
     resources,
     stream_arn,
-    stream_in,
 )
 
 STREAM = stream_arn("orders")
 
 
-@pytest.fixture
-def stream(stack: Stack) -> kinesis.IStream:
-    return stream_in(stack)
-
-
-@pytest.fixture
-def encryption(stack: Stack, stream: kinesis.IStream) -> KinesisStreamEncryption:
-    return KinesisStreamEncryption(
-        stack, "Encryption", stream=stream, encryption_key=kms.Key(stack, "Key")
-    )
-
-
-@pytest.fixture
-def role(stack: Stack) -> iam.Role:
-    return iam.Role(stack, "App", assumed_by=iam.AccountRootPrincipal())
-
-
-def test_arn_and_name_are_those_of_the_stream(encryption: KinesisStreamEncryption) -> None:
+def test_arn_and_name_are_forwarded(encryption: KinesisStreamEncryption) -> None:
     assert encryption.stream_arn == STREAM
     assert encryption.stream_name == "orders"
 
 
-def test_the_stream_remains_available(
+def test_original_stream_is_a_property(
     encryption: KinesisStreamEncryption, stream: kinesis.IStream
 ) -> None:
     assert encryption.stream is stream
 
 
 def test_the_key_is_hidden_from_integrations(stack: Stack, stream: kinesis.IStream) -> None:
-    """They would grant it without the encryption context."""
+    """Integrations would grant access to it without the encryption context."""
     key = kms.Key.from_key_arn(stack, "Key", KEY_ARN)
     encryption = KinesisStreamEncryption(stack, "Encryption", stream=stream, encryption_key=key)
     assert encryption.encryption_key is None
     assert encryption.key is key
 
 
-def test_by_default_there_is_no_key(stack: Stack, stream: kinesis.IStream) -> None:
+def test_key_is_none_by_default(stack: Stack, stream: kinesis.IStream) -> None:
     encryption = KinesisStreamEncryption(stack, "Encryption", stream=stream)
     assert encryption.key is None
 
 
-def test_environment_is_that_of_the_stream(
-    stack: Stack, encryption: KinesisStreamEncryption
-) -> None:
+def test_environment_is_forwarded(stack: Stack, encryption: KinesisStreamEncryption) -> None:
     assert (encryption.env.account, encryption.env.region) == (ACCOUNT, REGION)
     assert encryption.stack is stack
 
@@ -81,18 +59,18 @@ METRICS = sorted(each for each in vars(kinesis.IStream) if each.startswith("metr
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_metrics_are_those_of_the_stream(
+def test_metrics_are_forwarded(
     stack: Stack, encryption: KinesisStreamEncryption, stream: kinesis.IStream, metric: str
 ) -> None:
-    alarm_on(stack, "Ours", getattr(encryption, metric)(period=Duration.minutes(1)))
-    alarm_on(stack, "Theirs", getattr(stream, metric)(period=Duration.minutes(1)))
-    ours, theirs = resources(stack, "AWS::CloudWatch::Alarm").values()
-    assert ours["Properties"] == theirs["Properties"]
-    assert ours["Properties"]["Dimensions"] == [{"Name": "StreamName", "Value": "orders"}]
-    assert ours["Properties"]["Period"] == 60
+    alarm_on(stack, "OfConstruct", getattr(encryption, metric)(period=Duration.minutes(1)))
+    alarm_on(stack, "OfStream", getattr(stream, metric)(period=Duration.minutes(1)))
+    forwarded, original = resources(stack, "AWS::CloudWatch::Alarm").values()
+    assert forwarded["Properties"] == original["Properties"]
+    assert forwarded["Properties"]["Dimensions"] == [{"Name": "StreamName", "Value": "orders"}]
+    assert forwarded["Properties"]["Period"] == 60
 
 
-def test_any_other_metric_can_be_named(stack: Stack, encryption: KinesisStreamEncryption) -> None:
+def test_metric_supports_other_names(stack: Stack, encryption: KinesisStreamEncryption) -> None:
     alarm_on(stack, "Alarm", encryption.metric("SubscribeToShard.Success", statistic="Minimum"))
     alarm = only(stack, "AWS::CloudWatch::Alarm")["Properties"]
     assert alarm["MetricName"] == "SubscribeToShard.Success"
@@ -131,7 +109,7 @@ DECRYPT, GENERATE = "kms:Decrypt", "kms:GenerateDataKey"
 
 
 @pytest.mark.parametrize(
-    ("actions", "on_the_key"),
+    ("actions", "key_actions"),
     [
         (["kinesis:PutRecord"], [GENERATE]),
         (["kinesis:PutRecords"], [GENERATE]),
@@ -156,26 +134,26 @@ def test_grant_covers_the_key_for_actions_on_records(
     encryption: KinesisStreamEncryption,
     role: iam.Role,
     actions: list[str],
-    on_the_key: list[str],
+    key_actions: list[str],
 ) -> None:
     assert encryption.grant(role, *actions).success
     (stream,) = allowing(stack, actions[0])
     assert (as_list(stream["Action"]), stream["Resource"]) == (actions, STREAM)
     policies = key_policies(stack)
-    statements = [each for policy in policies.values() for each in policy["Statement"]]
-    assert sorted(each["Action"] for each in statements) == on_the_key
+    statements = [each for policy in policies.values() for each in policy]
+    assert sorted(each["Action"] for each in statements) == key_actions
     for each in statements:
         context = {"kms:EncryptionContext:aws:kinesis:arn": STREAM}
         assert each["Condition"] == {"StringEquals": context}
     assert policies.keys() <= set(only(stack, TYPE)["DependsOn"])
 
 
-def test_a_grant_that_is_covered_already_adds_nothing(
+def test_a_redundant_grant_adds_no_statement(
     stack: Stack, encryption: KinesisStreamEncryption, role: iam.Role
 ) -> None:
     encryption.grant_read_write(role)
     encryption.grant(role, "kinesis:PutRecord", "kinesis:GetRecords")
-    statements = [each for policy in key_policies(stack).values() for each in policy["Statement"]]
+    statements = [each for policy in key_policies(stack).values() for each in policy]
     assert sorted(each["Action"] for each in statements) == [DECRYPT, GENERATE]
 
 
@@ -188,7 +166,7 @@ def test_grant_needs_no_key_policy_for_the_aws_managed_key(
 
 
 @pytest.mark.parametrize("grant", ["grant_read", "grant_write", "grant_read_write"])
-def test_what_waits_for_a_grant_waits_for_the_key(
+def test_a_dependency_on_a_grant_includes_the_key_permissions(
     stack: Stack, encryption: KinesisStreamEncryption, role: iam.Role, grant: str
 ) -> None:
     waiting = kms.CfnAlias(stack, "Waiting", alias_name="alias/waiting", target_key_id="key")
@@ -196,12 +174,3 @@ def test_what_waits_for_a_grant_waits_for_the_key(
     policies = key_policies(stack)
     assert policies
     assert policies.keys() <= set(only(stack, "AWS::KMS::Alias")["DependsOn"])
-
-
-def key_policies(stack: Stack) -> dict[str, Any]:
-    """Documents of policies that allow the use of a key, except the function's own."""
-    return {
-        id_: document
-        for id_, document in documents(stack).items()
-        if "kms:" in str(document) and not id_.startswith("KinesisStreamEncryptionProvider")
-    }

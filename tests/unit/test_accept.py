@@ -90,6 +90,9 @@ def test_the_recorder_logs_no_credentials(
     monkeypatch.setattr(
         "acceptance.recorder_function._describe", lambda **_: ("CREATE_IN_PROGRESS", 1.0)
     )
+    monkeypatch.setattr(
+        "acceptance.recorder_function._stack_status", lambda _: "CREATE_IN_PROGRESS"
+    )
     event = {
         "RequestType": "Create",
         "ServiceTimeout": "60",

@@ -1,4 +1,4 @@
-"""Streams that the app owns: encrypted, but with a warning."""
+"""Streams of the app: the construct encrypts them and adds a warning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aws_cdk import aws_kinesis as kinesis
 from aws_cdk.assertions import Annotations, Match
 
 from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.cloud import HERE, errors, stream_in
+from tests.synth.templates import HERE, errors, stream_in
 
 WARNING = Match.string_like_regexp("the stream 'Stack/.*' belongs to this app")
 
@@ -24,18 +24,18 @@ def l1(stack: Stack) -> kinesis.IStream:
 
 
 @pytest.mark.parametrize("make", [l2, l1])
-def test_owned_stream_is_warned_of(stack: Stack, make: type) -> None:
+def test_owned_stream_causes_a_warning(stack: Stack, make: type) -> None:
     KinesisStreamEncryption(stack, "Encryption", stream=make(stack))
     Annotations.from_stack(stack).has_warning("/Stack/Encryption", WARNING)
 
 
-def test_stream_owned_by_another_stack_is_warned_of(app: App, stack: Stack) -> None:
+def test_stream_of_another_stack_causes_a_warning(app: App, stack: Stack) -> None:
     other = Stack(app, "Other", env=HERE)
     KinesisStreamEncryption(other, "Encryption", stream=l2(stack))
     Annotations.from_stack(other).has_warning("/Other/Encryption", WARNING)
 
 
-def test_referenced_stream_is_not(stack: Stack) -> None:
+def test_imported_stream_causes_no_warning(stack: Stack) -> None:
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
     Annotations.from_stack(stack).has_no_warning("*", Match.any_value())
 
@@ -48,7 +48,7 @@ def test_warning_can_be_acknowledged(stack: Stack) -> None:
     Annotations.from_stack(stack).has_no_warning("*", Match.any_value())
 
 
-def test_owned_stream_cannot_be_encrypted_twice_under_two_names(stack: Stack) -> None:
+def test_owned_stream_that_is_encrypted_twice_is_an_error(stack: Stack) -> None:
     owned = kinesis.Stream(stack, "Owned")
     again = kinesis.Stream.from_stream_arn(stack, "Again", owned.stream_arn)
     KinesisStreamEncryption(stack, "First", stream=owned)

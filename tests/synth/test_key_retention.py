@@ -1,4 +1,4 @@
-"""Keys of the app must outlive the streams' records."""
+"""Keys of the app that encrypt a stream must be retained."""
 
 from __future__ import annotations
 
@@ -22,16 +22,21 @@ from aws_cdk import aws_kms as kms
 from constructs import IConstruct
 
 from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.cloud import HERE, KEY_ARN, stream_in
+from tests.synth.templates import (
+    HERE,
+    KEY_ARN,
+    stream_in,
+    synthesis_error,
+)
 
 MESSAGE = (
-    "the key '{}' would be deleted with its stack, or by the rollback of its first deployment, and "
-    "the records that it encrypts would be lost: give it RemovalPolicy.RETAIN"
+    "the key '{}' would be deleted with its stack, or when its first deployment is rolled back, "
+    "and the records that it encrypts would be lost: set removal_policy=RemovalPolicy.RETAIN"
 )
 
 
 def l1(stack: Stack) -> kms.IKey:
-    """Without a DeletionPolicy, CloudFormation deletes."""
+    """An L1 key, which CloudFormation deletes, because it has no DeletionPolicy."""
     key = kms.CfnKey(stack, "Key", key_policy={"Statement": []})
     return kms.Key.from_key_arn(stack, "Imported", key.attr_arn)
 
@@ -49,37 +54,31 @@ DELETED: list[Callable[[Stack], kms.IKey]] = [
 ]
 
 
-def refused(app: App) -> str:
-    with pytest.raises(RuntimeError) as failure:
-        app.synth()
-    return str(failure.value)
-
-
 @pytest.mark.parametrize("make", DELETED, ids=["destroy", "retain on update", "L1", "alias"])
 @pytest.mark.parametrize("previous", [False, True])
-def test_a_key_that_is_deleted_is_refused(
+def test_a_deleted_key_is_rejected(
     app: App, stack: Stack, make: Callable[[Stack], kms.IKey], previous: bool
 ) -> None:
     key = make(stack)
     options: dict[str, Any] = {"previous_keys": [key]} if previous else {"encryption_key": key}
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), **options)
-    said = refused(app)
-    assert MESSAGE.format(f"Stack/Key{'/Resource' if make is not l1 else ''}") in said
-    assert "Stack/Encryption" in said
+    error = synthesis_error(app)
+    assert MESSAGE.format(f"Stack/Key{'/Resource' if make is not l1 else ''}") in error
+    assert "Stack/Encryption" in error
 
 
-def test_a_key_of_another_stack_too(app: App, stack: Stack) -> None:
+def test_a_deleted_key_of_another_stack_is_rejected(app: App, stack: Stack) -> None:
     other = Stack(app, "Other", env=HERE)
     key = kms.Key(other, "Key", removal_policy=RemovalPolicy.DESTROY)
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
-    assert MESSAGE.format("Other/Key/Resource") in refused(app)
+    assert MESSAGE.format("Other/Key/Resource") in synthesis_error(app)
 
 
-def test_what_an_aspect_changes_counts(app: App, stack: Stack) -> None:
+def test_a_key_that_an_aspect_would_delete_is_rejected(app: App, stack: Stack) -> None:
     key = kms.Key(stack, "Key")
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
     RemovalPolicies.of(app).destroy()
-    assert MESSAGE.format("Stack/Key/Resource") in refused(app)
+    assert MESSAGE.format("Stack/Key/Resource") in synthesis_error(app)
 
 
 def overridden(key: kms.Key, policy: str) -> kms.Key:
@@ -91,18 +90,18 @@ def overridden(key: kms.Key, policy: str) -> kms.Key:
 
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("staged", [False, True])
-def test_an_override_to_delete_is_refused(app: App, nested: bool, staged: bool) -> None:
-    """Wherever stack and key are."""
+def test_an_override_to_delete_is_rejected(app: App, nested: bool, staged: bool) -> None:
+    """In every combination of stages and nested stacks."""
     stack = Stack(Stage(app, "Stage") if staged else app, "Stack", env=HERE)
     key = overridden(kms.Key(NestedStack(stack, "Nested") if nested else stack, "Key"), "Delete")
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
-    assert MESSAGE.format(f"{key.node.path}/Resource") in refused(app)
+    assert MESSAGE.format(f"{key.node.path}/Resource") in synthesis_error(app)
 
 
-def test_an_override_to_delete_of_a_key_in_another_stack_is_refused(app: App, stack: Stack) -> None:
+def test_an_override_to_delete_a_key_of_another_stack_is_rejected(app: App, stack: Stack) -> None:
     key = overridden(kms.Key(Stack(app, "Other", env=HERE), "Key"), "Delete")
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), previous_keys=[key])
-    assert MESSAGE.format("Other/Key/Resource") in refused(app)
+    assert MESSAGE.format("Other/Key/Resource") in synthesis_error(app)
 
 
 def test_an_override_to_retain_is_accepted(app: App, stack: Stack) -> None:
@@ -113,14 +112,14 @@ def test_an_override_to_retain_is_accepted(app: App, stack: Stack) -> None:
 
 @jsii.implements(IAspect)
 class AddOnce:
-    """An Aspect that cannot stand a second visit, as many do not."""
+    """An Aspect that fails on a second visit."""
 
     def visit(self, node: IConstruct) -> None:
         if isinstance(node, kms.Key):
             CfnResource(node, "More", type="Test::More::Resource")
 
 
-def test_aspects_visit_each_construct_once(app: App, stack: Stack) -> None:
+def test_aspects_are_applied_once(app: App, stack: Stack) -> None:
     KinesisStreamEncryption(
         stack, "Encryption", stream=stream_in(stack), encryption_key=kms.Key(stack, "Key")
     )
@@ -128,7 +127,7 @@ def test_aspects_visit_each_construct_once(app: App, stack: Stack) -> None:
     app.synth()
 
 
-def test_an_aspect_can_save_a_key(app: App, stack: Stack) -> None:
+def test_an_aspect_can_retain_a_key(app: App, stack: Stack) -> None:
     key = kms.Key(stack, "Key", removal_policy=RemovalPolicy.DESTROY)
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
     RemovalPolicies.of(key).retain()
@@ -145,7 +144,7 @@ def test_an_aspect_can_save_a_key(app: App, stack: Stack) -> None:
     ],
     ids=["retained", "imported", "alias", "AWS managed"],
 )
-def test_keys_that_last_are_not_refused(
+def test_retained_and_imported_keys_are_accepted(
     app: App, stack: Stack, make: Callable[[Stack], kms.IKey | None]
 ) -> None:
     KinesisStreamEncryption(

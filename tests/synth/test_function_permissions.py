@@ -1,4 +1,4 @@
-"""What the function may do: each statement as it stands in the policies."""
+"""Permissions of the function: the statements in the policies of its role."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
-from tests.synth.cloud import (
+from tests.synth.templates import (
     ACCOUNT,
     HERE,
     KEY_ARN,
@@ -30,7 +30,7 @@ from tests.synth.cloud import (
 
 STACK_ID = filled_in({"Ref": "AWS::StackId"})
 ANY_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*"
-LOOK_AND_START = ["kinesis:DescribeStreamSummary", "kinesis:StartStreamEncryption"]
+STREAM_ACTIONS = ["kinesis:DescribeStreamSummary", "kinesis:StartStreamEncryption"]
 
 
 def test_one_stream_with_the_aws_managed_key(stack: Stack) -> None:
@@ -54,7 +54,7 @@ def test_one_stream_with_the_aws_managed_key(stack: Stack) -> None:
             "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/aws/kinesis"}},
         },
         {
-            "Action": LOOK_AND_START,
+            "Action": STREAM_ACTIONS,
             "Effect": "Allow",
             "Resource": [stream_arn("orders"), ANY_KEY],
         },
@@ -66,7 +66,7 @@ def test_key_by_arn_is_the_only_key(stack: Stack) -> None:
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
     assert allowing(stack, "kms:DescribeKey") == [
         {
-            "Action": [*LOOK_AND_START, "kms:DescribeKey"],
+            "Action": [*STREAM_ACTIONS, "kms:DescribeKey"],
             "Effect": "Allow",
             "Resource": [stream_arn("orders"), KEY_ARN],
         }
@@ -81,7 +81,7 @@ def test_key_of_the_app_is_the_only_key(stack: Stack) -> None:
     assert statement["Resource"] == [stream_arn("orders"), stack.resolve(key.key_arn)]
 
 
-def test_alias_by_name_allows_to_look_at_the_key_behind_it_alone(stack: Stack) -> None:
+def test_alias_allows_describe_key_on_its_target_only(stack: Stack) -> None:
     alias = kms.Alias.from_alias_name(stack, "Alias", "alias/orders")
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=alias)
     (statement,) = allowing(stack, "kms:DescribeKey")
@@ -90,7 +90,7 @@ def test_alias_by_name_allows_to_look_at_the_key_behind_it_alone(stack: Stack) -
     }
     (statement,) = filled_in(allowing(stack, "kinesis:StartStreamEncryption"))
     assert statement["Resource"] == [stream_arn("orders"), ANY_KEY]
-    assert "Condition" not in statement, "no condition of kinesis: tells the key behind an alias"
+    assert "Condition" not in statement, "Kinesis has no condition key for an alias"
 
 
 def test_streams_with_one_key_share_statements(stack: Stack) -> None:
@@ -101,7 +101,7 @@ def test_streams_with_one_key_share_statements(stack: Stack) -> None:
     assert statement["Resource"] == [stream_arn("a"), stream_arn("b"), KEY_ARN]
 
 
-def test_nothing_can_end_encryption(stack: Stack) -> None:
+def test_no_policy_allows_stopping_encryption(stack: Stack) -> None:
     KinesisStreamEncryption(
         stack, "Encryption", stream=stream_in(stack), timeout=Duration.minutes(59)
     )
@@ -109,7 +109,7 @@ def test_nothing_can_end_encryption(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("minutes", [14, 15])
-def test_rights_exist_before_the_resource(stack: Stack, minutes: int) -> None:
+def test_permissions_exist_before_the_resource(stack: Stack, minutes: int) -> None:
     KinesisStreamEncryption(
         stack, "Encryption", stream=stream_in(stack), timeout=Duration.minutes(minutes)
     )
@@ -119,7 +119,7 @@ def test_rights_exist_before_the_resource(stack: Stack, minutes: int) -> None:
 
 
 class TestLongWaits:
-    """Invocations of the function by itself, beyond what one of them holds."""
+    """Timeouts that exceed one invocation, so that the function invokes itself."""
 
     @staticmethod
     def encrypt(stack: Stack, minutes: int, name: str = "orders") -> None:
@@ -127,12 +127,12 @@ class TestLongWaits:
             stack, name, stream=stream_in(stack, name), timeout=Duration.minutes(minutes)
         )
 
-    def test_none_where_one_invocation_is_enough(self, stack: Stack) -> None:
+    def test_no_permission_if_one_invocation_is_sufficient(self, stack: Stack) -> None:
         self.encrypt(stack, 14)
         assert resources(stack, "AWS::Lambda::Permission") == {}
         assert "lambda:" not in str(statements(stack))
 
-    def test_only_the_role_may_invoke_the_function(self, stack: Stack) -> None:
+    def test_only_the_role_can_invoke_the_function(self, stack: Stack) -> None:
         for name in ("orders", "payments"):
             self.encrypt(stack, 15, name)
         (function,) = resources(stack, "AWS::Lambda::Function")
@@ -143,7 +143,9 @@ class TestLongWaits:
             "Principal": {"Fn::GetAtt": [role, "Arn"]},
         }
 
-    def test_resources_that_do_not_wait_long_do_not_wait_for_it(self, stack: Stack) -> None:
+    def test_resources_with_a_short_timeout_do_not_wait_for_the_permission(
+        self, stack: Stack
+    ) -> None:
         self.encrypt(stack, 15)
         self.encrypt(stack, 10, "payments")
         (permission,) = resources(stack, "AWS::Lambda::Permission")
@@ -151,14 +153,14 @@ class TestLongWaits:
         assert waiting == [True, False]
 
 
-def test_arns_follow_the_partition(anywhere: Stack) -> None:
-    KinesisStreamEncryption(anywhere, "Encryption", stream=stream_in(anywhere))
-    text = str(filled_in(statements(anywhere), partition="aws-cn", region="cn-north-1"))
+def test_arns_follow_the_partition(env_agnostic_stack: Stack) -> None:
+    KinesisStreamEncryption(env_agnostic_stack, "Encryption", stream=stream_in(env_agnostic_stack))
+    text = str(filled_in(statements(env_agnostic_stack), partition="aws-cn", region="cn-north-1"))
     assert text.replace(stream_arn("orders"), "").count("arn:aws:") == 0
     assert text.count("arn:aws-cn:") == 3
 
 
-def test_only_lambda_may_assume_the_role(stack: Stack) -> None:
+def test_only_lambda_can_assume_the_role(stack: Stack) -> None:
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
     assert properties(stack, "AWS::IAM::Role")["AssumeRolePolicyDocument"]["Statement"] == [
         {
@@ -170,20 +172,20 @@ def test_only_lambda_may_assume_the_role(stack: Stack) -> None:
     assert "ManagedPolicyArns" not in properties(stack, "AWS::IAM::Role")
 
 
-def test_a_vpc_takes_rights_to_network_interfaces(stack: Stack) -> None:
+def test_a_vpc_requires_network_interface_permissions(stack: Stack) -> None:
     vpc = ec2.Vpc(stack, "Vpc", max_azs=1)
     KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc)
     (statement,) = allowing(stack, "ec2:CreateNetworkInterface")
     assert statement["Resource"] == "*"
 
 
-def test_tracing_takes_rights_to_x_ray(stack: Stack) -> None:
+def test_tracing_requires_x_ray_permissions(stack: Stack) -> None:
     KinesisStreamEncryptionProvider(stack, "Provider", tracing=lambda_.Tracing.ACTIVE)
     assert len(allowing(stack, "xray:PutTraceSegments")) == 1
 
 
 def test_another_key_changes_the_policy_and_the_resource_in_place() -> None:
-    """A rollback changes them back in the same order: the right first, then the stream."""
+    """A rollback restores them in the same order: first the permission, then the stream."""
 
     def template(name: str) -> dict[str, Any]:
         stack = Stack(App(), "Stack", env=HERE)

@@ -1,4 +1,4 @@
-"""Templates, and what a test wants to know of them."""
+"""Helpers that create constructs, and read synthesized templates and annotations."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+import pytest
 from aws_cdk import App, Environment, Stack
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk.assertions import Annotations, Match, Template
 from constructs import Construct
 
@@ -23,10 +26,6 @@ KEY_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-123456789
 Resource = dict[str, Any]
 
 
-def stack_in(app: App, name: str = "Stack", env: Environment | None = None) -> Stack:
-    return Stack(app, name, env=env)
-
-
 def stream_arn(name: str, region: str = REGION, account: str = ACCOUNT) -> str:
     return f"arn:aws:kinesis:{region}:{account}:stream/{name}"
 
@@ -38,14 +37,43 @@ def stream_in(
     return kinesis.Stream.from_stream_arn(scope, f"Stream-{name}", arn)
 
 
+def stream_by_name(stack: Stack, name: str, id_: str = "Stream") -> kinesis.IStream:
+    """A stream whose ARN contains the Region and account of the stack, which can be tokens."""
+    arn = stack.format_arn(service="kinesis", resource="stream", resource_name=name)
+    return kinesis.Stream.from_stream_arn(stack, id_, arn)
+
+
+def function_in(scope: Construct, id_: str = "Function", **options: Any) -> lambda_.Function:
+    return lambda_.Function(
+        scope,
+        id_,
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        handler="index.handler",
+        code=lambda_.Code.from_inline("def handler(event, context): ..."),
+        **options,
+    )
+
+
+def imported_vpc(scope: Construct) -> ec2.IVpc:
+    return ec2.Vpc.from_vpc_attributes(
+        scope,
+        "Vpc",
+        vpc_id="vpc-0123456789abcdef0",
+        vpc_cidr_block="10.0.0.0/16",
+        availability_zones=["eu-central-1a"],
+        private_subnet_ids=["subnet-0123456789abcdef0"],
+        isolated_subnet_ids=["subnet-0123456789abcdef1"],
+    )
+
+
 def resources(stack: Stack, type_: str | None = None) -> dict[str, Resource]:
-    """Resources of a stack's template by logical id; CDK raises an error on a cycle."""
+    """Resources in the template of a stack by logical ID. CDK raises an error for a cycle."""
     found: dict[str, Resource] = Template.from_stack(stack).to_json().get("Resources", {})
     return {id_: each for id_, each in found.items() if type_ in (None, each["Type"])}
 
 
 def only(stack: Stack, type_: str) -> Resource:
-    """The one resource of a type."""
+    """The only resource of a type."""
     (resource,) = resources(stack, type_).values()
     return resource
 
@@ -65,7 +93,7 @@ def is_acyclic(graph: dict[str, set[str]]) -> bool:
 
 
 def documents(stack: Stack) -> dict[str, Any]:
-    """Every policy document that gives a role rights, by the policy's logical id."""
+    """Policy documents of all roles, by the logical ID of the policy."""
     found = {}
     for id_, resource in resources(stack).items():
         match resource:
@@ -81,13 +109,28 @@ def statements(stack: Stack) -> list[Any]:
     return [each for document in documents(stack).values() for each in document["Statement"]]
 
 
+def grantee_policies(stack: Stack) -> dict[str, list[Any]]:
+    """Statements of all policies except those of the provider, by logical ID."""
+    return {
+        id_: filled_in(document)["Statement"]
+        for id_, document in documents(stack).items()
+        if not id_.startswith("KinesisStreamEncryptionProvider")
+    }
+
+
+def key_policies(stack: Stack) -> dict[str, list[Any]]:
+    """Statements of the grantees' policies that allow the use of a key, by logical ID."""
+    policies = grantee_policies(stack)
+    return {id_: each for id_, each in policies.items() if "kms:" in str(each)}
+
+
 def allowing(stack: Stack, action: str) -> list[Any]:
     """Statements that allow an action."""
     return [each for each in statements(stack) if action in as_list(each["Action"])]
 
 
 def warnings(stack: Stack) -> list[str]:
-    """Texts of our own warnings at all constructs of a stack."""
+    """Texts of all warnings of this library in a stack."""
     found = Annotations.from_stack(stack).find_warning("*", Match.any_value())
     texts = [str(each.entry.data) for each in found]
     return [each for each in texts if "[ack: cdk-kinesis-stream-encryption:" in each]
@@ -138,7 +181,7 @@ def _references(value: Any) -> Iterator[str]:
 
 
 def errors(stack: Stack) -> list[str]:
-    """Texts of all errors at constructs of a stack: they do not stop synthesis, but the CDK CLI."""
+    """Texts of all error annotations in a stack. The CDK CLI fails on them; synthesis does not."""
     found = Annotations.from_stack(stack).find_error("*", Match.any_value())
     return [str(each.entry.data) for each in found]
 
@@ -148,7 +191,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def filled_in(value: Any, *, partition: str = "aws", region: str = REGION) -> Any:
-    """A template value with pseudo parameters as CloudFormation would fill them in."""
+    """A template value with the values of pseudo parameters."""
     pseudo = {
         "AWS::Partition": partition,
         "AWS::Region": region,
@@ -177,6 +220,13 @@ def filled_in(value: Any, *, partition: str = "aws", region: str = REGION) -> An
     return fill(value)
 
 
+def synthesis_error(app: App) -> str:
+    """The message with which the synthesis of an app fails."""
+    with pytest.raises(RuntimeError) as failure:
+        app.synth()
+    return str(failure.value)
+
+
 def size(document: Any) -> int:
-    """Size of a policy as IAM counts it: without white space."""
+    """Size of a policy as IAM counts it, without white space."""
     return len(json.dumps(document, separators=(",", ":")))

@@ -1,7 +1,7 @@
-"""The function's role and its rights, and what IAM and CDK do to its policies.
+"""The role of a function, its permissions, and the validation of its policies.
 
-CDK itself splits the policy of a role that outgrows IAM, and only warns where more policies come
-of it than a role can have.
+CDK splits a policy that exceeds IAM's size limit into managed policies. It only warns if their
+number exceeds IAM's limit.
 """
 
 from __future__ import annotations
@@ -25,14 +25,20 @@ from kinesis_stream_encryption._final_template import (
     check_final_template,
     final_resource,
 )
-from kinesis_stream_encryption._tokens import known, read_out, readable, stack_facts
+from kinesis_stream_encryption._tokens import (
+    readable,
+    render_functions,
+    resolved_or_none,
+    stack_properties,
+)
 
 __all__ = [
-    "INLINE_POLICIES",
+    "MAX_INLINE_POLICY_SIZE",
     "NETWORK_ACTIONS",
     "SUPPORTED_RUNTIME",
     "TRACING_ACTIONS",
-    "FunctionRights",
+    "FunctionPermissions",
+    "as_list",
     "policies_of_role",
     "policy_size",
 ]
@@ -48,47 +54,51 @@ NETWORK_ACTIONS = (
     *("ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
 )
 TRACING_ACTIONS = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
-# A template has only the names of AWS managed policies.
+# A template contains the names of AWS managed policies, but not their documents.
 _AWS_MANAGED_POLICIES = {
     "AWSLambdaVPCAccessExecutionRole": NETWORK_ACTIONS,
     "AWSXRayDaemonWriteAccess": TRACING_ACTIONS,
 }
-# What sends to an encrypted queue, and what receives from it, needs both for the key ("Key
-# management", Amazon SQS Developer Guide).
+# Producers and consumers of an encrypted queue need both ("Key management", Amazon SQS Developer
+# Guide).
 _QUEUE_KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
 
-# Statements of many streams share what they have in common.
-_MINIMIZE = "@aws-cdk/aws-iam:minimizePolicies"
-# Characters that CDK takes an ARN for whose region or account it does not know. Its default, 150,
-# would leave room for some 400 streams. In the longest partition and region this is a stream's
-# name of 63 characters; the sizes that come of longer ones are looked at in the end.
-_ARN_ESTIMATE = "@aws-cdk/aws-iam.arnSizeEstimate"
-_ARN = 120
+# Feature flag of CDK that merges statements, so that the statements of many streams are smaller.
+_MINIMIZE_POLICIES = "@aws-cdk/aws-iam:minimizePolicies"
+# Context with the number of characters that CDK assumes for an ARN with tokens. With its default,
+# 150, the policies hold some 400 streams. 120 characters hold a stream name of 63 characters in the
+# longest partition and Region. The final policies are validated, in case names are longer.
+_ARN_SIZE_CONTEXT = "@aws-cdk/aws-iam.arnSizeEstimate"
+_ARN_SIZE = 120
 
 # "IAM and AWS STS quotas", IAM User Guide.
-_MANAGED_POLICIES_OF_A_ROLE = 10
-_MANAGED_POLICY = 6_144
-INLINE_POLICIES = 10_240
-# The longest that deployment fills in; anything else at most a stream's ARN.
-_LONGEST = {"Partition": "aws-us-gov", "Region": "ap-northeast-1", "AccountId": "123456789012"}
+_MAX_MANAGED_POLICIES = 10
+_MAX_MANAGED_POLICY_SIZE = 6_144
+MAX_INLINE_POLICY_SIZE = 10_240
+# The longest values at deployment. Any other reference is at most as long as a stream ARN.
+_LONGEST_PSEUDO_PARAMETERS = {
+    "Partition": "aws-us-gov",
+    "Region": "ap-northeast-1",
+    "AccountId": "123456789012",
+}
 _LONGEST_ARN = "x" * 185
 
-_LOOK_AND_START = ["kinesis:DescribeStreamSummary", "kinesis:StartStreamEncryption"]
+_STREAM_ACTIONS = ["kinesis:DescribeStreamSummary", "kinesis:StartStreamEncryption"]
 _DESCRIBE_KEY = "kms:DescribeKey"
 
 
-class FunctionRights:
-    """The role, made within ``scope`` or given, and the statements that it needs."""
+class FunctionPermissions:
+    """The role of a function, created in ``scope`` or passed, with the statements that it needs."""
 
     def __init__(
-        self, scope: Construct, given: iam.IRole | None, description: str, *, remedy: str
+        self, scope: Construct, role: iam.IRole | None, description: str, *, remedy: str
     ) -> None:
         self._scope, self._stack, self._remedy = scope, Stack.of(scope), remedy
-        scope.node.set_context(_MINIMIZE, True)
-        if scope.node.try_get_context(_ARN_ESTIMATE) is None:
-            scope.node.set_context(_ARN_ESTIMATE, _ARN)
-        if given is not None:
-            self.role = self._adopt(given)
+        scope.node.set_context(_MINIMIZE_POLICIES, True)
+        if scope.node.try_get_context(_ARN_SIZE_CONTEXT) is None:
+            scope.node.set_context(_ARN_SIZE_CONTEXT, _ARN_SIZE)
+        if role is not None:
+            self.role = self._role_for_stack(role)
         else:
             principal = iam.ServicePrincipal("lambda.amazonaws.com")
             self.role = iam.Role(scope, "Role", assumed_by=principal, description=description)
@@ -96,23 +106,24 @@ class FunctionRights:
         self._aliases: set[str] = set()
         self._statements: list[_Json] = []
 
-    def _adopt(self, given: iam.IRole) -> iam.IRole:
-        ours, theirs = stack_facts(self._stack).environment.account, known(given.env.account)
-        if ours is not None and theirs is not None and ours != theirs:
+    def _role_for_stack(self, role: iam.IRole) -> iam.IRole:
+        own = stack_properties(self._stack).environment.account
+        account = resolved_or_none(role.env.account)
+        if own is not None and account is not None and own != account:
             # No exception: it would stop the first pass of a context lookup.
             Annotations.of(self._scope).add_error(
-                f"the role {given.node.path!r} belongs to account {theirs!r}, the provider to "
-                f"{ours!r}: Lambda takes roles of the function's own account only"
+                f"the role {role.node.path!r} belongs to account {account!r}, but the function to "
+                f"{own!r}: pass a role in the account of the function"
             )
-        if Stack.of(given) is self._stack:
-            return given
-        # Its own policy is in the other stack. Were a key of this one to be named there, each
-        # stack would wait for the other.
-        mutable, arn = self._takes_policies(given), given.role_arn
+        if Stack.of(role) is self._stack:
+            return role
+        # The policy of the role is in the other stack. If it referred to a key of this stack, the
+        # stacks would depend on each other.
+        mutable, arn = self._is_mutable(role), role.role_arn
         return iam.Role.from_role_arn(self._scope, "ImportedRole", arn, mutable=mutable)
 
-    def _takes_policies(self, role: iam.IRole) -> bool:
-        """Find out by trying: a role that CDK is not to change looks like any other."""
+    def _is_mutable(self, role: iam.IRole) -> bool:
+        """Return whether a policy can be attached to a role, which has no property for that."""
         trial = iam.Policy(self._scope, "Trial")
         role.attach_inline_policy(trial)
         attached = self._stack.resolve(cast(iam.CfnPolicy, trial.node.default_child).roles)
@@ -120,35 +131,38 @@ class FunctionRights:
         return bool(attached)
 
     def add(self, *actions: str, on: list[str], condition: object = None) -> IDependable:
-        """Add a statement; what is returned exists once the role has its right."""
-        needed = _allow(actions, *on)
+        """Add a statement, and return the dependency on the policy that contains it."""
+        statement = _allow(actions, *on)
         if condition is not None:
-            needed["Condition"] = {"ForAnyValue:StringEquals": condition}
-        self._statements.append(needed)
-        added = self.role.add_to_principal_policy(iam.PolicyStatement.from_json(needed))
+            statement["Condition"] = {"ForAnyValue:StringEquals": condition}
+        self._statements.append(statement)
+        added = self.role.add_to_principal_policy(iam.PolicyStatement.from_json(statement))
         dependable = added.policy_dependable
         if dependable is None:
-            raise TypeError(f"the role {self.role.node.path!r} takes no policy statements")
+            raise TypeError(
+                f"the role {self.role.node.path!r} does not support policy statements: pass an "
+                "iam.Role"
+            )
         return dependable
 
     def add_encryption(self, stream: str, key: str | None, alias: str | None) -> IDependable:
-        """Let the function encrypt a stream with a key that is known by ARN or by alias.
+        """Allow the function to encrypt a stream with a key that has an ARN or an alias.
 
-        "Actions, resources, and condition keys for Amazon Kinesis Data Streams" in the Service
-        Authorization Reference has stream and key as required resources of StartStreamEncryption,
-        and no condition by which the key behind an alias could be told.
+        StartStreamEncryption requires permission on both the stream and the key, and Kinesis has no
+        condition key for the alias of a key ("Actions, resources, and condition keys for Amazon
+        Kinesis Data Streams", Service Authorization Reference).
         """
         if key is not None:
-            return self.add(*_LOOK_AND_START, _DESCRIBE_KEY, on=[stream, key])
+            return self.add(*_STREAM_ACTIONS, _DESCRIBE_KEY, on=[stream, key])
         if alias is not None and alias not in self._aliases:
             self._aliases.add(alias)
             # KMS authorizes by key and never by alias ARN ("Use aliases to control access to KMS
-            # keys", KMS Developer Guide). The function waits for whichever policy holds this.
+            # keys", KMS Developer Guide). The function depends on the policy with this statement.
             self.add(_DESCRIBE_KEY, on=[self._any_key], condition={"kms:ResourceAliases": alias})
-        return self.add(*_LOOK_AND_START, on=[stream, self._any_key])
+        return self.add(*_STREAM_ACTIONS, on=[stream, self._any_key])
 
     def check_function(self, function: lambda_.Function, *queues: sqs.Queue) -> None:
-        """Check function, role and queues as they are deployed; EventBridge sends to the queues."""
+        """Validate function, role, and target queues of rules in the final template."""
         resource, *others = (
             cast(CfnElement, each.node.default_child) for each in (function, *queues)
         )
@@ -162,21 +176,22 @@ class FunctionRights:
         properties = final_resource(function, final).get("Properties", {})
         runtime = properties.get("Runtime")
         if isinstance(runtime, str) and SUPPORTED_RUNTIME.fullmatch(runtime) is None:
-            yield f"runtime {runtime!r} cannot run the handler: it takes Python 3.11 or newer"
+            yield f"runtime {runtime!r} cannot run the handler: use Python 3.11 or newer"
         if properties.get("Timeout") != timeout:
             yield (
-                f"the timeout of the function is set to {properties.get('Timeout')!r}: leave it at "
-                f"{timeout} seconds, from which the handler derives how long it waits"
+                f"the timeout of the function is {properties.get('Timeout')!r}, but the handler "
+                f"depends on {timeout} seconds: exclude the function from the Aspect or override"
             )
         if properties.get("ReservedConcurrentExecutions") == 0:
-            yield "the function has a reserved concurrency of 0, so that it never runs: remove it"
+            yield "the function has a reserved concurrency of 0 and cannot run: remove the setting"
         if "CodeSigningConfigArn" in properties:
             Annotations.of(self._scope).add_warning_v2(
                 "cdk-kinesis-stream-encryption:codeSigning",
-                "the function has a code signing configuration, but CDK does not sign its code: "
-                "deployment fails if the configuration enforces signatures",
+                "the function has a code signing configuration, but CDK does not sign its code, so "
+                "the deployment fails if the configuration enforces signatures: exclude the "
+                "function from the Aspect",
             )
-        needed = [*resolve(self._statements), *_needed_by(properties, resources)]
+        needed = [*resolve(self._statements), *_statements_needed_by(properties, resources)]
         for queue in queues:
             if key := final_resource(queue, final).get("Properties", {}).get("KmsMasterKeyId"):
                 needed.append(_allow(_QUEUE_KEY_ACTIONS, key))
@@ -184,41 +199,53 @@ class FunctionRights:
         is_replaced = properties.get("Role") != resolve(self.role.role_arn)
         name = None if is_replaced else resolve(self.role.role_name)
         inline, managed, arns = policies_of_role(name, resources)
-        if missing := _missing(needed, [*inline, *managed], arns):
+        if missing := _missing_statements(needed, [*inline, *managed], arns):
             Annotations.of(self._scope).add_warning_v2(
                 "cdk-kinesis-stream-encryption:missingPermissions",
                 f"the role of the function {function.node.path!r} lacks permissions. Add these "
                 "statements to it before you deploy the stack:\n" + "\n".join(missing),
             )
         checks = (
-            (len(managed) + len(arns), _MANAGED_POLICIES_OF_A_ROLE, "managed policies"),
-            (max(map(policy_size, managed), default=0), _MANAGED_POLICY, "characters in one"),
-            (sum(map(policy_size, inline)), INLINE_POLICIES, "characters of inline policies"),
+            (len(managed) + len(arns), _MAX_MANAGED_POLICIES, "managed policies"),
+            (
+                max(map(policy_size, managed), default=0),
+                _MAX_MANAGED_POLICY_SIZE,
+                "characters in a managed policy",
+            ),
+            (
+                sum(map(policy_size, inline)),
+                MAX_INLINE_POLICY_SIZE,
+                "characters of inline policies",
+            ),
         )
         for number, limit, what in checks:
             if number > limit:
                 yield (
-                    f"the role {self.role.node.path!r} would have {number} {what}, and IAM takes "
-                    f"{limit}: {self._remedy}; in a stack without env, setting the "
-                    f"context {_ARN_ESTIMATE!r} to the length of the longest ARN can help, too"
+                    f"the role {self.role.node.path!r} would have {number} {what}, and IAM allows "
+                    f"{limit}: {self._remedy}. In a stack without env, you can instead set the "
+                    f"context {_ARN_SIZE_CONTEXT!r} to the length of the longest ARN"
                 )
 
 
 def policy_size(document: _Json, reference: str = _LONGEST_ARN) -> int:
-    """Size of a policy as IAM counts it, without white space, if references resolve to a text."""
+    """Return the size of a policy as IAM counts it, without white space.
+
+    References other than pseudo parameters count as ``reference``.
+    """
 
     def longest(function: dict[str, object]) -> str:
-        return _LONGEST.get(str(function.get("Ref")).removeprefix("AWS::"), reference)
+        name = str(function.get("Ref")).removeprefix("AWS::")
+        return _LONGEST_PSEUDO_PARAMETERS.get(name, reference)
 
-    return len(json.dumps(read_out(document, longest), separators=(",", ":")))
+    return len(json.dumps(render_functions(document, longest), separators=(",", ":")))
 
 
 def _allow(actions: Iterable[str], *resources: Any) -> _Json:
     return {"Effect": "Allow", "Action": [*actions], "Resource": [*resources]}
 
 
-def _needed_by(function: _Json, resources: _Json) -> Iterator[_Json]:
-    """Yield statements that the role needs for what Aspects can set on the function."""
+def _statements_needed_by(function: _Json, resources: _Json) -> Iterator[_Json]:
+    """Yield the statements that the role needs for properties that Aspects can set."""
     if function.get("VpcConfig", {}).get("SubnetIds"):
         yield _allow(NETWORK_ACTIONS, "*")
     if function.get("TracingConfig", {}).get("Mode") == "Active":
@@ -233,80 +260,90 @@ def _needed_by(function: _Json, resources: _Json) -> Iterator[_Json]:
 def policies_of_role(
     role_name: Any, resources: _Json
 ) -> tuple[list[_Json], list[_Json], list[Any]]:
-    """Return documents of a role's inline and managed policies, and ARNs of further ones."""
+    """Return the inline and managed policy documents of a role, and the ARNs of other policies."""
     role = _referenced(role_name, resources).get("Properties", {})
-    inline = [each.get("PolicyDocument", {}) for each in _as_list(role.get("Policies", []))]
-    arns = _as_list(role.get("ManagedPolicyArns", []))
+    inline = [each.get("PolicyDocument", {}) for each in as_list(role.get("Policies", []))]
+    arns = as_list(role.get("ManagedPolicyArns", []))
     owned = [
         _referenced(arn, resources).get("Properties", {}).get("PolicyDocument") for arn in arns
     ]
     managed = [each for each in owned if each]
     for each in resources.values():
-        if role_name in _as_list(each.get("Properties", {}).get("Roles", [])):
+        if role_name in as_list(each.get("Properties", {}).get("Roles", [])):
             kind = managed if each["Type"] == "AWS::IAM::ManagedPolicy" else inline
             kind.append(each["Properties"]["PolicyDocument"])
     return inline, managed, [arn for arn, document in zip(arns, owned, strict=True) if not document]
 
 
-def _missing(needed: list[_Json], documents: list[_Json], arns: list[Any]) -> list[str]:
-    """Return the needed statements, as JSON, that neither documents nor managed policies allow."""
-    allowed = {pair for document in readable(documents) for pair in _pairs(document)}
+def _missing_statements(needed: list[_Json], documents: list[_Json], arns: list[Any]) -> list[str]:
+    """Return the needed statements, as JSON, that the role's policies do not allow."""
+    allowed = {
+        pair for document in readable(documents) for pair in _action_resource_pairs(document)
+    }
     for arn in readable(arns):
         allowed |= {(each, "*") for each in _AWS_MANAGED_POLICIES.get(arn.rsplit("/", 1)[-1], ())}
     missing = {
         json.dumps(each): None
         for each in readable(needed)
-        if not all(_is_allowed(pair, allowed) for pair in _pairs({"Statement": each}))
+        if not all(
+            _is_allowed(pair, allowed) for pair in _action_resource_pairs({"Statement": each})
+        )
     }
     return list(missing)
 
 
 def _check_queue_key(queue: CfnElement, key: Any, resources: _Json) -> Iterator[str]:
-    """Yield an error if the key keeps EventBridge from sending; warn if that is unknown."""
+    """Yield an error if EventBridge cannot use the key; warn if the key policy is unknown."""
     name, policy = readable(key), _referenced(key, resources).get("Properties", {}).get("KeyPolicy")
     message = (
         f"EventBridge cannot send to the queue {queue.node.path!r} unless the policy of the KMS "
         f"key {name!r} allows events.amazonaws.com {' and '.join(_QUEUE_KEY_ACTIONS)}: "
     )
     if "alias/aws/" in name:
-        yield f"{message}use a key of your own, as that of an AWS managed key does not, or SSE-SQS"
+        yield (
+            f"{message}the policy of an AWS managed key does not, so use a customer managed key or "
+            "SSE-SQS"
+        )
     elif policy is None:
         Annotations.of(queue).add_warning_v2(
             "cdk-kinesis-stream-encryption:queueKey",
-            f"{message}check it, as the key is not in the template of the queue",
+            f"{message}check the key policy, because the key is not in the template of the queue",
         )
-    elif not all(_is_allowed((each, "*"), _for_eventbridge(policy)) for each in _QUEUE_KEY_ACTIONS):
+    elif not all(
+        _is_allowed((each, "*"), _allowed_for_eventbridge(policy)) for each in _QUEUE_KEY_ACTIONS
+    ):
         yield f"{message}add a statement to the key policy"
 
 
-def _for_eventbridge(key_policy: _Json) -> set[tuple[str, str]]:
+def _allowed_for_eventbridge(key_policy: _Json) -> set[tuple[str, str]]:
     statements = [
         each
-        for each in _as_list(key_policy.get("Statement", []))
-        if any(who in json.dumps(each) for who in ('"events.amazonaws.com"', '"Principal": "*"'))
+        for each in as_list(key_policy.get("Statement", []))
+        if any(name in json.dumps(each) for name in ('"events.amazonaws.com"', '"Principal": "*"'))
     ]
-    # The resource of a key policy is the key, however it is written.
-    return {(action, "*") for action, _ in _pairs({"Statement": statements})}
+    # In a key policy, the resource is always the key.
+    return {(action, "*") for action, _ in _action_resource_pairs({"Statement": statements})}
 
 
 def _referenced(value: Any, resources: _Json) -> _Json:
-    """Return the resource of the template that a value refers to; an empty one otherwise."""
+    """Return the resource that a value refers to; an empty dict if it is not in the template."""
     match value:
         case {"Ref": str(logical_id)} | {"Fn::GetAtt": [str(logical_id), *_]}:
             return cast(_Json, resources.get(logical_id, {}))
     return {}
 
 
-def _pairs(document: _Json) -> Iterator[tuple[str, str]]:
+def _action_resource_pairs(document: _Json) -> Iterator[tuple[str, str]]:
     """Yield each action that a policy document allows with each of its resources."""
-    for each in _as_list(document.get("Statement", [])):
+    for each in as_list(document.get("Statement", [])):
         if isinstance(each, dict) and each.get("Effect") == "Allow":
-            yield from product(_as_list(each.get("Action", [])), _as_list(each.get("Resource", [])))
+            yield from product(as_list(each.get("Action", [])), as_list(each.get("Resource", [])))
 
 
 def _is_allowed(pair: tuple[str, str], allowed: set[tuple[str, str]]) -> bool:
     return pair in allowed or any(all(map(fnmatchcase, pair, each)) for each in allowed)
 
 
-def _as_list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
+    """Return the elements of a template value that is one element or a list."""
     return value if isinstance(value, list) else [value]
