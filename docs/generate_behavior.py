@@ -1,4 +1,4 @@
-"""Write the catalogue of failures into behavior.md."""
+"""Write the catalog of failures into behavior.md."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from stream_encryption.encryption.failure import FailureCode
 
 PAGE = Path(__file__).with_name("behavior.md")
 
-_CATALOGUE = re.compile(r"(<!-- failures: [^\n]*-->\n).*(<!-- end of failures -->)", re.DOTALL)
+_CATALOG = re.compile(r"(<!-- failures: [^\n]*-->\n).*(<!-- end of failures -->)", re.DOTALL)
 
 
-def with_catalogue(page: str) -> str:
-    """Return the page with today's table of failures in it."""
-    rows = ["| Failure | Cause | Remedy |", "|---|---|---|"]
+def with_catalog(page: str) -> str:
+    """Return the page with the current table of failures."""
+    rows = ["| Code | Cause | Remedy |", "|---|---|---|"]
     rows += [
-        f"| `{code.name}` | {_cell(code.summary)} | {_cell(code.remedy)} |" for code in FailureCode
+        f"| `{code.name}` | {_cell(code.cause)} | {_cell(code.remedy)} |" for code in FailureCode
     ]
     table = "\n".join(rows) + "\n"
-    return _CATALOGUE.sub(lambda found: found[1] + table + found[2], page)
+    return _CATALOG.sub(lambda found: found[1] + table + found[2], page)
 
 
 def _cell(text: str) -> str:
-    """Show a format string's fields as placeholders."""
+    """Replace the fields of a format string by placeholders."""
     return re.sub(r"\{(\w+)\}", r"*\1*", text).replace("|", r"\|")
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_catalogue(PAGE.read_text()))
+    PAGE.write_text(with_catalog(PAGE.read_text()))

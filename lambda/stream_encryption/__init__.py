@@ -1,6 +1,6 @@
 """Lambda-backed CloudFormation custom resource that encrypts a Kinesis data stream.
 
-An event goes one way: `handler` wires the rooms, `protocol` is CloudFormation's side (the request,
-crhelper, the answer), `encryption` is the job (look, decide, act, wait), `aws` is what is called.
-No room knows the one before it.
+A request passes through the layers once: `handler` connects them, `protocol` is CloudFormation's
+side (request, crhelper, response), `encryption` is the job (describe, decide, act, wait), and `aws`
+calls AWS. No layer imports the one before it.
 """

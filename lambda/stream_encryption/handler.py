@@ -1,4 +1,4 @@
-"""Entry point of the Lambda function: wires the rooms, and nothing else."""
+"""Entry point of the Lambda function: connects the layers, and nothing else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Handler:
         self._runtime = runtime
 
     def __call__(self, event: dict[str, Any], context: Any) -> None:
-        """Handle one event and answer it, unless another invocation has to go on with it."""
+        """Handle one event and send the response, unless a new invocation continues."""
         CustomResource(self._runtime, self._job)(event, context)
 
     def _job(self, request: Request, progress: Progress, wait: Wait, log: Log) -> EncryptionJob:
@@ -73,6 +73,6 @@ class Handler:
 on_event = Handler(Runtime())
 
 # Lambda gives a whole vCPU until the imports are done, and a seventh of one afterwards at 256 MB.
-# Where no client can be made, the first call tells why.
+# If no client can be created here, the first call reports why.
 with suppress(BotoCoreError):
     aws_client("kinesis")

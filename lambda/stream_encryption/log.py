@@ -1,4 +1,4 @@
-"""Structured logs: one JSON line per look and decision."""
+"""Structured logs: one JSON line per call and decision."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class Log:
-    """Writes JSON lines that all carry the same context.
+    """Writes JSON lines with a common context.
 
-    The answer's presigned URL must never be in one.
+    They must never contain the presigned response URL.
     """
 
     def __init__(self, clock: Clock, write: Callable[[str], object]) -> None:
@@ -24,19 +24,19 @@ class Log:
         self._began = clock.now()
 
     def add(self, **context: Any) -> None:
-        """Add fields to the lines that follow."""
+        """Add fields to all later lines."""
         self._context.update(context)
 
     def info(self, message: str, **fields: Any) -> None:
-        """Write what was seen or decided."""
+        """Log what was described or decided."""
         self._line("INFO", message, fields)
 
     def warning(self, message: str, **fields: Any) -> None:
-        """Write what went wrong but does not end the request."""
+        """Log a problem that does not end the request."""
         self._line("WARNING", message, fields)
 
     def error(self, message: str, **fields: Any) -> None:
-        """Write what ends the request."""
+        """Log the failure that ends the request."""
         self._line("ERROR", message, fields)
 
     def _line(self, level: str, message: str, fields: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The world outside the handler: time, AWS clients, the answer's transport."""
+"""The environment of the handler: time, AWS clients, the transport of the response."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from botocore.config import Config
 
 from stream_encryption.waiting import Clock, SystemClock
 
-# The wait does its own retries: it has the deadline, and throttling has to slow it down.
+# The handler retries itself: it knows the deadline, and throttling must slow it down.
 _CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
 
 
 Put = Callable[[str, bytes, float], int]
-"""Sends a body to a URL by HTTP PUT; gives the status, or raises OSError when none came in time."""
+"""Sends a body to a URL by HTTP PUT and returns the status; raises OSError on a timeout."""
 
 
 @cache
 def aws_client(service: str) -> Any:
-    """Make a boto3 client of a service, once, without retries of its own."""
+    """Create a boto3 client of a service, once, without retries."""
     return boto3.client(service, config=_CONFIG)
 
 
 def put(url: str, body: bytes, timeout: float) -> int:
-    """Send a body by HTTP PUT, without a content type, as the presigned URL demands.
+    """Send a body by HTTP PUT, without a content type, as the presigned URL requires.
 
     Raises
     ------
     OSError
-        When no status came back within ``timeout`` seconds.
+        If no status arrives within ``timeout`` seconds.
     """
     request = urllib.request.Request(  # noqa: S310 - the URL is CloudFormation's
         url, data=body, method="PUT", headers={"Content-Type": ""}
@@ -49,7 +49,7 @@ def put(url: str, body: bytes, timeout: float) -> int:
 
 
 class Runtime(NamedTuple):
-    """What the handler reaches outside itself; tests and the simulation bring their own."""
+    """Everything that the handler uses outside itself; tests and simulations replace it."""
 
     clock: Clock = SystemClock()
     client: Callable[[str], Any] = aws_client

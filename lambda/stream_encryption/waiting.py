@@ -1,4 +1,4 @@
-"""Waiting: a clock, a deadline, the intervals of looks, and backoff."""
+"""Waiting: a clock, a deadline, polling intervals, and backoff."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Callable
 from typing import Protocol
 
 INTERVAL_RATIO = 0.15
-"""Interval to the next look, as a share of the time already waited."""
+"""Interval to the next poll, as a ratio of the time already waited."""
 
 MIN_INTERVAL, MAX_INTERVAL = 0.6, 2.0
-"""Bounds of the interval between looks, in seconds."""
+"""Bounds of the polling interval, in seconds."""
 
 BACKOFF_BASE, BACKOFF_CAP = 1.0, 45.0
-"""Upper bounds of a backoff's first pause and of its longest, in seconds."""
+"""Upper bounds of the first and of the longest pause of a backoff, in seconds."""
 
 
 class Clock(Protocol):
-    """Source of time; tests and the simulation bring their own."""
+    """Source of time; tests and simulations replace it."""
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -27,7 +27,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The system clock."""
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -39,17 +39,17 @@ class SystemClock:
 
 
 class DeadlinePassed(Exception):
-    """The deadline came before the condition."""
+    """The deadline passed before the condition was true."""
 
 
 class Wait:
-    """A wait that ends at a deadline, on which its last look falls.
+    """A wait until a deadline; the last poll is at the deadline.
 
     Parameters
     ----------
     until, since
-        When it ends and when it began, in seconds since the epoch. Default of ``since``: now;
-        earlier when a wait goes on in another invocation.
+        End and start of the wait, in seconds since the epoch. Default of ``since``: now. A
+        continuation has an earlier ``since``.
     """
 
     def __init__(self, clock: Clock, until: float, since: float | None = None) -> None:
@@ -58,26 +58,26 @@ class Wait:
         self.since = clock.now() if since is None else since
 
     def pause(self, at_least: float = 0.0) -> None:
-        """Sleep until the next look is due, ``at_least`` so many seconds.
+        """Sleep until the next poll, for ``at_least`` that many seconds.
 
-        Its lag behind what is waited for stays in proportion to a short wait, and small in a long
-        one.
+        The delay after the condition becomes true is proportional to a short wait, and limited in
+        a long one.
 
         Raises
         ------
         DeadlinePassed
-            When there is no time left for another look.
+            If no time is left for another poll.
         """
         waited = self.clock.now() - self.since
         self.sleep(max(min(max(INTERVAL_RATIO * waited, MIN_INTERVAL), MAX_INTERVAL), at_least))
 
     def sleep(self, seconds: float) -> None:
-        """Sleep for so long, but not past the deadline.
+        """Sleep for that long, but not past the deadline.
 
         Raises
         ------
         DeadlinePassed
-            When the deadline has come.
+            If the deadline has passed.
         """
         left = self.until - self.clock.now()
         if left <= 0:
@@ -85,7 +85,7 @@ class Wait:
         self.clock.sleep(min(seconds, left))
 
     def restart(self) -> None:
-        """Begin anew with short intervals: what is waited for from now on has just begun."""
+        """Return to short intervals, because the awaited change has just started."""
         self.since = self.clock.now()
 
 
@@ -93,12 +93,12 @@ class Backoff:
     """Exponential backoff with full jitter, for one operation.
 
     Source: AWS Architecture Blog, "Exponential Backoff and Jitter". A success halves the bound
-    that a failure has doubled: what was throttled a moment ago mostly still is.
+    that a failure has doubled: throttling rarely ends with the first success.
 
     Parameters
     ----------
     uniform
-        Gives a number between its two arguments.
+        Returns a random number between its two arguments.
     cap
         Upper bound of the longest pause, in seconds. Default: 45.
     """
@@ -109,11 +109,11 @@ class Backoff:
         self._bound = 0.0
 
     def failed(self) -> float:
-        """Seconds to wait after one more failure."""
+        """Return the seconds to wait after another failure."""
         self._bound = min(max(2 * self._bound, BACKOFF_BASE), self._cap)
         return self._uniform(0.0, self._bound)
 
     def succeeded(self) -> float:
-        """Seconds to wait, at least, before the call that follows a success."""
+        """Return the minimum seconds to wait before the call that follows a success."""
         self._bound /= 2
         return self._uniform(0.0, self._bound)

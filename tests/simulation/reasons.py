@@ -28,7 +28,7 @@ def read(reason: str) -> tuple[FailureCode, dict[str, str]] | None:
 def _pattern(cause: FailureCode, end: str) -> re.Pattern[str]:
     """Pattern of an entry, whose cause ends as it should or otherwise after its last field."""
     known: set[str] = set()
-    summary = _parts(cause.summary, known)
+    summary = [re.escape(f"{cause.name}: "), *_parts(cause.cause, known)]
     if end:
         fields = [index for index, part in enumerate(summary) if part.startswith("(?P<")]
         if not fields:

@@ -154,7 +154,7 @@ def _nothing_more(told: Told) -> str:
 
 def _key_refused(told: Told) -> str:
     start = told.last("StartStreamEncryption")
-    code = told.fields["code"]
+    code = told.fields["error_code"]
     same = start is not None and start.error == code
     return _unless(same, "Kinesis did not refuse it so") or _unless(
         _lasted(told, lambda call: call.error.startswith("KMS")), "it was not tried again"
@@ -267,7 +267,7 @@ def _stale(told: Told) -> str:
 
 def _service_error(told: Told) -> str:
     same = any(
-        one.action == told.fields["action"] and one.error == told.fields["code"]
+        one.action == told.fields["action"] and one.error == told.fields["error_code"]
         for one in told.calls
     )
     return _unless(same, "the service did not say so") or _protects(told)
@@ -288,7 +288,7 @@ def _unexpected(told: Told) -> str:
     detail, invocation = told.fields["detail"], told.invocation
     slow = any(one.hung or one.ended is None or one.ended > told.when for one in told.calls)
     late = invocation.began > told.request.expires - LATE
-    return _unless("the end" in detail and (slow or late), "something was not expected")
+    return _unless("time ran out" in detail and (slow or late), "something was not expected")
 
 
 _JUDGEMENTS: dict[FailureCode, Callable[[Told], str]] = {

@@ -11,7 +11,7 @@ from tests.unit.stubs import StubbedAws
 
 @pytest.fixture
 def aws() -> Iterator[StubbedAws]:
-    """Stubs in which every call has to be expected, and every expected call is made."""
+    """Stubs that allow expected calls only, and require all of them."""
     aws = StubbedAws()
     yield aws
     aws.assert_all_called()

@@ -1,4 +1,4 @@
-"""The handler on stubbed AWS clients, a virtual clock and a recording answer endpoint."""
+"""The handler with stubbed AWS clients, a virtual clock, and a recording response endpoint."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ BEGIN = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 def refused(code: str, message: str = "") -> ClientError:
-    """Make the error of a call that is refused."""
+    """Create the error of a call that is rejected."""
     return ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
 
 
 class VirtualClock:
-    """Time that passes only when somebody sleeps, and never for longer than a deadline allows."""
+    """Time that passes only during a sleep."""
 
     def __init__(self) -> None:
         self.time = BEGIN.timestamp()
         self.timers: list[VirtualTimer] = []
-        self.rung: list[float] = []
+        self.fired: list[float] = []
 
     def now(self) -> float:
         return self.time
@@ -48,7 +48,7 @@ class VirtualClock:
         assert seconds >= 0
         self.time += seconds
         for timer in self.timers:
-            timer.ring_if_due()
+            timer.fire_if_due()
 
     @property
     def elapsed(self) -> float:
@@ -69,15 +69,15 @@ class VirtualTimer:
     def cancel(self) -> None:
         self._armed = False
 
-    def ring_if_due(self) -> None:
+    def fire_if_due(self) -> None:
         if self._armed and self._clock.now() >= self._at:
             self._armed = False
-            self._clock.rung.append(self._at - BEGIN.timestamp())
+            self._clock.fired.append(self._at - BEGIN.timestamp())
             self._callback()
 
 
 class Service:
-    """One stubbed AWS service: calls are answered in the order they are expected in."""
+    """One stubbed AWS service: calls return responses in the expected order."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -91,7 +91,7 @@ class Service:
                 self._name, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x"
             )
         )
-        # Before the stubber, which looks at what it has to answer at the same event.
+        # Before the stubber, which checks its queue at the same event.
         stubber.client.meta.events.register_first(
             "before-parameter-build.*.*", lambda **_: stubber._queue or self._refill()
         )
@@ -99,11 +99,11 @@ class Service:
         return stubber
 
     def keeps(self, refill: Callable[[], object]) -> None:
-        """Expect this whenever a call comes that nothing is expected for any more."""
+        """Expect this for every call for which nothing else is expected."""
         self._refill = refill
 
     def forget(self) -> None:
-        """Expect nothing of what was expected."""
+        """Remove all expectations."""
         self.stubber._queue.clear()
         self.keeps(lambda: None)
 
@@ -115,18 +115,18 @@ class Service:
         self.stubber.add_response(operation, response, expected or None)
 
     def before(self, operation: str, action: Callable[[], object]) -> None:
-        """Do something whenever an operation is called, as in ``DescribeStreamSummary``."""
+        """Run an action before each call of an operation such as ``DescribeStreamSummary``."""
         event = f"before-parameter-build.{self._name}.{operation}"
         self.client.meta.events.register(event, lambda **_: action())
 
     def times_of(self, operation: str, clock: VirtualClock) -> list[float]:
-        """Note when an operation is called from now on."""
+        """Record the times of all later calls of an operation."""
         times: list[float] = []
         self.before(operation, lambda: times.append(clock.elapsed))
         return times
 
     def takes(self, operation: str, clock: VirtualClock, *seconds: float) -> None:
-        """Let the next calls of an operation take so long."""
+        """Let the next calls of an operation take that many seconds."""
         left = iter(seconds)
         self.before(operation, lambda: clock.sleep(next(left, 0)))
 
@@ -137,11 +137,11 @@ class Service:
             self.stubber.add_client_error(operation, code, message, http_status_code=status)
 
     def keeps_failing(self, operation: str, code: str, message: str = "") -> None:
-        """Refuse any number of calls that still come."""
+        """Reject all later calls."""
         self.keeps(lambda: self.fails(operation, code, message))
 
     def raises(self, operation: str, error: Exception) -> None:
-        """Let the client raise an error of its own from now on."""
+        """Let the client raise an error in all later calls."""
 
         def call(**_: Any) -> None:
             raise error
@@ -155,13 +155,13 @@ class Service:
         seconds: float = 5,
         error: type[HTTPClientError] = ReadTimeoutError,
     ) -> list[float]:
-        """Answer no call from now on; note when each comes."""
+        """Return no response to any later call; record the time of each."""
         times: list[float] = []
 
         def call(**_: Any) -> None:
             times.append(clock.elapsed)
             clock.sleep(seconds)
-            raise error(endpoint_url=f"https://{self._name}.example", error="nobody answers")
+            raise error(endpoint_url=f"https://{self._name}.example", error="timeout")
 
         setattr(self.client, operation, call)
         return times
@@ -173,7 +173,7 @@ class Service:
 
 
 class Kinesis(Service):
-    """The Kinesis side."""
+    """Kinesis."""
 
     def __init__(self) -> None:
         super().__init__("kinesis")
@@ -186,7 +186,7 @@ class Kinesis(Service):
         created: datetime = CREATED,
         stream: str = STREAM,
     ) -> dict[str, Any]:
-        """What Kinesis says of a stream."""
+        """A stream description."""
         return {
             "StreamName": stream.split("/")[1],
             "StreamARN": stream,
@@ -214,21 +214,21 @@ class Kinesis(Service):
             self.gives("describe_stream_summary", response, StreamName=stream.split("/")[1])
 
     def keeps_showing(self, status: str, key: str | None = None) -> None:
-        """Show the same to any number of looks that still come."""
+        """Return the same description to all later calls."""
         self.keeps(lambda: self.shows(status, key))
 
     def shows_only(self, status: str, key: str | None = None, *, times: int = 1) -> None:
-        """Forget what was to be shown, and show this instead."""
+        """Replace the expected descriptions."""
         self.forget()
         self.shows(status, key, times=times)
 
-    def asks(self, clock: VirtualClock, answer: Callable[[int], object]) -> list[float]:
-        """Let a function of its number, from one on, answer each start; note when they come."""
+    def on_start(self, clock: VirtualClock, respond: Callable[[int], object]) -> list[float]:
+        """Handle each start with a function of its number, from one; record the times."""
         times: list[float] = []
 
         def start(**_: str) -> None:
             times.append(clock.elapsed)
-            answer(len(times))
+            respond(len(times))
 
         self.client.start_stream_encryption = start
         return times
@@ -239,7 +239,7 @@ class Kinesis(Service):
 
 
 class Kms(Service):
-    """The KMS side."""
+    """KMS."""
 
     def __init__(self) -> None:
         super().__init__("kms")
@@ -258,7 +258,7 @@ class Kms(Service):
 
 
 class CloudFormation(Service):
-    """The stack's side: it shows a request that counts as often as it is asked, unless told."""
+    """CloudFormation: the current request unless configured otherwise."""
 
     def __init__(self) -> None:
         super().__init__("cloudformation")
@@ -279,7 +279,7 @@ class CloudFormation(Service):
             )
 
     def shows_no_resource(self, stack: str) -> None:
-        """Show that the resource does not exist, and the status of its stack."""
+        """Report that the resource does not exist, and the status of its stack."""
         missing = f"Resource Encryption does not exist for stack {STACK}"
         self.fails("describe_stack_resource", "ValidationError", missing)
         described = {"StackName": "app", "CreationTime": BEGIN, "StackStatus": stack}
@@ -287,7 +287,7 @@ class CloudFormation(Service):
 
 
 class StubbedAws:
-    """AWS as one invocation sees it, and what it answers."""
+    """AWS and the response endpoint, for the invocations of one test."""
 
     def __init__(self, client: Callable[[str], Any] | None = None) -> None:
         self.clock = VirtualClock()
@@ -299,7 +299,7 @@ class StubbedAws:
         self.writes: Callable[[str], object] = lambda line: None
         self.statuses: list[int | Exception] = []
         self.puts: list[dict[str, Any]] = []
-        self.tries: list[tuple[float, float]] = []
+        self.attempts: list[tuple[float, float]] = []
         self.urls: list[str] = []
         self.clients_made: list[str] = []
         self.function_timeout = 900.0
@@ -316,7 +316,7 @@ class StubbedAws:
         )
 
     def invoke(self, event: Any) -> None:
-        """Deliver an event to a function that has its whole timeout left."""
+        """Invoke the function with an event and its full timeout."""
         ends = self.clock.now() + self.function_timeout
         context = SimpleNamespace(
             invoked_function_arn=FUNCTION,
@@ -326,36 +326,36 @@ class StubbedAws:
         )
         self.handler(event, context)
 
-    def answer_to(self, event: Any) -> dict[str, Any]:
-        """Deliver an event and return the one answer to it."""
+    def response_to(self, event: Any) -> dict[str, Any]:
+        """Invoke the function with an event and return the only response."""
         before = len(self.puts)
         self.invoke(event)
         assert len(self.puts) == before + 1
         return self.puts[-1]
 
     def succeeds(self, event: Any) -> dict[str, Any]:
-        answer = self.answer_to(event)
-        assert answer["Status"] == "SUCCESS", answer["Reason"]
-        return answer
+        response = self.response_to(event)
+        assert response["Status"] == "SUCCESS", response["Reason"]
+        return response
 
     def allows_a_change(self, kind: str = "Create", key: str = KEY) -> None:
-        """Show a key that is fit, once, and a request that counts."""
+        """Return a suitable key, once, and a current request."""
         self.kms.shows(asked=key)
         self.cloudformation.shows(f"{kind.upper()}_IN_PROGRESS")
         self.cloudformation.open_ended = True
 
     def allows_changes(self) -> None:
-        """Show a key that is fit and a Create that counts to any number of looks."""
+        """Return a suitable key and a current Create for any number of calls."""
         self.kms.keeps(self.kms.shows)
         self.cloudformation.keeps(lambda: self.cloudformation.shows("CREATE_IN_PROGRESS"))
 
     def changes(self, kind: str = "Create", key: str = KEY) -> None:
-        """Let one change be made."""
+        """Accept one change."""
         self.allows_a_change(kind, key)
         self.kinesis.starts(key)
 
     def invokes_itself(self, times: int = 1) -> list[dict[str, Any]]:
-        """Accept so many asynchronous invocations; note the events that they carry."""
+        """Accept a number of asynchronous invocations; record their events."""
         events: list[dict[str, Any]] = []
         for _ in range(times):
             self.functions.gives(
@@ -372,9 +372,9 @@ class StubbedAws:
         return events
 
     def fails(self, event: Any) -> str:
-        answer = self.answer_to(event)
-        assert answer["Status"] == "FAILED"
-        return str(answer["Reason"])
+        response = self.response_to(event)
+        assert response["Status"] == "FAILED"
+        return str(response["Reason"])
 
     def assert_all_called(self) -> None:
         for service in (self.kinesis, self.kms, self.cloudformation, self.functions):
@@ -389,7 +389,7 @@ class StubbedAws:
 
     def _put(self, url: str, body: bytes, timeout: float) -> int:
         assert timeout > 0
-        self.tries.append((self.clock.elapsed, timeout))
+        self.attempts.append((self.clock.elapsed, timeout))
         self.urls.append(url)
         status = self.statuses.pop(0) if self.statuses else 200
         if isinstance(status, Exception):
@@ -404,13 +404,13 @@ class StubbedAws:
         self.lines.append(json.loads(line))
 
 
-UNDATED_URL = "https://answers.example/put?token=not-to-be-logged"
+UNDATED_URL = "https://responses.example/put?token=not-to-be-logged"
 
 
 def url(issued: datetime = BEGIN) -> str:
-    """Presigned URL as CloudFormation gives it."""
+    """A presigned URL in CloudFormation's format."""
     return (
-        "https://bucket.s3.example/answer?X-Amz-Algorithm=AWS4-HMAC-SHA256"
+        "https://bucket.s3.example/response?X-Amz-Algorithm=AWS4-HMAC-SHA256"
         f"&X-Amz-Date={issued:%Y%m%dT%H%M%SZ}&X-Amz-Expires=7200&X-Amz-Signature=not-to-be-logged"
     )
 
@@ -423,11 +423,11 @@ def event(
     age: float = 0,
     **properties: Any,
 ) -> dict[str, Any]:
-    """Build an event; properties that are None are left out.
+    """Build an event without the properties that are None.
 
-    As on AWS, a Create has its ServiceTimeout at the top level, an Update in its properties.
+    As on AWS, ServiceTimeout is at the top level of a Create and in the properties of an Update.
     """
-    wanted = {
+    given = {
         "ServiceToken": FUNCTION,
         "ServiceTimeout": "660",
         "StreamArn": STREAM,
@@ -442,7 +442,7 @@ def event(
         "RequestId": "6f1c0d9e-0000-4444-8888-aaaabbbbcccc",
         "ResourceType": "Custom::KinesisStreamEncryption",
         "LogicalResourceId": "Encryption",
-        "ResourceProperties": {name: v for name, v in wanted.items() if v is not None},
+        "ResourceProperties": {name: v for name, v in given.items() if v is not None},
     }
     if kind == "Create" and "ServiceTimeout" in built["ResourceProperties"]:
         built["ServiceTimeout"] = built["ResourceProperties"].pop("ServiceTimeout")

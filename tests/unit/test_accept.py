@@ -78,7 +78,7 @@ def test_credentials_that_have_expired_are_not_taken_for_a_stack_that_is_gone() 
 
 
 @pytest.mark.parametrize("query", [SIGNED, OLD_FORM])
-def test_the_recorder_keeps_nothing_that_could_answer_in_its_place(
+def test_the_recorder_logs_no_credentials(
     query: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sent: list[Any] = []
@@ -118,7 +118,7 @@ def test_a_row_that_the_aws_at_hand_cannot_show_is_never_as_assumed() -> None:
         rows[name] = ("check", "yes")
     report.expect(rows)
     report.observe("seen", "yes", holds=True)
-    report.observe("denied", "no rights in 111122223333", holds=True, shown=False)
+    report.observe("denied", "no permission in 111122223333", holds=True, shown=False)
     report.observe("held", "yes", holds=True)
     report.observe("broken", "no", holds=False)
 

@@ -19,18 +19,18 @@ ROWS = [
 IDS = [row[0].split('"')[1] for row in ROWS]
 
 
-def test_each_row_says_what_it_rests_on_what_breaks_and_what_settles_it() -> None:
+def test_each_row_has_source_consequence_and_verification() -> None:
     assert {len(row) for row in ROWS} == {6}
     assert all(row[index] for row in ROWS for index in (1, 2, 4, 5))
     assert all(row[3] or "nothing" in row[2] for row in ROWS)
 
 
-def test_ids_are_unique_and_shown() -> None:
+def test_ids_are_unique_and_visible() -> None:
     assert len(set(IDS)) == len(IDS)
     assert [row[0].split(">")[-1].lower() for row in ROWS] == IDS
 
 
-def test_each_question_settles_an_assumption_and_each_settling_row_is_asked() -> None:
+def test_each_question_verifies_an_assumption_and_each_verification_exists() -> None:
     named = {name for row in ROWS for name in re.findall(r"`([a-z-]+)`", row[5])}
     assert named == set(assumptions.ALL)
 

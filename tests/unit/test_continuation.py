@@ -1,4 +1,4 @@
-"""A wait that outlasts its invocation goes on in the next, which knows what this one knew."""
+"""A wait that exceeds its invocation continues in a new one, with its progress."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from tests.unit.stubs import KEY, OTHER_KEY, STREAM, StubbedAws, event, refused
 
+PROPAGATION_WAIT = "waiting until all new records are encrypted"
 LONG = event(ServiceTimeout="3600")
 
 
@@ -18,103 +19,107 @@ def _short_invocations(aws: StubbedAws) -> None:
     aws.function_timeout = 180
 
 
-def hands_over(aws: StubbedAws, sent: dict[str, Any] = LONG) -> dict[str, Any]:
-    """Let an invocation hand its wait over; return the event of the next."""
-    handed = aws.invokes_itself()
+def continues_later(aws: StubbedAws, sent: dict[str, Any] = LONG) -> dict[str, Any]:
+    """Invoke with an event that requires a continuation; return the event of the continuation."""
+    events = aws.invokes_itself()
     aws.invoke(sent)
     assert aws.puts == []
-    return handed[-1]
+    return events[-1]
 
 
-def starts_and_hands_over(aws: StubbedAws) -> dict[str, Any]:
+def starts_and_continues(aws: StubbedAws) -> dict[str, Any]:
     aws.kinesis.shows("ACTIVE")
     aws.changes()
     aws.kinesis.keeps_showing("UPDATING", KEY)
-    return hands_over(aws)
+    return continues_later(aws)
 
 
-def test_wait_goes_on_and_is_answered_once(aws: StubbedAws) -> None:
-    again = starts_and_hands_over(aws)
+def test_wait_continues_and_responds_once(aws: StubbedAws) -> None:
+    again = starts_and_continues(aws)
     assert aws.clock.elapsed == pytest.approx(120, abs=2), "a minute before the end"
     assert {name: again[name] for name in LONG} == LONG
     aws.kinesis.shows_only("UPDATING", KEY, times=10)
     aws.kinesis.shows("ACTIVE", KEY, times=2)
-    answer = aws.succeeds(again)
-    assert answer["PhysicalResourceId"] == STREAM
-    assert answer["Data"]["KeyArn"] == KEY
-    assert aws.logged("settling")
+    response = aws.succeeds(again)
+    assert response["PhysicalResourceId"] == STREAM
+    assert response["Data"]["KeyArn"] == KEY
+    assert aws.logged(PROPAGATION_WAIT)
     assert len(aws.puts) == 1
 
 
-def test_wait_that_ends_in_time_asks_nobody(aws: StubbedAws) -> None:
+def test_wait_that_ends_in_time_invokes_nothing(aws: StubbedAws) -> None:
     aws.function_timeout = 900
     aws.kinesis.keeps_showing("UPDATING")
     aws.fails(event(ServiceTimeout="660"))
     assert aws.clients_made == ["kinesis"]
 
 
-def test_delivered_twice_it_does_no_harm(aws: StubbedAws) -> None:
-    again = starts_and_hands_over(aws)
+def test_duplicate_continuation_is_harmless(aws: StubbedAws) -> None:
+    again = starts_and_continues(aws)
     aws.kinesis.shows_only("ACTIVE", KEY, times=4)
     first, second = aws.succeeds(deepcopy(again)), aws.succeeds(again)
     assert first == second
 
 
-class TestWhatIsKnown:
-    def test_accepted_change_is_not_asked_for_again(self, aws: StubbedAws) -> None:
-        again = starts_and_hands_over(aws)
+class TestProgress:
+    def test_accepted_change_is_not_repeated(self, aws: StubbedAws) -> None:
+        again = starts_and_continues(aws)
         aws.kinesis.shows_only("ACTIVE", times=3)
         aws.kinesis.shows("ACTIVE", KEY, times=2)
         aws.succeeds(again)
 
-    def test_accepted_change_that_others_undid_is_told(self, aws: StubbedAws) -> None:
-        again = starts_and_hands_over(aws)
+    def test_accepted_change_that_another_caller_reverted_is_reported(
+        self, aws: StubbedAws
+    ) -> None:
+        again = starts_and_continues(aws)
         aws.kinesis.keeps_showing("ACTIVE", OTHER_KEY)
-        assert "somebody else changed it" in aws.fails(again)
+        assert "another caller has changed it" in aws.fails(again)
 
-    def test_change_of_others_is_settled(self, aws: StubbedAws) -> None:
+    def test_change_of_another_caller_is_followed_by_the_propagation_wait(
+        self, aws: StubbedAws
+    ) -> None:
         aws.kinesis.keeps_showing("UPDATING")
-        again = hands_over(aws)
+        again = continues_later(aws)
         aws.kinesis.shows_only("ACTIVE", KEY, times=2)
         began = aws.clock.elapsed
         aws.succeeds(again)
         assert aws.clock.elapsed == began + 5
 
-    def test_change_without_an_answer_is_given_time_to_show(self, aws: StubbedAws) -> None:
+    def test_change_without_a_response_has_a_consistency_window(self, aws: StubbedAws) -> None:
         aws.kinesis.keeps_showing("ACTIVE")
         aws.allows_changes()
         aws.kinesis.takes("DescribeStreamSummary", aws.clock, 119)
 
-        def answer(number: int) -> None:
+        def respond(number: int) -> None:
             if number == 1:
                 raise ReadTimeoutError(endpoint_url="https://kinesis")
             aws.kinesis.shows_only("ACTIVE", KEY, times=2)
 
-        asked = aws.kinesis.asks(aws.clock, answer)
-        aws.succeeds(hands_over(aws))
-        assert len(asked) == 2
-        assert asked[1] - asked[0] >= 10
+        starts = aws.kinesis.on_start(aws.clock, respond)
+        aws.succeeds(continues_later(aws))
+        assert len(starts) == 2
+        assert starts[1] - starts[0] >= 10
 
-    def test_spent_quota_is_borne_for_four_minutes_in_all(self, aws: StubbedAws) -> None:
+    def test_quota_is_retried_for_four_minutes_in_total(self, aws: StubbedAws) -> None:
         aws.kinesis.keeps_showing("ACTIVE")
         aws.allows_changes()
         spent = "Rate exceeded for stream orders under account 111122223333."
 
-        def answer(_: int) -> None:
+        def respond(_: int) -> None:
             raise refused("LimitExceededException", spent)
 
-        aws.kinesis.asks(aws.clock, answer)
-        handed = aws.invokes_itself(2)
+        aws.kinesis.on_start(aws.clock, respond)
+        events = aws.invokes_itself(2)
         aws.invoke(LONG)
         while not aws.puts:
-            aws.invoke(handed[-1])
-        assert aws.puts[0]["Reason"].startswith(f"Stream {STREAM} has spent its 25")
+            aws.invoke(events[-1])
+        assert aws.puts[0]["Reason"].startswith(f"LIMIT_EXCEEDED: Stream {STREAM} has used its 25")
         assert aws.clock.elapsed == pytest.approx(240, abs=10)
-        assert len(handed) == 2
+        assert len(events) == 2
 
 
 class TestInvoking:
-    """The next invocation is asked for until there is no time left for more than an answer."""
+    """Starting the continuation is retried until only the response reserve is left."""
 
     @pytest.mark.parametrize(
         "error",
@@ -125,59 +130,59 @@ class TestInvoking:
         ],
         ids=str,
     )
-    def test_passing_trouble_is_borne(self, aws: StubbedAws, error: Exception) -> None:
+    def test_transient_error_is_retried(self, aws: StubbedAws, error: Exception) -> None:
         aws.kinesis.keeps_showing("UPDATING")
-        client, tries = aws.functions.client, []
+        client, attempts = aws.functions.client, []
 
         def invoke(**arguments: Any) -> dict[str, Any]:
-            tries.append(arguments)
-            if len(tries) == 1:
+            attempts.append(arguments)
+            if len(attempts) == 1:
                 raise error
             return {"StatusCode": 202}
 
         client.invoke = invoke
         aws.invoke(LONG)
-        assert len(tries) == 2
+        assert len(attempts) == 2
         assert aws.puts == []
 
-    def test_lacking_right_is_named_in_time(self, aws: StubbedAws) -> None:
+    def test_missing_permission_is_reported_in_time(self, aws: StubbedAws) -> None:
         aws.kinesis.keeps_showing("UPDATING")
         aws.functions.keeps_failing("invoke", "AccessDeniedException", "no policy allows it")
         reason = aws.fails(LONG)
-        assert "could not go on in another invocation (lambda:InvokeFunction" in reason
+        assert "could not continue in a new invocation (lambda:InvokeFunction" in reason
         assert "Allow lambda:InvokeFunction in the identity-based policies of the" in reason
         assert aws.clock.elapsed == pytest.approx(180 - 18, abs=0.1)
 
-    def test_kind_of_policy_that_denies_it_is_named(self, aws: StubbedAws) -> None:
+    def test_policy_type_of_the_denial_is_reported(self, aws: StubbedAws) -> None:
         aws.kinesis.keeps_showing("UPDATING")
         message = "because no permissions boundary allows the lambda:InvokeFunction action"
         aws.functions.keeps_failing("invoke", "AccessDeniedException", message)
         remedy = "Allow lambda:InvokeFunction in the permissions boundary of the function's role."
         assert remedy in aws.fails(LONG)
 
-    def test_lacking_endpoint_is_named_in_time(self, aws: StubbedAws) -> None:
+    def test_missing_endpoint_is_reported_in_time(self, aws: StubbedAws) -> None:
         aws.kinesis.keeps_showing("UPDATING")
-        tries = aws.functions.hangs("invoke", aws.clock, 2, ConnectTimeoutError)
+        attempts = aws.functions.hangs("invoke", aws.clock, 2, ConnectTimeoutError)
         reason = aws.fails(LONG)
         assert "ConnectTimeoutError" in reason
         assert "In a VPC, provide access to the Lambda endpoint." in reason
-        assert len(tries) > 3
+        assert len(attempts) > 3
         assert aws.clock.elapsed < 175
 
-    def test_there_are_four_hops_at_most(self, aws: StubbedAws) -> None:
+    def test_maximum_of_four_continuations(self, aws: StubbedAws) -> None:
         aws.kinesis.keeps_showing("UPDATING")
-        handed = aws.invokes_itself(4)
+        events = aws.invokes_itself(4)
         aws.invoke(LONG)
         while not aws.puts:
-            aws.invoke(handed[-1])
-        assert len(handed) == 4
+            aws.invoke(events[-1])
+        assert len(events) == 4
         assert "was not confirmed ACTIVE" in aws.puts[0]["Reason"]
-        assert aws.clock.elapsed == pytest.approx(4 * 120 + 164), "the last waits to its end"
+        assert aws.clock.elapsed == pytest.approx(4 * 120 + 164), "the last one waits to its end"
 
 
 @pytest.mark.parametrize("field", [{"Version": 0}, {"Version": "1"}, {}, [], "text", None])
-def test_what_other_code_has_written_is_left_aside(aws: StubbedAws, field: object) -> None:
-    """When a stack is rolled back, older code may find what newer code has handed over."""
+def test_field_of_another_version_is_ignored(aws: StubbedAws, field: object) -> None:
+    """When a stack is rolled back, older code may find what newer code has events over."""
     aws.kinesis.shows("ACTIVE")
     aws.changes()
     aws.kinesis.shows("ACTIVE", KEY, times=2)
@@ -189,5 +194,5 @@ def test_what_other_code_has_written_is_left_aside(aws: StubbedAws, field: objec
 def test_presigned_url_is_not_logged(aws: StubbedAws) -> None:
     aws.kinesis.keeps_showing("UPDATING")
     aws.functions.fails("invoke", "TooManyRequestsException", status=429)
-    hands_over(aws)
+    continues_later(aws)
     assert "Signature" not in aws.log_text

@@ -1,4 +1,4 @@
-"""Delete changes nothing, whatever it is asked for."""
+"""Delete changes nothing, whatever the event contains."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.stubs import KEY, OTHER_STREAM, STREAM, StubbedAws, event
 
-MARKED = f"{STREAM}#was-plaintext,created=1767225600"
+MARKED = f"{STREAM}#was-unencrypted,created=1767225600"
 IDS = [STREAM, OTHER_STREAM, MARKED, "app-Encryption-1A2B3C4D5E6F", "x" * 1024]
 
 
@@ -17,10 +17,10 @@ IDS = [STREAM, OTHER_STREAM, MARKED, "app-Encryption-1A2B3C4D5E6F", "x" * 1024]
 def test_any_id_succeeds_at_once_without_a_call(
     aws: StubbedAws, physical_id: str, age: float
 ) -> None:
-    """Also that which CloudFormation invents for a Create that is still running."""
-    answer = aws.succeeds(event("Delete", physical_id=physical_id, age=age))
-    assert answer["PhysicalResourceId"] == physical_id
-    assert answer["Data"] == {}
+    """Also the one that CloudFormation generates for a canceled Create."""
+    response = aws.succeeds(event("Delete", physical_id=physical_id, age=age))
+    assert response["PhysicalResourceId"] == physical_id
+    assert response["Data"] == {}
     assert aws.clients_made == []
     assert aws.clock.elapsed == 0
 
@@ -33,7 +33,7 @@ def test_any_id_succeeds_at_once_without_a_call(
         "text",
         {},
         {"OnDelete": "Restore", "StreamArn": STREAM, "KeyId": KEY},
-        {"StreamArn": "nonsense", "KeyId": ["x"], "Colour": "blue", "ServiceTimeout": "soon"},
+        {"StreamArn": "nonsense", "KeyId": ["x"], "Color": "blue", "ServiceTimeout": "soon"},
     ],
     ids=str,
 )
@@ -46,7 +46,7 @@ def test_any_properties_succeed_at_once_without_a_call(
     assert aws.clients_made == []
 
 
-def test_delete_without_an_id_is_answered_with_one(aws: StubbedAws) -> None:
+def test_response_to_delete_without_an_id_has_one(aws: StubbedAws) -> None:
     sent: dict[str, Any] = event("Delete")
     del sent["PhysicalResourceId"]
     assert aws.succeeds(sent)["PhysicalResourceId"] != ""

@@ -1,4 +1,4 @@
-"""docs/behavior.md says what the handler does: every row of its table is carried out."""
+"""Each row of the table in docs/behavior.md is executed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from docs.generate_behavior import PAGE, with_catalogue
+from docs.generate_behavior import PAGE, with_catalog
 from stream_encryption.encryption.failure import Failure, FailureCode
 from tests.unit.stubs import (
     ACCOUNT,
@@ -30,7 +30,7 @@ DENIED = "not authorized to perform it with an explicit deny in an identity-base
 
 
 def rows() -> list[tuple[str, str, str, str]]:
-    """Rows of the first table: request, found, calls, outcome."""
+    """Rows of the first table: request, described state, calls, result."""
     table = PAGE.read_text().split("|---|---|---|---|\n", 1)[1].split("\n\n", 1)[0]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
     return [(request, found, calls, outcome) for request, found, calls, outcome in cells]
@@ -53,46 +53,52 @@ def alias_in_use(aws: StubbedAws) -> None:
     aws.kms.shows(asked=ALIAS_ARN, times=2)  # for the attribute KeyArn, too
 
 
+def creating(aws: StubbedAws) -> None:
+    aws.kinesis.keeps_showing("ACTIVE")
+    aws.kms.keeps(lambda: aws.kms.shows(KeyState="Creating"))
+
+
 FOUND: dict[str, Callable[[StubbedAws], None]] = {
     "no such stream": missing,
     "anything": lambda aws: None,
     "`DELETING`": shows(("DELETING", None)),
-    "`CREATING`, then `ACTIVE` with the wanted key": shows(("CREATING", None), ("ACTIVE", KEY)),
-    "`UPDATING`, then `ACTIVE` with the wanted key": shows(("UPDATING", None), ("ACTIVE", KEY)),
-    "`UPDATING`, then `ACTIVE` in plaintext": shows(("UPDATING", KEY), ("ACTIVE", None)),
+    "`CREATING`, then `ACTIVE` with the desired key": shows(("CREATING", None), ("ACTIVE", KEY)),
+    "`UPDATING`, then `ACTIVE` with the desired key": shows(("UPDATING", None), ("ACTIVE", KEY)),
+    "`UPDATING`, then `ACTIVE`, unencrypted": shows(("UPDATING", KEY), ("ACTIVE", None)),
     "`UPDATING` until the deadline": lambda aws: aws.kinesis.keeps_showing("UPDATING"),
-    "`ACTIVE` with the wanted key": shows(("ACTIVE", KEY)),
-    "`ACTIVE` with the wanted key, spelt in another form": alias_in_use,
-    "`ACTIVE` in plaintext": shows(("ACTIVE", None)),
+    "`ACTIVE` with the desired key": shows(("ACTIVE", KEY)),
+    "`ACTIVE` with the desired key in another format": alias_in_use,
+    "`ACTIVE`, unencrypted": shows(("ACTIVE", None)),
     "`ACTIVE` with another key": shows(("ACTIVE", OTHER_KEY)),
 }
 
-# What is the matter beside the stream's state: the key as KMS shows it, the request as its stack
-# shows it, the start's refusal, and what the stream is seen as afterwards.
+# Conditions besides the state of the stream: the key, the request, the response to the start, and
+# what happens to the stream afterwards.
 KEY_DEFECTS: dict[str, Callable[[StubbedAws], None]] = {
-    "the wanted key does not exist": lambda w: w.kms.keeps_failing(
+    "the desired key does not exist": lambda w: w.kms.keeps_failing(
         "describe_key", "NotFoundException"
     ),
-    "the wanted key is disabled": lambda w: w.kms.keeps(lambda: w.kms.shows(KeyState="Disabled")),
-    "the wanted key is asymmetric": lambda w: w.kms.shows(KeySpec="RSA_2048"),
+    "the desired key is disabled": lambda w: w.kms.keeps(lambda: w.kms.shows(KeyState="Disabled")),
+    "the desired key is `Creating` until the deadline": creating,
+    "the desired key is asymmetric": lambda w: w.kms.shows(KeySpec="RSA_2048"),
 }
-CANCELLED = "the request is cancelled meanwhile"
-REFUSALS: dict[str, tuple[str, str]] = {
+CANCELED = "the request is canceled in the meantime"
+REJECTIONS: dict[str, tuple[str, str]] = {
     "`ResourceInUseException` on the start": ("ResourceInUseException", ""),
-    "the changes of the day are spent": ("LimitExceededException", SPENT),
+    "the daily key changes are used up": ("LimitExceededException", SPENT),
     "the start is denied explicitly": ("AccessDeniedException", DENIED),
 }
-MISHAPS: dict[str, Callable[[StubbedAws], None]] = {
+EVENTS_AFTER: dict[str, Callable[[StubbedAws], None]] = {
     "deleted during the wait": missing,
-    "given another key by others during the wait": lambda w: w.kinesis.keeps_showing(
+    "changed to another key by another caller during the wait": lambda w: w.kinesis.keeps_showing(
         "ACTIVE", OTHER_KEY
     ),
 }
 
 
 def split(found: str) -> tuple[str, str]:
-    """Split what is found into the stream's state and what else is the matter."""
-    for extra in [*KEY_DEFECTS, CANCELLED, *REFUSALS, *MISHAPS]:
+    """Split a described state into the state of the stream and the additional condition."""
+    for extra in [*KEY_DEFECTS, CANCELED, *REJECTIONS, *EVENTS_AFTER]:
         if found.endswith(extra):
             return found.removesuffix(extra).removesuffix(", "), extra
     return found, ""
@@ -125,40 +131,40 @@ def test_row_of_the_table(
     FOUND[state](aws)
     if extra in KEY_DEFECTS:
         KEY_DEFECTS[extra](aws)
-    elif extra == CANCELLED:
+    elif extra == CANCELED:
         aws.kms.shows()
         aws.cloudformation.shows("DELETE_IN_PROGRESS", BEGIN + timedelta(seconds=10))
     elif calls == "start":
         aws.changes(kind)
-        MISHAPS.get(extra, becomes_as_wanted)(aws)
-    elif calls == "start, refused":
+        EVENTS_AFTER.get(extra, becomes_compliant)(aws)
+    elif calls == "start, rejected":
         aws.allows_a_change(kind)
         refuse(aws, extra, kind)
     elif ", then " in found:
-        aws.kinesis.shows("ACTIVE", KEY)  # still so once it has settled
-    answer = aws.answer_to(sent)
+        aws.kinesis.shows("ACTIVE", KEY)  # again after the propagation wait
+    response = aws.response_to(sent)
     if outcome.startswith("SUCCESS"):
-        assert answer["Status"] == "SUCCESS", answer["Reason"]
+        assert response["Status"] == "SUCCESS", response["Reason"]
     else:
-        cause = FailureCode[outcome.removeprefix("FAILED ").strip("`")]
-        assert answer["Status"] == "FAILED"
-        assert re.match(pattern_of(cause), answer["Reason"]), answer["Reason"]
-    if outcome == "SUCCESS, a new physical id":
-        assert answer["PhysicalResourceId"] == STREAM
+        code = FailureCode[outcome.removeprefix("FAILED ").strip("`")]
+        assert response["Status"] == "FAILED"
+        assert re.match(pattern_of(code), response["Reason"]), response["Reason"]
+    if outcome == "SUCCESS, a new physical ID":
+        assert response["PhysicalResourceId"] == STREAM
     elif kind != "Create":
-        assert answer["PhysicalResourceId"] == sent["PhysicalResourceId"]
+        assert response["PhysicalResourceId"] == sent["PhysicalResourceId"]
 
 
-def becomes_as_wanted(aws: StubbedAws) -> None:
+def becomes_compliant(aws: StubbedAws) -> None:
     aws.kinesis.shows("UPDATING", KEY)
     aws.kinesis.shows("ACTIVE", KEY, times=2)
 
 
 def refuse(aws: StubbedAws, extra: str, kind: str) -> None:
-    code, message = REFUSALS[extra]
+    code, message = REJECTIONS[extra]
     aws.kinesis.fails("start_stream_encryption", code, message)
     if code == "ResourceInUseException":
-        becomes_as_wanted(aws)
+        becomes_compliant(aws)
     if code == "LimitExceededException":
         aws.kms.keeps(aws.kms.shows)
         aws.cloudformation.keeps(lambda: aws.cloudformation.shows(f"{kind.upper()}_IN_PROGRESS"))
@@ -170,19 +176,19 @@ def refuse(aws: StubbedAws, extra: str, kind: str) -> None:
         aws.kinesis.keeps(again)
 
 
-def pattern_of(cause: FailureCode) -> str:
-    """Pattern of the cause's first line, with anything in place of its fields."""
-    return re.sub(r"\\\{\w+\\\}", ".+", re.escape(cause.summary))
+def pattern_of(code: FailureCode) -> str:
+    """Pattern of a cause with any values of its fields."""
+    return re.sub(r"\\\{\w+\\\}", ".+", f"{code.name}: " + re.escape(code.cause))
 
 
-def test_catalogue_of_failures_is_current() -> None:
-    assert PAGE.read_text() == with_catalogue(PAGE.read_text()), "run make docs"
+def test_catalog_of_failures_is_current() -> None:
+    assert PAGE.read_text() == with_catalog(PAGE.read_text()), "run make docs"
 
 
-@pytest.mark.parametrize("cause", FailureCode)
-def test_every_failure_can_be_told(cause: FailureCode) -> None:
-    texts = Formatter().parse(cause.summary + cause.remedy)
+@pytest.mark.parametrize("code", FailureCode)
+def test_every_failure_has_all_fields(code: FailureCode) -> None:
+    texts = Formatter().parse(code.cause + code.remedy)
     fields = {name: f"<{name}>" for _, name, _, _ in texts if name}
-    told = str(Failure(cause, **fields))
-    assert all(value in told for value in fields.values())
-    assert "{" not in told
+    text = str(Failure(code, **fields))
+    assert all(value in text for value in fields.values())
+    assert "{" not in text

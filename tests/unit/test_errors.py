@@ -1,4 +1,4 @@
-"""Errors of AWS: tried again, borne for a while, or reported at once."""
+"""AWS errors: retried, retried for a limited time, or reported immediately."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ TRANSIENT = [
 ]
 
 
-def always_refuses(aws: StubbedAws, code: str, message: str) -> list[float]:
-    """Show a plaintext stream that refuses each start; note when they come."""
+def always_rejects(aws: StubbedAws, code: str, message: str) -> list[float]:
+    """Describe an unencrypted stream and reject each start; record the times."""
     aws.kinesis.keeps_showing("ACTIVE")
     aws.allows_changes()
 
-    def answer(_: int) -> None:
+    def respond(_: int) -> None:
         raise refused(code, message)
 
-    return aws.kinesis.asks(aws.clock, answer)
+    return aws.kinesis.on_start(aws.clock, respond)
 
 
 @pytest.mark.parametrize(("code", "status"), TRANSIENT)
-def test_transient_error_of_a_look_is_tried_again(aws: StubbedAws, code: str, status: int) -> None:
+def test_transient_error_of_describe_is_retried(aws: StubbedAws, code: str, status: int) -> None:
     aws.kinesis.fails("describe_stream_summary", code, "", status)
     aws.kinesis.shows("ACTIVE", KEY)
     aws.succeeds(event())
@@ -65,7 +65,7 @@ def test_transient_error_of_a_look_is_tried_again(aws: StubbedAws, code: str, st
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_look_without_an_answer_that_makes_sense_is_tried_until_the_deadline(
+def test_describe_without_a_valid_response_is_retried_until_the_deadline(
     aws: StubbedAws, error: Exception
 ) -> None:
     aws.kinesis.raises("describe_stream_summary", error)
@@ -75,31 +75,35 @@ def test_look_without_an_answer_that_makes_sense_is_tried_until_the_deadline(
 
 
 @pytest.mark.parametrize("code", ["SomethingNew", "ValidationException"])
-def test_code_that_nobody_knows_is_told_at_once(aws: StubbedAws, code: str) -> None:
+def test_unknown_code_is_reported_immediately(aws: StubbedAws, code: str) -> None:
     aws.kinesis.fails("describe_stream_summary", code, "what is this", 499)
     reason = aws.fails(event())
-    assert reason.startswith("kinesis:DescribeStreamSummary failed for stream")
+    assert reason.startswith("SERVICE_ERROR: kinesis:DescribeStreamSummary failed for stream")
     assert f"({code}: what is this)" in reason
     assert aws.clock.elapsed == 0
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "told"),
+    ("code", "message", "text"),
     [
-        ("InvalidArgumentException", "no", "Correct what the message names and deploy again."),
+        (
+            "InvalidArgumentException",
+            "no",
+            "Fix the cause that the message names, and deploy again.",
+        ),
         ("AccessDeniedException", EXPLICIT, "the service control policies of the organization."),
         ("KMSAccessDeniedException", EXPLICIT, "the service control policies of the organization."),
     ],
 )
-def test_refusal_that_time_does_not_mend_is_told_at_once(
-    aws: StubbedAws, code: str, message: str, told: str
+def test_permanent_error_is_reported_immediately(
+    aws: StubbedAws, code: str, message: str, text: str
 ) -> None:
-    starts = always_refuses(aws, code, message)
+    starts = always_rejects(aws, code, message)
     reason = aws.fails(event())
     assert STREAM in reason
     assert KEY in reason
     assert message in reason
-    assert reason.endswith(f" {told}")
+    assert reason.endswith(f" {text}")
     assert starts == [0]
     assert aws.clock.elapsed == 0
 
@@ -113,75 +117,75 @@ def test_refusal_that_time_does_not_mend_is_told_at_once(
         "KMSOptInRequired",
     ],
 )
-def test_key_that_kinesis_refuses_is_reported_after_15_seconds(aws: StubbedAws, code: str) -> None:
-    """Until then, Kinesis may not see that it exists or is enabled."""
-    starts = always_refuses(aws, code, "no")
+def test_key_that_kinesis_rejects_is_reported_after_15_seconds(aws: StubbedAws, code: str) -> None:
+    """Until then, Kinesis may not recognize that it exists or is enabled."""
+    starts = always_rejects(aws, code, "no")
     reason = aws.fails(event())
     assert STREAM in reason
     assert KEY in reason
     assert f"({code}: no)" in reason
-    assert reason.endswith("in the stream's region, or mend this one.")
+    assert reason.endswith("and is in the Region of the stream.")
     assert 15 <= aws.clock.elapsed < 18
     assert 8 <= len(starts) <= 20
 
 
-def test_parameters_that_botocore_refuses_are_told_at_once(aws: StubbedAws) -> None:
+def test_parameters_that_botocore_rejects_are_reported_immediately(aws: StubbedAws) -> None:
     aws.kinesis.raises("describe_stream_summary", ParamValidationError(report="bad"))
     assert "ParamValidationError" in aws.fails(event())
     assert aws.clock.elapsed == 0
 
 
-def test_unexpected_error_is_told_with_stream_and_key(aws: StubbedAws) -> None:
+def test_unexpected_error_is_reported_with_stream_and_key(aws: StubbedAws) -> None:
     aws.kinesis.raises("describe_stream_summary", RuntimeError("out of luck"))
     assert aws.fails(event()) == (
-        f"Unexpected error for stream {STREAM}, key {KEY} (RuntimeError: out of luck). See the"
-        " function's log; deploying again is safe."
+        f"UNEXPECTED: Unexpected error for stream {STREAM}, key {KEY} (RuntimeError: out of luck)."
+        " Check the log of the function. It is safe to deploy again."
     )
     assert "Traceback" in aws.logged("unexpected error")[0]["traceback"]
 
 
-def test_long_words_of_aws_cut_off_neither_cause_nor_remedy(aws: StubbedAws) -> None:
-    always_refuses(aws, "AccessDeniedException", f"{EXPLICIT} {'x' * 3000}")
+def test_long_message_of_aws_truncates_neither_cause_nor_remedy(aws: StubbedAws) -> None:
+    always_rejects(aws, "AccessDeniedException", f"{EXPLICIT} {'x' * 3000}")
     reason = aws.fails(event())
-    assert reason.startswith("Access denied to kinesis:StartStreamEncryption")
+    assert reason.startswith("ACCESS_DENIED: Access denied to kinesis:StartStreamEncryption")
     assert reason.endswith("from the service control policies of the organization.")
     assert len(reason) == 1024
 
 
 class TestDenials:
-    """A denial may be a policy still on its way, unless it is explicit."""
+    """A denial may end when a new policy has propagated, unless it is explicit."""
 
-    def test_fresh_policy_is_waited_for(self, aws: StubbedAws) -> None:
+    def test_new_policy_may_propagate(self, aws: StubbedAws) -> None:
         aws.kinesis.keeps_showing("ACTIVE")
         aws.allows_changes()
 
-        def answer(_: int) -> None:
+        def respond(_: int) -> None:
             if aws.clock.elapsed < 55:
                 raise refused("AccessDeniedException", IMPLICIT)
             aws.kinesis.shows_only("ACTIVE", KEY, times=2)
 
-        aws.kinesis.asks(aws.clock, answer)
+        aws.kinesis.on_start(aws.clock, respond)
         aws.succeeds(event())
 
-    def test_start_is_denied_for_a_minute(self, aws: StubbedAws) -> None:
-        always_refuses(aws, "KMSAccessDeniedException", IMPLICIT)
+    def test_denied_start_is_retried_for_a_minute(self, aws: StubbedAws) -> None:
+        always_rejects(aws, "KMSAccessDeniedException", IMPLICIT)
         reason = aws.fails(event())
-        assert reason.startswith("Access denied to kinesis:StartStreamEncryption")
+        assert reason.startswith("ACCESS_DENIED: Access denied to kinesis:StartStreamEncryption")
         assert reason.endswith(
             "Allow kinesis:StartStreamEncryption in the identity-based policies of the function's"
             " role."
         )
         assert 60 <= aws.clock.elapsed < 65
 
-    def test_look_is_denied_for_a_minute(self, aws: StubbedAws) -> None:
+    def test_denied_describe_is_retried_for_a_minute(self, aws: StubbedAws) -> None:
         aws.chance = 0.1
         aws.kinesis.keeps_failing("describe_stream_summary", "AccessDeniedException", IMPLICIT)
         reason = aws.fails(event())
-        assert reason.startswith("Access denied to kinesis:DescribeStreamSummary")
+        assert reason.startswith("ACCESS_DENIED: Access denied to kinesis:DescribeStreamSummary")
         assert " in the identity-based policies of the function's role." in reason
         assert 60 <= aws.clock.elapsed < 67
 
-    def test_second_denial_is_borne_anew_after_a_success(self, aws: StubbedAws) -> None:
+    def test_success_resets_the_time_limit_of_denials(self, aws: StubbedAws) -> None:
         denial = "AccessDeniedException", IMPLICIT
         aws.kinesis.fails("describe_stream_summary", *denial, times=2)
         aws.kinesis.shows("UPDATING", times=40)
@@ -192,7 +196,7 @@ class TestDenials:
 
 
 class TestDenialRemedy:
-    """The remedy names the kind of policy that AWS names, and the action that it names.
+    """The remedy contains the policy type and the action of AWS's message.
 
     Messages as in the IAM User Guide, "Troubleshoot access denied error messages", and as recorded
     in public issues and logs.
@@ -215,7 +219,7 @@ class TestDenialRemedy:
 
     def remedy(self, aws: StubbedAws, code: str, because: str, action: str = START) -> str:
         denied = f"User: {ROLE} is not authorized to perform: {action} on resource: {STREAM}"
-        always_refuses(aws, code, f"{denied} {because}")
+        always_rejects(aws, code, f"{denied} {because}")
         reason = aws.fails(event())
         assert because in reason
         return reason.rpartition("). ")[2]
@@ -236,7 +240,7 @@ class TestDenialRemedy:
         assert self.remedy(aws, code, because) == remedy
 
     def test_key_policy(self, aws: StubbedAws) -> None:
-        """KMS calls it a resource-based policy, and names an action of its own."""
+        """KMS calls it a resource-based policy, and the message contains a KMS action."""
         because = "because no resource-based policy allows the kms:GenerateDataKey action"
         remedy = self.remedy(aws, "KMSAccessDeniedException", because, "kms:GenerateDataKey")
         assert remedy == "Allow kms:GenerateDataKey in the key policy."
@@ -252,7 +256,7 @@ class TestDenialRemedy:
             (
                 "AccessDeniedException",
                 "with an explicit deny",
-                f"Remove the explicit deny of {START} from the policy that has it (of role,"
+                f"Remove the explicit deny of {START} from the policy that contains it (of role,"
                 " boundary, organization, or key).",
             ),
             (
@@ -263,53 +267,56 @@ class TestDenialRemedy:
             ),
         ],
     )
-    def test_no_kind_named(self, aws: StubbedAws, code: str, message: str, remedy: str) -> None:
-        always_refuses(aws, code, message)
+    def test_message_without_a_policy_type(
+        self, aws: StubbedAws, code: str, message: str, remedy: str
+    ) -> None:
+        always_rejects(aws, code, message)
         assert aws.fails(event()).endswith(f" {remedy}")
 
 
 class TestQuota:
-    """AWS's words for the 25 changes of a day are those of a stream's rate of calls, too."""
+    """AWS uses the same message for the daily key changes and for the call rate of a stream."""
 
     @pytest.mark.parametrize("message", [SPENT, "no more", "25 in a rolling 24 hour window"])
-    def test_it_is_tried_with_growing_pauses_for_some_four_minutes(
+    def test_retries_with_growing_pauses_for_some_four_minutes(
         self, aws: StubbedAws, message: str
     ) -> None:
-        starts = always_refuses(aws, "LimitExceededException", message)
+        starts = always_rejects(aws, "LimitExceededException", message)
         reason = aws.fails(event())
         assert reason.startswith(
-            f"Stream {STREAM} has spent its 25 encryption changes of the rolling 24 hours, or its"
+            f"LIMIT_EXCEEDED: Stream {STREAM} has used its 25 key changes of 24 hours, or its call"
+            " rate."
         )
         assert f"({message})" in reason
         assert 240 <= aws.clock.elapsed < 250
         assert len(starts) <= 9
         pauses = [later - earlier for earlier, later in pairwise(starts)]
-        # The last one is what is left of the four minutes.
+        # The last one is the rest of the four minutes.
         assert all(later > earlier for earlier, later in pairwise(pauses[:-1]))
 
-    def test_rate_of_calls_passes(self, aws: StubbedAws) -> None:
+    def test_call_rate_recovers(self, aws: StubbedAws) -> None:
         aws.kinesis.keeps_showing("ACTIVE")
         aws.allows_changes()
 
-        def answer(number: int) -> None:
+        def respond(number: int) -> None:
             if number < 4:
                 raise refused("LimitExceededException", SPENT)
             aws.kinesis.shows_only("ACTIVE", KEY, times=2)
 
-        aws.kinesis.asks(aws.clock, answer)
+        aws.kinesis.on_start(aws.clock, respond)
         aws.succeeds(event())
 
     @pytest.mark.parametrize("timeout", range(30, 300, 9))
-    def test_deadline_before_that_is_kept_and_tells_the_same(
+    def test_earlier_deadline_is_kept_with_the_same_reason(
         self, aws: StubbedAws, timeout: int
     ) -> None:
-        always_refuses(aws, "LimitExceededException", SPENT)
+        always_rejects(aws, "LimitExceededException", SPENT)
         reason = aws.fails(event(ServiceTimeout=str(timeout)))
-        assert reason.startswith(f"Stream {STREAM} has spent its 25 encryption changes")
+        assert reason.startswith(f"LIMIT_EXCEEDED: Stream {STREAM} has used its 25 key changes")
         assert aws.clock.elapsed <= timeout - min(60, timeout / 2)
 
-    def test_rate_of_the_account_is_throttling(self, aws: StubbedAws) -> None:
-        always_refuses(aws, "LimitExceededException", THROTTLED)
+    def test_call_rate_of_the_account_is_throttling(self, aws: StubbedAws) -> None:
+        always_rejects(aws, "LimitExceededException", THROTTLED)
         reason = aws.fails(event())
         assert "was not confirmed ACTIVE" in reason
         error = f"kinesis:StartStreamEncryption: LimitExceededException: {THROTTLED}"
@@ -318,24 +325,24 @@ class TestQuota:
 
 
 class TestDeadline:
-    """The reason of a wait that took too long names the last error of a call that still fails."""
+    """The reason of a timeout contains the last error of a call that still fails."""
 
     def test_last_description_and_the_error_since(self, aws: StubbedAws) -> None:
         aws.kinesis.shows("UPDATING")
         aws.kinesis.keeps_failing("describe_stream_summary", "ThrottlingException", "slow down")
         error = "kinesis:DescribeStreamSummary: ThrottlingException: slow down"
-        found = f"last seen: UPDATING, encryption NONE; last error: {error}."
+        found = f"last state: UPDATING, encryption NONE; last error: {error}."
         assert found in aws.fails(event())
 
     def test_error_from_the_first_call_on(self, aws: StubbedAws) -> None:
         aws.kinesis.keeps_failing("describe_stream_summary", "ThrottlingException", "slow down")
-        found = "last seen: nothing; last error: kinesis:DescribeStreamSummary"
+        found = "last state: unknown; last error: kinesis:DescribeStreamSummary"
         assert found in aws.fails(event())
 
-    def test_error_that_is_over_is_not_named(self, aws: StubbedAws) -> None:
+    def test_error_before_a_success_is_not_reported(self, aws: StubbedAws) -> None:
         aws.kinesis.fails("describe_stream_summary", "ThrottlingException")
         aws.kinesis.keeps_showing("UPDATING")
-        assert "last seen: UPDATING, encryption NONE. Look" in aws.fails(event())
+        assert "last state: UPDATING, encryption NONE. Check" in aws.fails(event())
 
     @pytest.mark.parametrize(
         ("code", "message"),
@@ -345,7 +352,7 @@ class TestDeadline:
             ("ThrottlingException", "Rate exceeded"),
         ],
     )
-    def test_every_start_is_refused(self, aws: StubbedAws, code: str, message: str) -> None:
+    def test_every_start_is_rejected(self, aws: StubbedAws, code: str, message: str) -> None:
         aws.kinesis.keeps_showing("ACTIVE")
         aws.allows_changes()
 
@@ -354,27 +361,29 @@ class TestDeadline:
             details = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": status}
             raise ClientError(details, "StartStreamEncryption")
 
-        aws.kinesis.asks(aws.clock, refuse)
+        aws.kinesis.on_start(aws.clock, refuse)
         reason = aws.fails(event())
         error = f"kinesis:StartStreamEncryption: {code}: {message}"
-        assert f"last seen: ACTIVE, encryption NONE; last error: {error}." in reason
+        assert f"last state: ACTIVE, encryption NONE; last error: {error}." in reason
 
-    def test_start_that_was_accepted_in_the_end_is_not_named(self, aws: StubbedAws) -> None:
+    def test_start_that_was_finally_accepted_is_not_reported(self, aws: StubbedAws) -> None:
         aws.kinesis.keeps_showing("ACTIVE")
         aws.allows_changes()
 
-        def answer(number: int) -> None:
+        def respond(number: int) -> None:
             if number == 1:
                 raise refused("ResourceInUseException")
             aws.kinesis.forget()
             aws.kinesis.keeps_showing("UPDATING", KEY)
 
-        aws.kinesis.asks(aws.clock, answer)
+        aws.kinesis.on_start(aws.clock, respond)
         reason = aws.fails(event())
-        assert f"last seen: UPDATING, encryption KMS with key {KEY}. Look" in reason
+        assert f"last state: UPDATING, encryption KMS with key {KEY}. Check" in reason
 
-    def test_check_that_took_the_time(self, aws: StubbedAws) -> None:
+    def test_slow_check(self, aws: StubbedAws) -> None:
         aws.kinesis.shows("ACTIVE")
         aws.kms.hangs("describe_key", aws.clock, 5)
         reason = aws.fails(event(ServiceTimeout="8"))
-        assert "last seen: ACTIVE, encryption NONE; last error: kms:DescribeKey: ReadTime" in reason
+        assert (
+            "last state: ACTIVE, encryption NONE; last error: kms:DescribeKey: ReadTime" in reason
+        )

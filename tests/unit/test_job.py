@@ -1,4 +1,4 @@
-"""Create and Update: from what the stream is found to be to what it has to be."""
+"""Create and Update: from the described state to the desired key."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from tests.unit.stubs import (
     refused,
 )
 
+PROPAGATION_WAIT = "waiting until all new records are encrypted"
 ALIAS = "alias/orders"
 ALIAS_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:{ALIAS}"
 AWS_MANAGED = "alias/aws/kinesis"
@@ -33,54 +34,56 @@ BOTH = pytest.mark.parametrize("kind", ["Create", "Update"])
 
 
 @BOTH
-def test_plaintext_stream_is_encrypted_and_settled(aws: StubbedAws, kind: str) -> None:
+def test_unencrypted_stream_is_encrypted_and_propagation_awaited(
+    aws: StubbedAws, kind: str
+) -> None:
     aws.kinesis.shows("ACTIVE")
     aws.changes(kind)
     aws.kinesis.shows("UPDATING", times=2)
     aws.kinesis.shows("ACTIVE", KEY, times=2)
-    answer = aws.succeeds(event(kind, old={"KeyId": OTHER_KEY}))
-    assert answer["PhysicalResourceId"] == STREAM
-    assert answer["Data"] == {
+    response = aws.succeeds(event(kind, old={"KeyId": OTHER_KEY}))
+    assert response["PhysicalResourceId"] == STREAM
+    assert response["Data"] == {
         "StreamName": "orders",
         "StreamArn": STREAM,
         "EncryptionType": "KMS",
         "KeyId": KEY,
         "KeyArn": KEY,
     }
-    active_seen = aws.logged("settling")[0]["elapsed"]
-    assert aws.clock.elapsed == pytest.approx(active_seen + 5, abs=0.01)
+    active_since = aws.logged(PROPAGATION_WAIT)[0]["elapsed"]
+    assert aws.clock.elapsed == pytest.approx(active_since + 5, abs=0.01)
 
 
 class TestNothingToChange:
     @BOTH
-    @pytest.mark.parametrize("spelling", [KEY, KEY_ID])
-    def test_it_costs_one_look_and_no_time(self, aws: StubbedAws, kind: str, spelling: str) -> None:
+    @pytest.mark.parametrize("key_id", [KEY, KEY_ID])
+    def test_one_describe_call_and_no_wait(self, aws: StubbedAws, kind: str, key_id: str) -> None:
         aws.kinesis.shows("ACTIVE", KEY)
-        aws.succeeds(event(kind, KeyId=spelling))
+        aws.succeeds(event(kind, KeyId=key_id))
         assert aws.clock.elapsed == 0
         assert aws.clients_made == ["kinesis"]
 
     @BOTH
     @pytest.mark.parametrize(("age", "seconds"), [(0, 0), (10, 0), (44, 0), (45, 5), (60, 5)])
-    def test_only_a_request_that_may_have_been_delivered_before_settles(
+    def test_propagation_wait_only_if_an_earlier_delivery_is_possible(
         self, aws: StubbedAws, kind: str, age: float, seconds: float
     ) -> None:
-        """A cold start is no such delivery; Lambda's next try comes after a minute."""
+        """A cold start is not an earlier delivery; Lambda retries after a minute."""
         aws.kinesis.shows("ACTIVE", KEY, times=2 if seconds else 1)
         aws.succeeds(event(kind, age=age))
         assert aws.clock.elapsed == seconds
 
     @BOTH
     @pytest.mark.parametrize("status", ["CREATING", "UPDATING"])
-    def test_a_change_that_was_seen_to_end_settles(
+    def test_propagation_wait_after_a_change_that_was_observed(
         self, aws: StubbedAws, kind: str, status: str
     ) -> None:
         aws.kinesis.shows(status, times=3)
         aws.kinesis.shows("ACTIVE", KEY, times=2)
         aws.succeeds(event(kind))
-        assert aws.logged("settling")
+        assert aws.logged(PROPAGATION_WAIT)
 
-    def test_a_second_delivery_changes_nothing_more(self, aws: StubbedAws) -> None:
+    def test_second_delivery_changes_nothing(self, aws: StubbedAws) -> None:
         aws.kinesis.shows("ACTIVE")
         aws.changes()
         aws.kinesis.shows("ACTIVE", KEY, times=3)
@@ -89,15 +92,15 @@ class TestNothingToChange:
 
 
 class TestSameKey:
-    """An alias may be the wanted key, and may be what Kinesis describes."""
+    """The desired key and the described key may be aliases."""
 
-    @pytest.mark.parametrize("spelling", [ALIAS, ALIAS_ARN], ids=["name", "arn"])
-    def test_alias_of_the_key_in_use_costs_no_change(self, aws: StubbedAws, spelling: str) -> None:
+    @pytest.mark.parametrize("key_id", [ALIAS, ALIAS_ARN], ids=["name", "arn"])
+    def test_alias_of_the_key_in_use_costs_no_change(self, aws: StubbedAws, key_id: str) -> None:
         aws.kinesis.shows("ACTIVE", KEY)
         aws.kms.shows(asked=ALIAS_ARN)
-        assert aws.succeeds(event(KeyId=spelling))["Data"]["KeyArn"] == KEY
+        assert aws.succeeds(event(KeyId=key_id))["Data"]["KeyArn"] == KEY
 
-    def test_stream_that_uses_an_alias_of_the_wanted_key_costs_no_change(
+    def test_stream_that_uses_an_alias_of_the_desired_key_costs_no_change(
         self, aws: StubbedAws
     ) -> None:
         aws.kinesis.shows("ACTIVE", ALIAS)
@@ -113,11 +116,11 @@ class TestSameKey:
         aws.kms.shows(asked=ALIAS_ARN)
         aws.succeeds(event(KeyId=ALIAS))
 
-    @pytest.mark.parametrize("found", [None, OTHER_KEY, KEY], ids=["plaintext", "other", "same?"])
-    def test_alias_that_may_not_be_resolved_is_trusted_once_kinesis_has_accepted_it(
+    @pytest.mark.parametrize("found", [None, OTHER_KEY, KEY], ids=["unencrypted", "other", "same"])
+    def test_unresolvable_alias_is_compliant_after_kinesis_has_accepted_it(
         self, aws: StubbedAws, found: str | None
     ) -> None:
-        """Which key it means is unknown: neither the same nor a different one."""
+        """The key is unknown: neither the same nor a different one."""
         aws.kms.keeps_failing("describe_key", "AccessDeniedException")
         aws.kinesis.keeps_showing("ACTIVE", found)
         aws.cloudformation.shows("CREATE_IN_PROGRESS")
@@ -126,22 +129,22 @@ class TestSameKey:
             aws.kinesis.shows_only("UPDATING", found)
             aws.kinesis.keeps_showing("ACTIVE", KEY)
 
-        started = aws.kinesis.asks(aws.clock, accept)
-        answer = aws.succeeds(event(KeyId=ALIAS, age=4))
+        started = aws.kinesis.on_start(aws.clock, accept)
+        response = aws.succeeds(event(KeyId=ALIAS, age=4))
         assert len(started) == 1
-        assert answer["Data"]["KeyArn"] == KEY
-        assert aws.logged("which key the alias means is unknown; Kinesis has accepted it")
+        assert response["Data"]["KeyArn"] == KEY
+        assert aws.logged("the alias could not be resolved; Kinesis has accepted it")
 
-    def test_aws_managed_key_is_not_looked_at_before_the_change(self, aws: StubbedAws) -> None:
+    def test_aws_managed_key_is_not_checked_before_the_change(self, aws: StubbedAws) -> None:
         aws.kinesis.shows("ACTIVE")
         aws.kinesis.starts(AWS_MANAGED)
         aws.kinesis.shows("ACTIVE", AWS_MANAGED, times=2)
         aws.kms.fails("describe_key", "DisabledException")
         aws.cloudformation.shows("CREATE_IN_PROGRESS")
-        answer = aws.succeeds(event(KeyId=AWS_MANAGED, age=4))
-        assert answer["Data"]["KeyArn"] == f"arn:aws:kms:{REGION}:{ACCOUNT}:{AWS_MANAGED}"
+        response = aws.succeeds(event(KeyId=AWS_MANAGED, age=4))
+        assert response["Data"]["KeyArn"] == f"arn:aws:kms:{REGION}:{ACCOUNT}:{AWS_MANAGED}"
 
-    def test_key_that_is_not_told_is_another_key(self, aws: StubbedAws) -> None:
+    def test_missing_key_in_the_description_is_another_key(self, aws: StubbedAws) -> None:
         summary = aws.kinesis.summary("ACTIVE", OTHER_KEY)
         del summary["KeyId"]
         aws.kinesis.gives("describe_stream_summary", {"StreamDescriptionSummary": summary})
@@ -154,7 +157,7 @@ class TestEventualConsistencyOfKms:
     """For 15 seconds, KMS may not show that a key exists or is enabled."""
 
     UNUSABLE = pytest.mark.parametrize(
-        "state", ["Missing", "Disabled", "PendingDeletion", "PendingImport", "Creating"]
+        "state", ["Missing", "Disabled", "PendingDeletion", "PendingImport"]
     )
 
     def shows(self, aws: StubbedAws, state: str) -> None:
@@ -172,11 +175,11 @@ class TestEventualConsistencyOfKms:
         for _ in range(times):
             self.shows(aws, state)
         aws.allows_a_change()
-        aws.kinesis.asks(aws.clock, lambda _: aws.kinesis.shows_only("ACTIVE", KEY, times=2))
+        aws.kinesis.on_start(aws.clock, lambda _: aws.kinesis.shows_only("ACTIVE", KEY, times=2))
         aws.succeeds(event())
 
     @UNUSABLE
-    def test_key_that_stays_unusable_is_refused_after_15_seconds(
+    def test_key_that_stays_unusable_is_rejected_after_15_seconds(
         self, aws: StubbedAws, state: str
     ) -> None:
         aws.kinesis.shows("ACTIVE")
@@ -188,17 +191,18 @@ class TestEventualConsistencyOfKms:
         assert 8 <= len(described) <= 20
 
     @UNUSABLE
-    def test_deadline_before_that_tells_what_is_wrong_with_the_key(
+    def test_earlier_deadline_reports_the_defect_of_the_key(
         self, aws: StubbedAws, state: str
     ) -> None:
         aws.kinesis.shows("ACTIVE")
         aws.kms.keeps(lambda: self.shows(aws, state))
         reason = aws.fails(event(ServiceTimeout="10"))
-        assert reason.startswith(f"KMS key {KEY} ")
+        code = "KEY_NOT_FOUND" if state == "Missing" else "KEY_UNUSABLE"
+        assert reason.startswith(f"{code}: KMS key {KEY} ")
         assert ("does not exist" if state == "Missing" else state) in reason
         assert aws.clock.elapsed == pytest.approx(5, abs=0.1)
 
-    def test_alias_that_kms_does_not_show_yet_is_resolved(self, aws: StubbedAws) -> None:
+    def test_new_alias_is_resolved(self, aws: StubbedAws) -> None:
         aws.kinesis.keeps_showing("ACTIVE", KEY)
         aws.kms.fails("describe_key", "NotFoundException", times=4)
         aws.kms.shows(asked=ALIAS)
@@ -210,7 +214,7 @@ class TestEventualConsistencyOfKms:
         "code", ["KMSNotFoundException", "KMSDisabledException", "KMSInvalidStateException"]
     )
     @pytest.mark.parametrize("key", [KEY, AWS_MANAGED])
-    def test_kinesis_may_not_see_the_key_yet_either(
+    def test_kinesis_may_not_recognize_the_key_yet(
         self, aws: StubbedAws, code: str, key: str
     ) -> None:
         aws.kinesis.keeps_showing("ACTIVE")
@@ -218,19 +222,55 @@ class TestEventualConsistencyOfKms:
         if key == KEY:
             aws.kms.keeps(aws.kms.shows)
 
-        def answer(_: int) -> None:
+        def respond(_: int) -> None:
             if aws.clock.elapsed < 14:
                 raise refused(code)
             aws.kinesis.shows_only("ACTIVE", key, times=2)
 
-        aws.kinesis.asks(aws.clock, answer)
+        aws.kinesis.on_start(aws.clock, respond)
         aws.succeeds(event(KeyId=key))
 
 
-class TestAfterTheStart:
-    """Descriptions are eventually consistent, and others change streams too."""
+class TestKeyInCreation:
+    """A new multi-Region replica key is in the state Creating for up to ten minutes."""
 
-    def test_description_that_lags_behind_is_given_a_grace(self, aws: StubbedAws) -> None:
+    def test_it_is_applied_when_it_is_enabled(self, aws: StubbedAws) -> None:
+        aws.kinesis.keeps_showing("ACTIVE")
+        aws.cloudformation.keeps(lambda: aws.cloudformation.shows("CREATE_IN_PROGRESS"))
+
+        def describe() -> None:
+            aws.kms.shows(KeyState="Creating" if aws.clock.elapsed < 400 else "Enabled")
+
+        aws.kms.keeps(describe)
+        starts = aws.kinesis.on_start(
+            aws.clock, lambda _: aws.kinesis.shows_only("ACTIVE", KEY, times=2)
+        )
+        aws.succeeds(event())
+        assert len(starts) == 1
+        assert 400 <= starts[0] < 403
+
+    def test_deadline_reports_its_state(self, aws: StubbedAws) -> None:
+        aws.kinesis.keeps_showing("ACTIVE")
+        aws.kms.keeps(lambda: aws.kms.shows(KeyState="Creating"))
+        reason = aws.fails(event())
+        assert reason.startswith(f"KEY_UNUSABLE: KMS key {KEY} is not usable (state: Creating).")
+        assert aws.clock.elapsed == pytest.approx(600, abs=1)
+
+    def test_another_state_afterwards_is_retried_for_15_seconds(self, aws: StubbedAws) -> None:
+        aws.kinesis.keeps_showing("ACTIVE")
+
+        def describe() -> None:
+            aws.kms.shows(KeyState="Creating" if aws.clock.elapsed < 100 else "Disabled")
+
+        aws.kms.keeps(describe)
+        assert "(state: Disabled)" in aws.fails(event())
+        assert 115 <= aws.clock.elapsed < 120
+
+
+class TestAfterTheStart:
+    """Descriptions are eventually consistent, and other callers change streams too."""
+
+    def test_delayed_description_has_a_consistency_window(self, aws: StubbedAws) -> None:
         aws.kinesis.shows("ACTIVE")
         aws.changes()
         aws.kinesis.shows("ACTIVE", times=3)
@@ -238,33 +278,37 @@ class TestAfterTheStart:
         aws.succeeds(event())
 
     @pytest.mark.parametrize(("seconds", "patient"), [(9.5, True), (10.5, False)])
-    def test_grace_is_ten_seconds(self, aws: StubbedAws, seconds: float, patient: bool) -> None:
+    def test_consistency_window_is_ten_seconds(
+        self, aws: StubbedAws, seconds: float, patient: bool
+    ) -> None:
         aws.kinesis.shows("ACTIVE")
         aws.changes()
         aws.kinesis.shows("ACTIVE", OTHER_KEY, times=2)
         aws.kinesis.takes("DescribeStreamSummary", aws.clock, 0, 0, seconds - 0.6)
         if patient:
             aws.kinesis.shows("ACTIVE", KEY, times=2)
-        answer = aws.answer_to(event())
-        assert answer["Status"] == ("SUCCESS" if patient else "FAILED")
-        assert patient or f"{OTHER_KEY}), although Kinesis accepted" in answer["Reason"]
+        response = aws.response_to(event())
+        assert response["Status"] == ("SUCCESS" if patient else "FAILED")
+        assert patient or f"{OTHER_KEY}), although Kinesis accepted" in response["Reason"]
 
-    def test_change_during_the_settling_is_seen(self, aws: StubbedAws) -> None:
+    def test_change_during_the_propagation_wait_is_detected(self, aws: StubbedAws) -> None:
         aws.kinesis.shows("ACTIVE")
         aws.changes()
         aws.kinesis.shows("ACTIVE", KEY)
         aws.kinesis.shows("UPDATING", KEY, times=2)
         aws.kinesis.shows("ACTIVE", KEY, times=2)
         aws.succeeds(event())
-        assert len(aws.logged("settling")) == 2
+        assert len(aws.logged(PROPAGATION_WAIT)) == 2
 
-    def test_stream_made_anew_during_the_settling_is_seen(self, aws: StubbedAws) -> None:
+    def test_stream_re_created_during_the_propagation_wait_is_detected(
+        self, aws: StubbedAws
+    ) -> None:
         aws.kinesis.shows("ACTIVE")
         aws.changes()
         aws.kinesis.shows("ACTIVE", KEY)
         aws.kinesis.shows("ACTIVE", KEY, created=CREATED + timedelta(hours=1), times=3)
         aws.succeeds(event())
-        assert len(aws.logged("settling")) == 2
+        assert len(aws.logged(PROPAGATION_WAIT)) == 2
 
     @pytest.mark.parametrize(
         "error",
@@ -275,32 +319,32 @@ class TestAfterTheStart:
         ],
         ids=lambda error: type(error).__name__,
     )
-    def test_start_without_an_answer_is_not_repeated_before_it_must_have_shown(
+    def test_start_without_a_response_is_not_repeated_within_the_consistency_window(
         self, aws: StubbedAws, error: Exception
     ) -> None:
         aws.kinesis.keeps_showing("ACTIVE")
         aws.allows_changes()
 
-        def answer(number: int) -> None:
+        def respond(number: int) -> None:
             if number == 1:
                 raise error
             aws.kinesis.shows_only("ACTIVE", KEY, times=2)
 
-        asked = aws.kinesis.asks(aws.clock, answer)
+        starts = aws.kinesis.on_start(aws.clock, respond)
         aws.succeeds(event())
-        assert len(asked) == 2
-        assert 10 <= asked[1] - asked[0] < 12
+        assert len(starts) == 2
+        assert 10 <= starts[1] - starts[0] < 12
 
-    def test_stream_that_vanishes_before_the_start_is_not_found(self, aws: StubbedAws) -> None:
+    def test_stream_deleted_before_the_start_is_not_found(self, aws: StubbedAws) -> None:
         aws.kinesis.shows("ACTIVE")
         aws.allows_a_change()
         aws.kinesis.fails("start_stream_encryption", "ResourceNotFoundException")
         aws.kinesis.fails("describe_stream_summary", "ResourceNotFoundException")
-        assert "does not exist in region" in aws.fails(event())
+        assert "does not exist in Region" in aws.fails(event())
 
 
 class TestStreamDeletedOutsideCloudFormation:
-    """An Update fails, and so does its rollback: the reason says how to leave that state."""
+    """An Update fails, and so does its rollback: the reason explains how to leave that state."""
 
     @pytest.mark.parametrize("sent", ["update", "rollback"])
     @pytest.mark.parametrize("found", ["missing", "deleting", "gone"])
@@ -320,15 +364,15 @@ class TestStreamDeletedOutsideCloudFormation:
         key, old = (KEY, OTHER_KEY) if found == "gone" else keys
         reason = aws.fails(event("Update", StreamArn=stream, KeyId=key, old={"KeyId": old}))
         assert stream in reason
-        assert "UPDATE_ROLLBACK_FAILED, re-create the stream" in reason
+        assert "in UPDATE_ROLLBACK_FAILED, re-create the stream" in reason
         assert "`aws cloudformation continue-update-rollback --stack-name" in reason
         assert "`--resources-to-skip" in reason
-        assert reason.endswith("then remove the resource or give it another stream.")
+        assert reason.endswith("then remove the resource or specify another stream.")
         assert len(reason) <= 1024
 
 
 class TestPhysicalId:
-    """The stream's ARN, whichever way the stream is named."""
+    """The stream ARN, however the stream is specified."""
 
     def test_name_and_arn_are_the_same_stream(self, aws: StubbedAws) -> None:
         aws.kinesis.shows("ACTIVE", KEY)
@@ -351,52 +395,55 @@ class TestPhysicalId:
         aws.changes("Update")
         aws.kinesis.shows("DELETING")
         moved = event("Update", physical_id=OTHER_STREAM, old={"StreamArn": OTHER_STREAM})
-        assert aws.answer_to(moved)["PhysicalResourceId"] == OTHER_STREAM
+        assert aws.response_to(moved)["PhysicalResourceId"] == OTHER_STREAM
 
-    def test_failed_create_has_the_streams_too(self, aws: StubbedAws) -> None:
+    def test_failed_create_has_the_stream_arn_too(self, aws: StubbedAws) -> None:
         aws.kinesis.shows("DELETING")
-        assert aws.answer_to(event())["PhysicalResourceId"] == STREAM
+        assert aws.response_to(event())["PhysicalResourceId"] == STREAM
 
-    def test_create_that_names_no_stream_has_an_id_of_its_own_each_time_the_same(
-        self, aws: StubbedAws
-    ) -> None:
+    def test_create_without_a_stream_has_a_stable_id(self, aws: StubbedAws) -> None:
         wrong = event(StreamArn=None)
-        first, second = aws.answer_to(wrong), aws.answer_to(wrong)
+        first, second = aws.response_to(wrong), aws.response_to(wrong)
         assert first["PhysicalResourceId"] == second["PhysicalResourceId"] != ""
-        other = aws.answer_to({**wrong, "RequestId": "another"})
+        other = aws.response_to({**wrong, "RequestId": "another"})
         assert other["PhysicalResourceId"] != first["PhysicalResourceId"]
 
 
 class TestKey:
-    """A key unfit for streams is refused while the stream still works."""
+    """An unsuitable key is rejected while the stream still works."""
 
     @pytest.mark.parametrize(
-        ("changes", "told"),
+        ("changes", "text"),
         [
-            ({"KeyState": "Disabled"}, "Bring it to the state Enabled (enable it"),
-            ({"KeyState": "PendingDeletion"}, "after cancelling its deletion"),
-            ({"KeyState": "PendingReplicaDeletion"}, "or give another key."),
-            ({"KeyState": "PendingImport"}, "importing its key material"),
-            ({"KeyState": "Unavailable"}, "reconnect its key store"),
-            ({"KeyState": "Creating"}, "Bring it to the state Enabled"),
-            ({"KeyState": "Melting"}, "Bring it to the state Enabled"),
-            ({"KeySpec": "RSA_2048"}, "Give a key with KeySpec SYMMETRIC_DEFAULT"),
+            ({"KeyState": "Disabled"}, "Enable the key, or specify another one."),
+            ({"KeyState": "PendingDeletion"}, "Cancel the deletion of the key and enable it, or"),
+            (
+                {"KeyState": "PendingReplicaDeletion"},
+                "Cancel the deletion of the key and enable it, or",
+            ),
+            ({"KeyState": "PendingImport"}, "Import the key material, or specify another one."),
+            ({"KeyState": "Unavailable"}, "Reconnect the custom key store of the key, or"),
+            ({"KeyState": "Creating"}, "Deploy again when the key is Enabled, or specify"),
+            ({"KeyState": "Melting"}, "Bring the key to the state Enabled, or specify"),
+            ({"KeySpec": "RSA_2048"}, "Specify a key with KeySpec SYMMETRIC_DEFAULT"),
             ({"KeyUsage": "GENERATE_VERIFY_MAC"}, "and KeyUsage ENCRYPT_DECRYPT."),
         ],
     )
-    def test_it_is_refused_before_any_change(
-        self, aws: StubbedAws, changes: dict[str, Any], told: str
+    def test_it_is_rejected_before_any_change(
+        self, aws: StubbedAws, changes: dict[str, Any], text: str
     ) -> None:
         aws.kinesis.shows("ACTIVE", OTHER_KEY)
         aws.kms.keeps(lambda: aws.kms.shows(**changes))
         reason = aws.fails(event())
-        assert reason.startswith(f"KMS key {KEY}")
+        code = "KEY_UNUSABLE" if "KeyState" in changes else "KEY_UNSUITABLE"
+        assert reason.startswith(f"{code}: KMS key {KEY} is not ")
+        assert f"Stream {STREAM} was not modified (ACTIVE, " in reason
         assert all(value in reason for value in changes.values())
         assert f"ACTIVE, encryption KMS with key {OTHER_KEY}" in reason
-        assert told in reason
+        assert text in reason
 
     @pytest.mark.parametrize("changes", [{"KeySpec": "RSA_2048"}, {"KeyUsage": "SIGN_VERIFY"}])
-    def test_what_never_changes_is_refused_at_once(
+    def test_permanent_defect_is_reported_immediately(
         self, aws: StubbedAws, changes: dict[str, Any]
     ) -> None:
         aws.kinesis.shows("ACTIVE")
@@ -405,15 +452,17 @@ class TestKey:
         assert aws.clock.elapsed == 0
 
     @pytest.mark.parametrize("code", ["NotFoundException", "InvalidArnException"])
-    def test_one_that_does_not_exist_is_too(self, aws: StubbedAws, code: str) -> None:
+    def test_missing_key_is_rejected(self, aws: StubbedAws, code: str) -> None:
         aws.kinesis.shows("ACTIVE")
         aws.kms.keeps_failing("describe_key", code)
-        assert aws.fails(event()).startswith(f"KMS key {KEY} does not exist")
+        assert aws.fails(event()).startswith(
+            f"KEY_NOT_FOUND: KMS key {KEY} does not exist. Stream {STREAM} was not modified"
+        )
 
     @pytest.mark.parametrize(
         "shown", [{"KeyState": "Updating"}, {"KeySpec": None, "KeyUsage": None}]
     )
-    def test_one_that_is_being_moved_or_says_less_is_fit(
+    def test_key_in_state_updating_or_with_fewer_fields_is_suitable(
         self, aws: StubbedAws, shown: dict[str, str | None]
     ) -> None:
         metadata = {"KeyId": KEY_ID, "Arn": KEY, "KeyState": "Enabled", **shown}
@@ -425,7 +474,7 @@ class TestKey:
         aws.kinesis.shows("ACTIVE", KEY, times=2)
         aws.succeeds(event(age=4))
 
-    def test_one_in_use_may_be_unfit(self, aws: StubbedAws) -> None:
+    def test_key_in_use_is_not_checked(self, aws: StubbedAws) -> None:
         aws.kinesis.shows("ACTIVE", KEY)
         aws.succeeds(event("Update", old={"KeyId": OTHER_KEY}))
         assert "kms" not in aws.clients_made
@@ -458,12 +507,12 @@ NOT_REMOVED = [
 
 
 class TestStaleRequest:
-    """A request is stale only if CloudFormation shows what proves it."""
+    """A request is stale only with positive evidence from CloudFormation."""
 
     AGE = 300
 
     def is_stale(self, aws: StubbedAws, sent: dict[str, Any]) -> bool:
-        """Handle a request that would change the stream, and tell whether it was stale."""
+        """Handle a request that requires a change; return whether it was stale."""
         aws.kinesis.shows("ACTIVE", OTHER_KEY)
         aws.kms.shows()
         starts: list[int] = []
@@ -472,11 +521,11 @@ class TestStaleRequest:
             starts.append(number)
             aws.kinesis.shows_only("ACTIVE", KEY, times=2)
 
-        aws.kinesis.asks(aws.clock, accept)
-        answer = aws.answer_to(sent)
-        stale = bool(answer["Status"] == "FAILED")
+        aws.kinesis.on_start(aws.clock, accept)
+        response = aws.response_to(sent)
+        stale = bool(response["Status"] == "FAILED")
         assert stale != bool(starts)
-        assert not stale or " is stale (the resource " in answer["Reason"]
+        assert not stale or " is stale (the resource " in response["Reason"]
         return stale
 
     def sent(self, kind: str, age: float = AGE) -> dict[str, Any]:
@@ -488,7 +537,7 @@ class TestStaleRequest:
     def test_status_that_ends_a_request(
         self, aws: StubbedAws, kind: str, status: str, seconds: float
     ) -> None:
-        """An older one may be what was before the request, and all that is shown yet."""
+        """An older status may be the one before the request."""
         aws.cloudformation.shows(status, BEGIN + timedelta(seconds=seconds - self.AGE))
         assert self.is_stale(aws, self.sent(kind)) == (seconds > 5)
 
@@ -498,7 +547,7 @@ class TestStaleRequest:
     def test_status_of_a_request_in_progress(
         self, aws: StubbedAws, kind: str, status: str, seconds: float
     ) -> None:
-        """Of another one only if that was sent much later."""
+        """The status belongs to another request only if that was sent much later."""
         aws.cloudformation.shows(status, BEGIN + timedelta(seconds=seconds - self.AGE))
         assert self.is_stale(aws, self.sent(kind)) == (seconds > 60)
 
@@ -513,7 +562,7 @@ class TestStaleRequest:
     def test_resource_that_does_not_exist(
         self, aws: StubbedAws, kind: str, stack: str, age: float
     ) -> None:
-        """The stack's status may be that of the operation before for a minute at most."""
+        """The stack may show the status of the previous operation for at most a minute."""
         aws.cloudformation.shows_no_resource(stack)
         stale = stack in REMOVING or (stack in REMOVED and age > 60)
         assert self.is_stale(aws, self.sent(kind, age)) == stale
@@ -556,5 +605,5 @@ class TestStaleRequest:
         aws.kinesis.keeps_showing("ACTIVE", OTHER_KEY)
         assert not self.is_stale(aws, self.sent("Create"))
         assert aws.clock.elapsed < 20
-        logged = aws.logged("the stack could not be looked at")
+        logged = aws.logged("the stack could not be described")
         assert logged or "does not exist" in str(error)

@@ -1,4 +1,4 @@
-"""Log lines: JSON, each with its request, its level and what was seen."""
+"""Log lines: JSON with request, level, and described state."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import pytest
 
 from tests.unit.stubs import KEY, STREAM, StubbedAws, event
 
-LOOKED = "looked at the stream"
+DESCRIBED = "described the stream"
 
 
-def test_look_tells_what_was_found_and_decided_of_which_request(aws: StubbedAws) -> None:
+def test_description_and_decision_are_logged_with_the_request(aws: StubbedAws) -> None:
     aws.kinesis.shows("UPDATING", KEY)
     aws.kinesis.shows("ACTIVE", KEY, times=2)
     aws.succeeds(event("Update"))
-    line = aws.logged(LOOKED)[0]
+    line = aws.logged(DESCRIBED)[0]
     assert (
         line.items()
         >= {
@@ -27,11 +27,11 @@ def test_look_tells_what_was_found_and_decided_of_which_request(aws: StubbedAws)
     )
 
 
-def test_answer_is_logged_with_its_attributes(aws: StubbedAws) -> None:
+def test_response_is_logged_with_its_attributes(aws: StubbedAws) -> None:
     aws.kinesis.shows("ACTIVE", KEY)
-    answer = aws.succeeds(event("Update"))
-    line = aws.logged("answering")[0]
-    assert (line["status"], line["data"]) == ("SUCCESS", answer["Data"])
+    response = aws.succeeds(event("Update"))
+    line = aws.logged("sending the response")[0]
+    assert (line["status"], line["data"]) == ("SUCCESS", response["Data"])
 
 
 def test_elapsed_seconds_count_from_the_invocation_to_the_millisecond(aws: StubbedAws) -> None:
@@ -40,14 +40,14 @@ def test_elapsed_seconds_count_from_the_invocation_to_the_millisecond(aws: Stubb
     aws.kinesis.shows("UPDATING")
     aws.kinesis.shows("ACTIVE", KEY, times=2)
     aws.succeeds(event("Update", age=-100))
-    assert [line["elapsed"] for line in aws.logged(LOOKED)[:2]] == [0, 0.723]
+    assert [line["elapsed"] for line in aws.logged(DESCRIBED)[:2]] == [0, 0.723]
 
 
 @pytest.mark.parametrize(
     ("message", "level"),
-    [(LOOKED, "INFO"), ("the call is tried again", "WARNING"), ("answering", "ERROR")],
+    [(DESCRIBED, "INFO"), ("retrying the call", "WARNING"), ("sending the response", "ERROR")],
 )
-def test_level_tells_how_bad_it_is(aws: StubbedAws, message: str, level: str) -> None:
+def test_level_indicates_the_severity(aws: StubbedAws, message: str, level: str) -> None:
     aws.kinesis.fails("describe_stream_summary", "ThrottlingException")
     aws.kinesis.shows("UPDATING")
     aws.kinesis.shows("DELETING")

@@ -1,4 +1,4 @@
-"""Malformed events and properties are refused by name before anything is called."""
+"""Malformed events and properties are rejected by name before any call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ELSEWHERE = "arn:aws:kinesis:us-east-1:111122223333:stream/orders"
 OTHER_ACCOUNT = "arn:aws:kinesis:eu-central-1:444455556666:stream/orders"
 OTHER_PARTITION = "arn:aws-cn:kinesis:eu-central-1:111122223333:stream/orders"
 
-REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
+REJECTED: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown property": ({"StreamARN": STREAM}, "StreamARN", "Known properties"),
     "no stream": ({"StreamArn": None}, "StreamArn is missing", "stream ARN"),
     "two streams": ({"StreamName": "orders"}, "Both StreamArn", "exactly one"),
@@ -25,8 +25,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "consumer ARN": ({"StreamArn": f"{STREAM}/consumer/c:1"}, "consumer", "stream ARN"),
     "stream in another region": (
         {"StreamArn": ELSEWHERE},
-        "is in aws/us-east-1/111122223333, this function in aws/eu-central-1/111122223333",
-        "region",
+        "is in aws/us-east-1/111122223333, and this function is in aws/eu-central-1/111122223333",
+        "Region",
     ),
     "stream in another account": ({"StreamArn": OTHER_ACCOUNT}, "444455556666", "account"),
     "stream in another partition": ({"StreamArn": OTHER_PARTITION}, "aws-cn", "partition"),
@@ -44,7 +44,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "no key": ({"KeyId": None}, "KeyId is missing", "alias/aws/kinesis"),
     "empty key": ({"KeyId": ""}, "KeyId", "alias/aws/kinesis"),
     "key as a map": ({"KeyId": {"Ref": "Key"}}, "Ref", "key ARN"),
-    "alias without its prefix": ({"KeyId": "aws/kinesis"}, "'aws/kinesis'", "with its alias/"),
+    "alias without its prefix": (
+        {"KeyId": "aws/kinesis"},
+        "'aws/kinesis'",
+        "with the prefix alias/",
+    ),
     "bare alias name": ({"KeyId": "orders"}, "'orders'", "begins with alias/"),
     "another service's key": (
         {"KeyId": "alias/aws/s3"},
@@ -54,11 +58,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "key in another region": (
         {"KeyId": KEY.replace("eu-central-1", "us-east-1")},
         "us-east-1",
-        "stream's own region",
+        "Region and partition of the stream",
     ),
     "overlong key": ({"KeyId": "alias/" + "k" * 3000}, "3008 characters", "alias/"),
     "ARN of no key": ({"KeyId": "arn:aws:kms:eu-central-1:111122223333:grant/1"}, "grant", "key"),
-    "no encryption": ({"EncryptionType": "NONE"}, "NONE", "call StopStreamEncryption by hand"),
+    "no encryption": ({"EncryptionType": "NONE"}, "NONE", "call StopStreamEncryption yourself"),
     "unknown encryption": ({"EncryptionType": "AES"}, "'AES'", "KMS"),
     "OnDelete": ({"OnDelete": "Retain"}, "'OnDelete' (value 'Retain')", "Known properties"),
     "timeout of zero": ({"ServiceTimeout": "0"}, "'0'", "1 to 3600"),
@@ -69,11 +73,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("kind", ["Create", "Update"])
-@pytest.mark.parametrize("case", REFUSED)
-def test_property_is_refused_by_name_with_value_and_remedy(
+@pytest.mark.parametrize("case", REJECTED)
+def test_property_is_rejected_by_name_with_value_and_remedy(
     aws: StubbedAws, kind: str, case: str
 ) -> None:
-    properties, value, remedy = REFUSED[case]
+    properties, value, remedy = REJECTED[case]
     reason = aws.fails(event(kind, **properties))
     assert value in reason
     assert remedy in reason
@@ -97,7 +101,7 @@ def test_property_is_refused_by_name_with_value_and_remedy(
     ],
     ids=str,
 )
-def test_every_form_the_api_takes_is_accepted(aws: StubbedAws, properties: dict[str, Any]) -> None:
+def test_every_format_of_the_api_is_accepted(aws: StubbedAws, properties: dict[str, Any]) -> None:
     key = properties.get("KeyId", KEY)
     if "alias" in key:
         aws.kms.fails("describe_key", "DisabledException")
@@ -107,7 +111,7 @@ def test_every_form_the_api_takes_is_accepted(aws: StubbedAws, properties: dict[
 
 @pytest.mark.parametrize("value", [None, 7, [], "", "Replace"])
 @pytest.mark.parametrize("name", ["RequestType", "StackId", "RequestId", "LogicalResourceId"])
-def test_malformed_envelope_is_answered_when_it_says_where_to(
+def test_response_to_a_malformed_envelope_with_a_response_url(
     aws: StubbedAws, name: str, value: object
 ) -> None:
     if name != "RequestType" and value == "Replace":
@@ -117,23 +121,40 @@ def test_malformed_envelope_is_answered_when_it_says_where_to(
     assert aws.clients_made == []
 
 
-def test_update_without_a_physical_id_is_refused(aws: StubbedAws) -> None:
+def test_update_without_a_physical_id_is_rejected(aws: StubbedAws) -> None:
     assert "PhysicalResourceId" in aws.fails({**event("Update"), "PhysicalResourceId": ""})
 
 
 @pytest.mark.parametrize("properties", [None, [], "text", 1])
-def test_properties_that_are_no_map_are_refused(aws: StubbedAws, properties: object) -> None:
+def test_properties_that_are_no_map_are_rejected(aws: StubbedAws, properties: object) -> None:
     assert "ResourceProperties" in aws.fails({**event(), "ResourceProperties": properties})
 
 
 @pytest.mark.parametrize("sent", [None, [], "text", {}, {"ResponseURL": 3}])
-def test_event_that_cannot_be_answered_raises(aws: StubbedAws, sent: object) -> None:
-    with pytest.raises(Failure, match="Malformed"):
+def test_event_without_a_response_url_raises(aws: StubbedAws, sent: object) -> None:
+    with pytest.raises(Failure, match="INVALID_EVENT: The custom resource event is malformed"):
         aws.invoke(sent)
     assert aws.puts == []
 
 
-def test_malformed_event_is_not_answered_to_the_url_before(aws: StubbedAws) -> None:
+@pytest.mark.parametrize("url", ["...", "", "ftp://bucket.s3.example/response", "https:///", "//x"])
+@pytest.mark.parametrize("kind", ["Create", "Update", "Delete"])
+def test_response_url_that_is_no_http_url_is_rejected_before_any_call(
+    aws: StubbedAws, kind: str, url: str
+) -> None:
+    """The framework of CDK's Provider sends "..." to the function that it calls."""
+    with pytest.raises(Failure) as raised:
+        aws.invoke({**event(kind), "ResponseURL": url})
+    assert str(raised.value) == (
+        f"INVALID_EVENT: The custom resource event is malformed: ResponseURL is '{url}', not an"
+        " HTTP URL. Send events as CloudFormation does. ServiceToken must be the ARN of the"
+        " function itself, not of a custom_resources.Provider."
+    )
+    assert aws.clients_made == []
+    assert aws.attempts == []
+
+
+def test_malformed_event_sends_no_response_to_a_previous_url(aws: StubbedAws) -> None:
     aws.kinesis.shows("ACTIVE", KEY)
     aws.succeeds(event("Update"))
     with pytest.raises(Failure):
@@ -141,6 +162,6 @@ def test_malformed_event_is_not_answered_to_the_url_before(aws: StubbedAws) -> N
     assert len(aws.puts) == 1
 
 
-def test_overlong_value_is_shown_as_far_as_it_tells_apart(aws: StubbedAws) -> None:
+def test_long_value_is_truncated(aws: StubbedAws) -> None:
     reason = aws.fails(event(EncryptionType="x" * 99))
-    assert f"invalid value '{'x' * 99}... (101 characters). Give KMS" in reason
+    assert f"invalid value '{'x' * 99}... (101 characters). Specify KMS" in reason

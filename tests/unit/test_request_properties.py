@@ -1,4 +1,4 @@
-"""Whatever an event holds, it is carried out or refused by name: no other exception, no call."""
+"""Any event is performed or rejected by name: no other exception, no call."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ stream_names = st.from_regex(r"[a-zA-Z0-9_.-]{1,128}", fullmatch=True)
 
 
 class Called(BaseException):
-    """The handler wanted to call AWS: the event was good enough to be carried out."""
+    """The handler called AWS: the event was valid."""
 
 
 def outcome_of(event: Any) -> list[dict[str, Any]]:
-    """Let the handler handle an event without AWS; give the answers it has sent."""
+    """Handle an event without AWS; return the responses."""
 
     def client(service: str) -> Any:
         raise Called(service)
@@ -57,56 +57,56 @@ def outcome_of(event: Any) -> list[dict[str, Any]]:
 
 
 def parsed(properties: object, **fields: object) -> Request | Failure:
-    """Parse an event with these properties: a request, or the failure that says why not."""
+    """Parse an event with these properties; return the request or the failure."""
     try:
         return parse({**EVENT, "ResourceProperties": properties, **fields}, HERE, NOW)
     except Failure as failure:
         return failure
 
 
-def cause_of(action: Callable[[], object]) -> FailureCode | None:
-    """Tell why an action fails; None when it does not."""
+def code_of(action: Callable[[], object]) -> FailureCode | None:
+    """Return the failure code of an action; None if it succeeds."""
     try:
         action()
     except Failure as failure:
-        return failure.cause
+        return failure.code
     return None
 
 
 @STEADY
 @given(json_values)
-def test_any_event_has_a_sound_envelope_or_is_refused(event: Any) -> None:
-    assert cause_of(lambda: check_envelope(event)) in {None, FailureCode.INVALID_EVENT}
+def test_any_event_has_a_valid_envelope_or_is_rejected(event: Any) -> None:
+    assert code_of(lambda: check_envelope(event)) in {None, FailureCode.INVALID_EVENT}
 
 
 @STEADY
 @given(json_values)
-def test_an_event_that_cannot_be_answered_is_reported_to_lambda(event: Any) -> None:
-    assert cause_of(lambda: outcome_of(event)) is FailureCode.INVALID_EVENT
+def test_an_event_without_a_response_url_is_reported_to_lambda(event: Any) -> None:
+    assert code_of(lambda: outcome_of(event)) is FailureCode.INVALID_EVENT
 
 
 @STEADY
 @given(st.sampled_from([name for name in EVENT if name != "ResponseURL"]), json_values)
-def test_a_malformed_envelope_is_answered(name: str, value: object) -> None:
+def test_a_malformed_envelope_has_a_response(name: str, value: object) -> None:
     try:
-        answers = outcome_of({**EVENT, name: value})
+        responses = outcome_of({**EVENT, name: value})
     except Called:
         assert name not in ("RequestType", "ResourceProperties")
     else:
-        assert [answer["Status"] for answer in answers] == ["FAILED"]
-        assert answers[0]["PhysicalResourceId"]
+        assert [response["Status"] for response in responses] == ["FAILED"]
+        assert responses[0]["PhysicalResourceId"]
 
 
 @STEADY
 @given(
     st.dictionaries(st.text(max_size=40) | st.sampled_from([*EVENT, "Continuation"]), json_values)
 )
-def test_additions_to_an_event_do_no_harm(additions: dict[str, Any]) -> None:
+def test_additional_fields_are_harmless(additions: dict[str, Any]) -> None:
     try:
-        answers = outcome_of({**additions, **EVENT})
+        responses = outcome_of({**additions, **EVENT})
     except Called:
         return
-    assert [answer["Status"] for answer in answers] == ["FAILED"]
+    assert [response["Status"] for response in responses] == ["FAILED"]
 
 
 @STEADY
@@ -134,11 +134,11 @@ def test_a_bad_value_is_named_with_its_property(name: str, value: object) -> Non
     outcome = parsed({**PROPERTIES, name: value})
     if not isinstance(outcome, Failure):
         return
-    told = str(outcome)
-    assert name in told
+    text = str(outcome)
+    assert name in text
     if value is not None and value != "NONE":
-        assert ascii(value)[:100] in told
-    assert told.isascii()
+        assert ascii(value)[:100] in text
+    assert text.isascii()
 
 
 @STEADY
@@ -149,7 +149,7 @@ def test_an_unknown_property_is_named_with_its_value(name: str, value: object) -
         return
     outcome = parsed({**PROPERTIES, name: value})
     assert isinstance(outcome, Failure)
-    assert outcome.cause is FailureCode.UNKNOWN_PROPERTY
+    assert outcome.code is FailureCode.UNKNOWN_PROPERTY
     assert ascii(name)[:100] in str(outcome)
     assert ascii(value)[:100] in str(outcome)
 
@@ -159,27 +159,27 @@ def test_an_unknown_property_is_named_with_its_value(name: str, value: object) -
     st.sampled_from(["StreamArn", "KeyId", "EncryptionType", "Revision", "ServiceTimeout", "x"]),
     json_values,
 )
-def test_what_is_refused_is_refused_before_any_call(name: str, value: object) -> None:
+def test_rejection_precedes_any_call(name: str, value: object) -> None:
     properties = {**PROPERTIES, name: value}
     refused = parsed(properties)
     try:
-        answers = outcome_of({**EVENT, "ResourceProperties": properties})
+        responses = outcome_of({**EVENT, "ResourceProperties": properties})
     except Called:
         assert isinstance(refused, Request)
     else:
         assert isinstance(refused, Failure)
-        assert [answer["Status"] for answer in answers] == ["FAILED"]
-        assert answers[0]["Reason"] == str(refused)
+        assert [response["Status"] for response in responses] == ["FAILED"]
+        assert responses[0]["Reason"] == str(refused)
 
 
 @STEADY
 @given(stream_names, key_ids, st.integers(1, 3600), json_values)
-def test_sound_properties_are_read_as_they_are(
+def test_valid_properties_are_unchanged(
     name: str, key_id: str, timeout: int, revision: object
 ) -> None:
-    told = {"KeyId": key_id, "ServiceTimeout": str(timeout), "Revision": revision}
-    by_name = parsed({"StreamName": name, **told})
-    by_arn = parsed({"StreamArn": HERE.arn("kinesis", f"stream/{name}"), **told})
+    others = {"KeyId": key_id, "ServiceTimeout": str(timeout), "Revision": revision}
+    by_name = parsed({"StreamName": name, **others})
+    by_arn = parsed({"StreamArn": HERE.arn("kinesis", f"stream/{name}"), **others})
     assert isinstance(by_name, Request)
     assert by_name == by_arn
     assert by_name.stream_arn.endswith(f":stream/{name}")
@@ -190,5 +190,5 @@ def test_sound_properties_are_read_as_they_are(
 
 @STEADY
 @given(st.sampled_from(["X-Amz-Date", "Expires"]), st.text(max_size=80))
-def test_any_date_in_the_url_is_borne(name: str, date: str) -> None:
-    assert issue_time({"ResponseURL": f"https://s3.example/answer?{name}={date}"}, NOW) <= NOW
+def test_any_date_in_the_url_is_accepted(name: str, date: str) -> None:
+    assert issue_time({"ResponseURL": f"https://s3.example/response?{name}={date}"}, NOW) <= NOW

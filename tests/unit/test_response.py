@@ -1,4 +1,4 @@
-"""The answer: complete, within limits, delivered while there is time, and once."""
+"""The response: complete, within limits, sent in time, and once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from stream_encryption.protocol.response import UndeliveredError, compose
 from tests.unit.stubs import KEY, STACK, STREAM, StubbedAws, event, url
 
 
-def test_answer_echoes_the_request(aws: StubbedAws) -> None:
+def test_response_contains_the_ids_of_the_request(aws: StubbedAws) -> None:
     aws.kinesis.shows("ACTIVE", KEY)
-    answer = aws.succeeds(event("Update"))
-    assert answer["StackId"] == STACK
-    assert answer["RequestId"] == event()["RequestId"]
-    assert answer["LogicalResourceId"] == "Encryption"
-    assert answer["PhysicalResourceId"] == STREAM
-    assert answer["NoEcho"] is False
+    response = aws.succeeds(event("Update"))
+    assert response["StackId"] == STACK
+    assert response["RequestId"] == event()["RequestId"]
+    assert response["LogicalResourceId"] == "Encryption"
+    assert response["PhysicalResourceId"] == STREAM
+    assert response["NoEcho"] is False
     assert aws.urls == [event("Update")["ResponseURL"]]
 
 
@@ -28,8 +28,8 @@ def test_failure_carries_no_attributes(aws: StubbedAws) -> None:
     assert aws.puts[-1]["Data"] == {}
 
 
-@pytest.mark.parametrize(("excess", "told"), [(0, 1000), (1, 999), (900, 100), (990, 10)])
-def test_reason_gives_way_to_what_else_has_to_fit(excess: int, told: int) -> None:
+@pytest.mark.parametrize(("excess", "kept"), [(0, 1000), (1, 999), (900, 100), (990, 10)])
+def test_reason_is_truncated_so_that_the_body_fits(excess: int, kept: int) -> None:
     def composed(padding: int) -> bytes:
         return compose(
             {"StackId": "s", "RequestId": "r", "LogicalResourceId": "l"},
@@ -41,11 +41,11 @@ def test_reason_gives_way_to_what_else_has_to_fit(excess: int, told: int) -> Non
 
     body = composed(padding=4096 - len(composed(padding=0)) + excess)
     assert len(body) == 4096
-    assert len(json.loads(body)["Reason"]) == told
+    assert len(json.loads(body)["Reason"]) == kept
 
 
-@pytest.mark.parametrize("status", [500, 503, 429, 408])
-def test_answer_is_sent_again_when_it_may_help(aws: StubbedAws, status: int) -> None:
+@pytest.mark.parametrize("status", [500, 503, 429, 408, 300, 301, 304, 307])
+def test_retryable_status_is_retried(aws: StubbedAws, status: int) -> None:
     aws.kinesis.shows("ACTIVE", KEY)
     aws.statuses = [status, ConnectionResetError(), TimeoutError(), status]
     aws.succeeds(event("Update"))
@@ -53,51 +53,51 @@ def test_answer_is_sent_again_when_it_may_help(aws: StubbedAws, status: int) -> 
 
 
 @pytest.mark.parametrize("status", [200, 204, 299])
-def test_any_success_of_the_endpoint_is_one(aws: StubbedAws, status: int) -> None:
+def test_any_2xx_status_is_a_success(aws: StubbedAws, status: int) -> None:
     aws.kinesis.shows("ACTIVE", KEY)
     aws.statuses = [status]
     aws.succeeds(event("Update"))
-    assert len(aws.tries) == 1
+    assert len(aws.attempts) == 1
 
 
-def test_answer_is_sent_again_ever_more_seldom(aws: StubbedAws) -> None:
-    """Exponential backoff with full jitter, here at its longest."""
+def test_retries_back_off(aws: StubbedAws) -> None:
+    """Exponential backoff with full jitter, here with the longest pauses."""
     aws.chance = 1
     aws.kinesis.shows("ACTIVE", KEY)
     aws.statuses = [503] * 9
     aws.succeeds(event("Update"))
-    times = [time for time, _ in aws.tries]
+    times = [time for time, _ in aws.attempts]
     assert [later - earlier for earlier, later in pairwise(times)] == [1, 2, 4, 8, 16, *[20] * 4]
 
 
-def test_each_try_is_given_five_seconds_or_what_is_left(aws: StubbedAws) -> None:
+def test_timeout_of_an_attempt_is_five_seconds_or_the_time_left(aws: StubbedAws) -> None:
     aws.kinesis.shows("ACTIVE", KEY)
     aws.statuses = [503] * 1000
     with pytest.raises(UndeliveredError):
         aws.invoke(event("Update", ServiceTimeout="120"))
-    for time, timeout in aws.tries:
+    for time, timeout in aws.attempts:
         assert timeout == pytest.approx(min(5, max(119 - time, 0.1)))
-    assert {timeout for _, timeout in aws.tries} > {5, 0.1}
+    assert {timeout for _, timeout in aws.attempts} > {5, 0.1}
 
 
-def test_what_a_malformed_event_does_not_say_is_answered_as_empty(aws: StubbedAws) -> None:
+def test_missing_ids_of_a_malformed_event_are_empty(aws: StubbedAws) -> None:
     sent = event()
     del sent["StackId"]
     aws.fails(sent)
     assert aws.puts[-1]["StackId"] == ""
 
 
-@pytest.mark.parametrize("status", [300, 400, 403, 404, 499])
-def test_answer_refused_for_good_is_not_sent_again(aws: StubbedAws, status: int) -> None:
+@pytest.mark.parametrize("status", [400, 403, 404, 499])
+def test_rejected_response_is_not_retried(aws: StubbedAws, status: int) -> None:
     aws.kinesis.shows("ACTIVE", KEY)
     aws.statuses = [status]
     aws.invoke(event("Update"))
     assert aws.puts == []
-    assert len(aws.tries) == 1
-    assert aws.logged("the answer was not accepted")[0]["status"] == status
+    assert len(aws.attempts) == 1
+    assert aws.logged("the response was not accepted")[0]["status"] == status
 
 
-def test_undelivered_answer_makes_lambda_deliver_the_event_again(aws: StubbedAws) -> None:
+def test_unsent_response_makes_lambda_deliver_the_event_again(aws: StubbedAws) -> None:
     aws.kinesis.shows("ACTIVE", KEY)
     aws.statuses = [503] * 1000
     with pytest.raises(UndeliveredError):
@@ -105,7 +105,18 @@ def test_undelivered_answer_makes_lambda_deliver_the_event_again(aws: StubbedAws
     assert aws.clock.elapsed == pytest.approx(899, abs=1)
 
 
-def test_answer_is_given_up_when_cloudformation_has_given_up(aws: StubbedAws) -> None:
+@pytest.mark.parametrize("status", [300, 307, 399])
+def test_redirect_makes_lambda_deliver_the_event_again(aws: StubbedAws, status: int) -> None:
+    """Nothing follows redirects of a PUT: the response has not arrived."""
+    aws.kinesis.shows("ACTIVE", KEY)
+    aws.statuses = [status] * 1000
+    with pytest.raises(UndeliveredError):
+        aws.invoke(event("Update"))
+    assert aws.puts == []
+    assert len(aws.attempts) > 10
+
+
+def test_sending_stops_at_the_service_timeout(aws: StubbedAws) -> None:
     aws.kinesis.shows("ACTIVE", KEY)
     aws.statuses = [503] * 1000
     with pytest.raises(UndeliveredError):
@@ -117,20 +128,20 @@ def test_answer_is_given_up_when_cloudformation_has_given_up(aws: StubbedAws) ->
     "error", [AttributeError("module has no attribute 'request'"), TypeError(), ValueError("bad")]
 )
 @pytest.mark.parametrize("sent", [event("Update"), event("Delete"), event(KeyId=None)])
-def test_anything_unforeseen_on_the_way_of_the_answer_fails_the_invocation(
+def test_unexpected_error_in_sending_fails_the_invocation(
     aws: StubbedAws, sent: dict[str, Any], error: Exception
 ) -> None:
-    """So that Lambda delivers the event again, and the stack does not hang for an hour."""
+    """Lambda then delivers the event again, and the stack does not wait for an hour."""
     aws.kinesis.keeps_showing("ACTIVE", KEY)
     aws.statuses = [error]
     with pytest.raises(type(error)):
         aws.invoke(sent)
     assert aws.puts == []
-    aws.answer_to(sent)
+    aws.response_to(sent)
 
 
-@pytest.mark.parametrize("message", ["answering", "the answer was delivered"])
-def test_log_that_cannot_be_written_fails_the_invocation_too(aws: StubbedAws, message: str) -> None:
+@pytest.mark.parametrize("message", ["sending the response", "the response was sent"])
+def test_log_error_in_sending_fails_the_invocation_too(aws: StubbedAws, message: str) -> None:
     def write(line: str) -> None:
         if message in line:
             raise RuntimeError("no space left on device")

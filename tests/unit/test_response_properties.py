@@ -1,4 +1,4 @@
-"""An answer keeps CloudFormation's limits, and what matters of its reason, whatever goes in."""
+"""A response keeps CloudFormation's limits and the essential parts of its reason for any input."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DATA = {
     "KeyArn": f"arn:aws-us-gov:kms:{PLACE}:key/{'k' * 36}",
 }
 KEPT = 300
-"""Characters of a reason's beginning that are kept however much else there is to tell."""
+"""Characters at the beginning of a reason that are never truncated."""
 
 texts = st.text(max_size=3000) | st.text(st.characters(max_codepoint=127), max_size=3000)
 # Escaped by JSON: the control characters, quotes and backslashes that cost most.
@@ -39,36 +39,36 @@ costly = st.text(st.sampled_from('"\\\x00\x1f\n\u20ac\U0001f600'), max_size=5000
 
 
 def composed(status: str, reason: str, physical_id: str = PHYSICAL_ID) -> dict[str, object]:
-    """Compose an answer, check its form, and read it back."""
+    """Compose a response, check its format, and parse it."""
     data = DATA if status == "SUCCESS" else {}
     body = compose(IDS, status=status, reason=reason, physical_id=physical_id, data=data)
     assert len(body) <= MAX_BODY
-    answer: dict[str, object] = json.loads(body)
-    assert answer["Status"] == status
-    assert {name: answer[name] for name in IDS} == IDS
-    assert answer["Data"] == data
-    assert answer["NoEcho"] is False
-    return answer
+    response: dict[str, object] = json.loads(body)
+    assert response["Status"] == status
+    assert {name: response[name] for name in IDS} == IDS
+    assert response["Data"] == data
+    assert response["NoEcho"] is False
+    return response
 
 
 def ascii_of(text: str) -> str:
-    """A text as it is told."""
+    """A text as it is sent."""
     return text.encode("ascii", "replace").decode()
 
 
 @STEADY
 @given(st.sampled_from(["SUCCESS", "FAILED"]), texts | costly)
-def test_an_answer_is_within_the_limits(status: str, reason: str) -> None:
-    told = composed(status, reason)["Reason"]
-    assert isinstance(told, str)
-    assert len(told) <= MAX_REASON
+def test_a_response_is_within_the_limits(status: str, reason: str) -> None:
+    text = composed(status, reason)["Reason"]
+    assert isinstance(text, str)
+    assert len(text) <= MAX_REASON
     kept = min(len(reason), KEPT)
-    assert told[:kept] == ascii_of(reason)[:kept]
+    assert text[:kept] == ascii_of(reason)[:kept]
 
 
 @STEADY
 @given(texts)
-def test_a_reason_that_fits_is_told_in_full(reason: str) -> None:
+def test_a_short_reason_is_not_truncated(reason: str) -> None:
     if len(reason) <= KEPT:
         assert composed("FAILED", reason)["Reason"] == ascii_of(reason)
 
@@ -76,40 +76,40 @@ def test_a_reason_that_fits_is_told_in_full(reason: str) -> None:
 @STEADY
 @given(st.text(min_size=1, max_size=3000))
 def test_a_physical_id_is_never_empty_and_never_too_long(physical_id: str) -> None:
-    told = composed("FAILED", "reason", physical_id)["PhysicalResourceId"]
-    assert isinstance(told, str)
-    assert 1 <= len(told.encode()) <= MAX_PHYSICAL_ID
+    text = composed("FAILED", "reason", physical_id)["PhysicalResourceId"]
+    assert isinstance(text, str)
+    assert 1 <= len(text.encode()) <= MAX_PHYSICAL_ID
 
 
 @STEADY
 @given(texts | costly, st.integers(0, 2000))
-def test_what_is_cut_keeps_its_beginning_and_shows_the_cut(text: str, limit: int) -> None:
-    told = cut(text, limit)
-    assert len(told) <= limit
-    assert told.isascii()
+def test_a_truncated_text_keeps_its_beginning_and_ends_with_a_mark(text: str, limit: int) -> None:
+    truncated = cut(text, limit)
+    assert len(truncated) <= limit
+    assert truncated.isascii()
     if len(text) <= limit:
-        assert told == ascii_of(text)
+        assert truncated == ascii_of(text)
     else:
-        assert told.endswith(" ..."[:limit])
-        assert ascii_of(text).startswith(told.removesuffix(" ..."[:limit]))
+        assert truncated.endswith(" ..."[:limit])
+        assert ascii_of(text).startswith(truncated.removesuffix(" ..."[:limit]))
 
 
-def fields_of(cause: FailureCode) -> set[str]:
-    """Names that an entry of the catalogue needs."""
-    texts = Formatter().parse(cause.summary + cause.remedy)
+def fields_of(code: FailureCode) -> set[str]:
+    """Names of the fields of a catalog entry."""
+    texts = Formatter().parse(code.cause + code.remedy)
     return {name for _, name, _, _ in texts if name}
 
 
 @STEADY
 @given(st.sampled_from(FailureCode), texts | costly)
-def test_a_failure_tells_its_beginning_and_its_remedy(cause: FailureCode, words: str) -> None:
-    """However long the words are that somebody else has put into it."""
-    remedy = {"known", "expected", "remedy", "region", "account"}
-    fields = {name: "short" if name in remedy else words for name in fields_of(cause)}
-    told = str(Failure(cause, **fields))
-    literal = cause.summary.split("{", 1)[0]
-    assert told.startswith(literal)
-    assert told.endswith(cause.remedy.format(**fields))
-    assert len(told) <= MAX_REASON
-    answer = composed("FAILED", told)
-    assert str(answer["Reason"]).startswith(literal)
+def test_a_failure_keeps_its_beginning_and_its_remedy(code: FailureCode, words: str) -> None:
+    """However long its fields are."""
+    remedy = {"known", "expected", "remedy", "fix", "region", "account"}
+    fields = {name: "short" if name in remedy else words for name in fields_of(code)}
+    text = str(Failure(code, **fields))
+    literal = f"{code.name}: " + code.cause.split("{", 1)[0]
+    assert text.startswith(literal)
+    assert text.endswith(code.remedy.format(**fields))
+    assert len(text) <= MAX_REASON
+    response = composed("FAILED", text)
+    assert str(response["Reason"]).startswith(literal)

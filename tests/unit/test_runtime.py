@@ -1,4 +1,4 @@
-"""The real environment: the machine's clock, the network, AWS clients that do not retry."""
+"""The real environment: system clock, network, AWS clients without retries."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from stream_encryption.runtime import Runtime, aws_client
 
 
 class Endpoint(HTTPServer):
-    """Answers every PUT with one status, and keeps what was sent; a proxy that refuses."""
+    """Returns one status to every PUT, and records requests; a proxy that rejects."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
+        super().__init__(("127.0.0.1", 0), Responder)
         self.status = 200
         self.sent: list[tuple[str, dict[str, str], bytes]] = []
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/answer?X-Amz-Signature=not-to-be-logged"
+        return f"http://127.0.0.1:{self.server_port}/response?X-Amz-Signature=not-to-be-logged"
 
 
-class Answer(BaseHTTPRequestHandler):
+class Responder(BaseHTTPRequestHandler):
     server: Endpoint
 
     def do_PUT(self) -> None:
@@ -45,7 +45,7 @@ class Answer(BaseHTTPRequestHandler):
         self.send_error(403)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep the tests' output clean."""
+        """Keep the test output clean."""
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 
 @pytest.mark.parametrize("before", [None, "false"])
-def test_crhelper_makes_no_clients_and_the_environment_stays_as_it_was(
+def test_crhelper_creates_no_clients_and_the_environment_is_unchanged(
     monkeypatch: pytest.MonkeyPatch, before: str | None
 ) -> None:
     def refuse(service: str, **_: object) -> None:
@@ -69,7 +69,7 @@ def test_crhelper_makes_no_clients_and_the_environment_stays_as_it_was(
     monkeypatch.delenv("AWS_SAM_LOCAL", raising=False)
     if before is not None:
         monkeypatch.setenv("AWS_SAM_LOCAL", before)
-    with pytest.raises(Failure, match="Malformed"):
+    with pytest.raises(Failure, match="INVALID_EVENT: The custom resource event is malformed"):
         Handler(Runtime())({}, Context())
     assert os.environ.get("AWS_SAM_LOCAL") == before
 
@@ -79,7 +79,7 @@ class Context:
         return 1000
 
 
-def test_clock_tells_the_time_and_sleeps() -> None:
+def test_clock_returns_the_time_and_sleeps() -> None:
     clock = Runtime().clock
     began = time.time()
     assert clock.now() == pytest.approx(began, abs=1)
@@ -87,69 +87,69 @@ def test_clock_tells_the_time_and_sleeps() -> None:
     assert time.time() - began >= 0.02
 
 
-def test_answer_is_put_as_the_presigned_url_demands(endpoint: Endpoint) -> None:
+def test_response_is_put_as_the_presigned_url_requires(endpoint: Endpoint) -> None:
     assert Runtime().put(endpoint.url, b'{"Status":"SUCCESS"}', 5) == 200
     path, headers, body = endpoint.sent[0]
-    assert path == "/answer?X-Amz-Signature=not-to-be-logged"
+    assert path == "/response?X-Amz-Signature=not-to-be-logged"
     assert body == b'{"Status":"SUCCESS"}'
     assert headers.get("content-type", "") == "", "the signature covers no content type"
 
 
 @pytest.mark.parametrize("status", [301, 403, 503])
-def test_any_status_is_told_and_nothing_is_sent_twice(endpoint: Endpoint, status: int) -> None:
+def test_any_status_is_returned_and_nothing_is_sent_twice(endpoint: Endpoint, status: int) -> None:
     endpoint.status = status
     assert Runtime().put(endpoint.url, b"{}", 5) == status
     assert len(endpoint.sent) == 1
 
 
-def test_refused_connection_is_an_error_of_the_system() -> None:
+def test_refused_connection_is_an_os_error() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}/answer"
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/response"
     with pytest.raises(OSError, match="refused"):
         Runtime().put(url, b"{}", 5)
 
 
-def test_answer_that_takes_too_long_is_given_up() -> None:
+def test_slow_response_times_out() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}/answer"
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/response"
         began = time.monotonic()
         with pytest.raises(OSError, match="timed out"):
             Runtime().put(url, b"{}", 0.05)
     assert time.monotonic() - began < 2
 
 
-def test_answer_goes_through_the_proxy_of_the_environment(
+def test_response_uses_the_proxy_of_the_environment(
     monkeypatch: pytest.MonkeyPatch, endpoint: Endpoint
 ) -> None:
-    """As a function in a VPC without a way of its own to Amazon S3 may have it."""
+    """A function in a VPC without a route to Amazon S3 may have one."""
     for name in ("no_proxy", "NO_PROXY", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{endpoint.server_port}")
     # The environment is read once, by the first request of a process.
     monkeypatch.setattr("urllib.request._opener", None)
     with pytest.raises(OSError, match="Tunnel connection failed: 403"):
-        Runtime().put("https://answer.example/?X-Amz-Signature=not-to-be-logged", b"{}", 5)
-    assert endpoint.sent == [("answer.example:443", {}, b"")]
+        Runtime().put("https://response.example/?X-Amz-Signature=not-to-be-logged", b"{}", 5)
+    assert endpoint.sent == [("response.example:443", {}, b"")]
 
 
-def test_chance_is_even() -> None:
+def test_random_number_is_within_its_bounds() -> None:
     assert 2 <= Runtime().uniform(2, 3) <= 3
 
 
-def test_timer_rings_later_and_can_be_cancelled() -> None:
-    rung, cancelled = threading.Event(), threading.Event()
-    first, second = Runtime().timer(0.01, cancelled.set), Runtime().timer(0.02, rung.set)
+def test_timer_fires_later_and_can_be_canceled() -> None:
+    fired, canceled = threading.Event(), threading.Event()
+    first, second = Runtime().timer(0.01, canceled.set), Runtime().timer(0.02, fired.set)
     first.start()
     first.cancel()
     second.start()
-    assert rung.wait(5)
-    assert not cancelled.is_set()
+    assert fired.wait(5)
+    assert not canceled.is_set()
 
 
-def test_client_is_made_once_and_leaves_trying_again_to_the_wait(
+def test_client_is_created_once_and_does_not_retry(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

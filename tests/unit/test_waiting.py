@@ -1,4 +1,4 @@
-"""When the looks come: soon enough for one stream, and seldom enough for a fleet."""
+"""Polling intervals: short enough for one stream, long enough for a fleet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.unit.stubs import KEY, StubbedAws, event, refused
 THROTTLED = "LimitExceededException", "Rate exceeded for account 111122223333."
 
 
-def looks(aws: StubbedAws) -> list[float]:
+def polls(aws: StubbedAws) -> list[float]:
     return aws.kinesis.times_of("DescribeStreamSummary", aws.clock)
 
 
@@ -19,20 +19,20 @@ def gaps(times: list[float]) -> list[float]:
     return [later - earlier for earlier, later in pairwise(times)]
 
 
-def test_next_look_comes_after_a_fraction_of_the_time_waited(aws: StubbedAws) -> None:
-    times = looks(aws)
+def test_interval_is_a_fraction_of_the_time_waited(aws: StubbedAws) -> None:
+    times = polls(aws)
     aws.kinesis.keeps_showing("UPDATING")
     aws.fails(event(ServiceTimeout="180"))
     expected = [min(max(0.15 * time, 0.6), 2) for time in times]
     assert gaps(times)[:-1] == pytest.approx(expected[:-2])
-    assert times[-1] == 120, "the last look falls on the deadline"
+    assert times[-1] == 120, "the last poll is at the deadline"
 
 
-def test_what_was_waited_for_before_our_change_does_not_count(aws: StubbedAws) -> None:
+def test_wait_before_our_change_does_not_count(aws: StubbedAws) -> None:
     aws.kinesis.shows("UPDATING", times=12)
     aws.kinesis.shows("ACTIVE")
     aws.changes()
-    times = looks(aws)
+    times = polls(aws)
     aws.kinesis.shows("UPDATING", KEY)
     aws.kinesis.shows("ACTIVE", KEY, times=2)
     aws.succeeds(event())
@@ -40,40 +40,40 @@ def test_what_was_waited_for_before_our_change_does_not_count(aws: StubbedAws) -
     assert gaps(times)[12:14] == pytest.approx([0.6, 0.6])
 
 
-def test_intervals_after_a_hand_over_are_those_before(aws: StubbedAws) -> None:
+def test_intervals_are_unchanged_in_a_continuation(aws: StubbedAws) -> None:
     aws.function_timeout = 120
-    times = looks(aws)
-    handed = aws.invokes_itself()
+    times = polls(aws)
+    events = aws.invokes_itself()
     aws.kinesis.keeps_showing("UPDATING")
     aws.invoke(event(ServiceTimeout="3600"))
     before = len(times)
     aws.kinesis.shows_only("UPDATING", times=3)
     aws.kinesis.shows("ACTIVE", KEY, times=2)
-    aws.invoke(handed[0])
+    aws.invoke(events[0])
     assert gaps(times)[before - 3 : before - 2] == pytest.approx([2])
     assert gaps(times)[before:-1] == pytest.approx([2, 2, 2])
 
 
 class TestThrottling:
-    """Exponential backoff with full jitter: the uniform chance is up to the bound."""
+    """Exponential backoff with full jitter: uniform between zero and the bound."""
 
-    def test_pauses_double_up_to_three_quarters_of_a_minute(self, aws: StubbedAws) -> None:
+    def test_pauses_double_up_to_45_seconds(self, aws: StubbedAws) -> None:
         aws.chance = 1
-        times = looks(aws)
+        times = polls(aws)
         aws.kinesis.keeps_failing("describe_stream_summary", *THROTTLED)
         aws.fails(event(ServiceTimeout="660"))
         assert gaps(times)[:-1] == [1, 2, 4, 8, 16, 32, *[45] * 11]
 
-    def test_pause_may_be_none_at_all(self, aws: StubbedAws) -> None:
+    def test_pause_may_be_zero(self, aws: StubbedAws) -> None:
         aws.chance = 0
         aws.kinesis.fails("describe_stream_summary", *THROTTLED, times=8)
         aws.kinesis.shows("ACTIVE", KEY)
         aws.succeeds(event())
         assert aws.clock.elapsed == 0
 
-    def test_a_success_halves_what_failures_have_doubled(self, aws: StubbedAws) -> None:
+    def test_success_halves_the_bound(self, aws: StubbedAws) -> None:
         aws.chance = 1
-        times = looks(aws)
+        times = polls(aws)
         aws.kinesis.fails("describe_stream_summary", *THROTTLED, times=5)
         aws.kinesis.shows("UPDATING", times=2)
         aws.kinesis.fails("describe_stream_summary", *THROTTLED)
@@ -81,17 +81,17 @@ class TestThrottling:
         aws.succeeds(event())
         assert gaps(times)[:8] == [1, 2, 4, 8, 16, 8, 4, 8]
 
-    def test_throttled_starts_come_ever_more_seldom(self, aws: StubbedAws) -> None:
+    def test_throttled_starts_back_off(self, aws: StubbedAws) -> None:
         aws.chance = 1
         aws.kinesis.keeps_showing("ACTIVE")
         aws.allows_changes()
 
-        def answer(number: int) -> None:
+        def respond(number: int) -> None:
             if number <= 5:
                 raise refused(*THROTTLED)
             aws.kinesis.shows_only("ACTIVE", KEY, times=2)
 
-        starts = aws.kinesis.asks(aws.clock, answer)
+        starts = aws.kinesis.on_start(aws.clock, respond)
         aws.succeeds(event())
         pauses = gaps(starts)
         assert all(pause >= bound for pause, bound in zip(pauses, [1, 2, 4, 8, 16], strict=True))

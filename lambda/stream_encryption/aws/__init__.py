@@ -1,1 +1,1 @@
-"""What is called, and what its errors mean."""
+"""AWS calls, and the classification of their errors."""

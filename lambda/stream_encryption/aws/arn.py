@@ -1,4 +1,4 @@
-"""Names of streams and keys, and where they are."""
+"""Identifiers of streams and keys, and their locations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _KEY_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|mrk-[0
 
 
 class Place(NamedTuple):
-    """Partition, region and account of a resource."""
+    """Partition, Region, and account of a resource."""
 
     partition: str
     region: str
@@ -20,7 +20,7 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, arn: str) -> Place:
-        """Read the place off an ARN."""
+        """Return the place of a resource from its ARN."""
         _, partition, _, region, account, _ = arn.split(":", 5)
         return cls(partition, region, account)
 
@@ -33,10 +33,10 @@ class Place(NamedTuple):
 
 
 def key_arn(key_id: str, place: Place) -> str:
-    """Spell a key or alias as an ARN, whichever form it is given in.
+    """Return the ARN of a key or alias, for a key identifier in any format.
 
-    A key id becomes a key ARN, ``alias/Name`` an alias ARN; both in ``place``, where Kinesis
-    looks for them.
+    A key ID becomes a key ARN, ``alias/Name`` an alias ARN; both in ``place``, where Kinesis
+    resolves them.
     """
     if key_id.startswith("arn:"):
         return key_id
@@ -44,10 +44,10 @@ def key_arn(key_id: str, place: Place) -> str:
 
 
 def is_key_id(text: str) -> bool:
-    """Tell whether the text is a bare key id, of a single-Region or a multi-Region key."""
+    """Return whether the text is the key ID of a single-Region or multi-Region key."""
     return _KEY_ID.fullmatch(text) is not None
 
 
 def is_alias(arn: str) -> bool:
-    """Tell whether the ARN is that of an alias."""
+    """Return whether the ARN is the ARN of an alias."""
     return arn.split(":", 5)[5].startswith("alias/")

@@ -1,8 +1,8 @@
-"""Whether a request is stale, which only positive evidence from CloudFormation proves.
+"""Detection of stale requests, by positive evidence from CloudFormation only.
 
 Lambda delivers an asynchronous event at least once, and again after a crash. CloudFormation cancels
-a request when another resource fails. A request that has ended must not change a stream. How soon
-CloudFormation shows a new request is recorded nowhere, so whatever proves nothing stops nothing.
+a request if another resource fails. A request that has ended must not modify a stream. How soon
+CloudFormation shows a new request is not documented, so anything but proof allows the change.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 from stream_encryption.aws.errors import AwsError, translated
 
 TOLERANCE = 5.0
-"""Seconds by which a status that ends a request may be newer than the request it does not end."""
+"""Seconds by which the final status of the previous request may be newer than a new request."""
 
 LONG_TOLERANCE = 60.0
-"""The same for a status that the request itself may have caused; also the age at which a request
-is too old for a stack operation that ended before it, and all there is for a request whose time is
-only known by its arrival."""
+"""The same for a status that the request itself may have caused, and for a request whose issue
+time is unknown. Also the age from which the final status of a stack cannot be that of the previous
+stack operation."""
 
 _REMOVES_RESOURCES = ("ROLLBACK_", "UPDATE_ROLLBACK_", "DELETE_")
 _ENDS = ("_COMPLETE", "_FAILED")
@@ -28,13 +28,13 @@ def stale_reason(
 ) -> str | None:
     """Explain why a Create or Update issued at ``issued`` is stale; None unless that is certain.
 
-    ``dated`` tells whether ``issued`` is CloudFormation's own time, and not that of the arrival.
+    ``dated`` indicates that ``issued`` is CloudFormation's time, not the time of arrival.
     Source: CloudFormation API reference, DescribeStackResource, DescribeStacks.
 
     Raises
     ------
     AwsError
-        When a call fails.
+        If a call fails.
     """
     try:
         with translated("cloudformation:DescribeStackResource"):

@@ -1,4 +1,4 @@
-"""What an error from AWS means for the one who waits: try again, or give up."""
+"""Classification of AWS errors: retry, or fail."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from botocore.parsers import ResponseParserError
 
 
 class ErrorKind(Enum):
-    """How an error is to be taken."""
+    """Class of an error."""
 
     THROTTLED = auto()
-    """Too many calls: refused without effect, and may succeed later."""
+    """Too many calls: rejected without effect, may succeed later."""
     NO_RESPONSE = auto()
-    """Server error, lost connection or an answer that makes no sense: may have had its effect."""
+    """Server error, lost connection, or malformed response: the call may have had an effect."""
     IN_USE = auto()
     """The stream is not ACTIVE."""
     NOT_FOUND = auto()
     DENIED = auto()
-    """No policy allows it, which a policy still propagating may yet do."""
+    """No policy allows the call yet; a new policy may still propagate."""
     DENIED_EXPLICITLY = auto()
-    """A policy forbids it: no propagation will help."""
+    """A policy denies the call explicitly: propagation does not help."""
     QUOTA = auto()
-    """The stream's 25 keys of 24 hours are spent, or its rate of calls: AWS tells it either way."""
+    """The 25 key changes of 24 hours, or the call rate of the stream: the message is the same."""
     KEY = auto()
-    """KMS refuses the key."""
+    """KMS rejects the use of the key."""
     OTHER = auto()
 
 
@@ -50,7 +50,7 @@ _KINDS = {
     "AccessDenied": ErrorKind.DENIED,
     "AccessDeniedException": ErrorKind.DENIED,
     "KMSAccessDeniedException": ErrorKind.DENIED,
-    # What a role answers with whose credentials have not propagated yet.
+    # New credentials of a role that have not propagated yet.
     "IncompleteSignature": ErrorKind.DENIED,
     "InvalidClientTokenId": ErrorKind.DENIED,
     "UnrecognizedClientException": ErrorKind.DENIED,
@@ -63,7 +63,7 @@ _FOR_ACCOUNT = re.compile(r"\bfor account\b", re.IGNORECASE)
 
 
 class AwsError(Exception):
-    """An AWS call that failed: its IAM action, and the service's error code and message."""
+    """A failed AWS call: its IAM action, and the error code and message of the service."""
 
     def __init__(self, action: str, kind: ErrorKind, code: str, message: str) -> None:
         super().__init__(f"{action}: {code}: {message}")
@@ -75,7 +75,7 @@ class AwsError(Exception):
 
 @contextmanager
 def recorded(errors: dict[str, AwsError], call: str) -> Iterator[None]:
-    """Keep the error that a call ends with, as the latest, until the same call succeeds."""
+    """Record the error of a call as the latest one, until the same call succeeds."""
     errors.pop(call, None)
     try:
         yield
@@ -86,12 +86,12 @@ def recorded(errors: dict[str, AwsError], call: str) -> Iterator[None]:
 
 @contextmanager
 def translated(action: str) -> Iterator[None]:
-    """Raise what goes wrong in a call, and in reading what it answered, as `AwsError`.
+    """Raise errors of a call, and of reading its response, as `AwsError`.
 
     Raises
     ------
     AwsError
-        For every error of the service, of the connection to it, and of its answer.
+        For every error of the service, the connection, and the response.
     """
     try:
         yield
@@ -106,7 +106,7 @@ def translated(action: str) -> Iterator[None]:
     except BotoCoreError as error:
         raise AwsError(action, ErrorKind.OTHER, type(error).__name__, str(error)) from error
     except (ResponseParserError, AttributeError, LookupError, TypeError, ValueError) as error:
-        message = f"the answer makes no sense: {error}"
+        message = f"malformed response: {error}"
         raise AwsError(action, ErrorKind.NO_RESPONSE, type(error).__name__, message) from error
 
 

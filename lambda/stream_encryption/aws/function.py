@@ -1,4 +1,4 @@
-"""The function itself, as it is invoked to go on with a wait."""
+"""Asynchronous invocation of the function by itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def invoke(client: Any, function_arn: str, event: Mapping[str, Any]) -> None:
     Raises
     ------
     AwsError
-        When the call fails.
+        If the call fails.
     """
     with translated("lambda:InvokeFunction"):
         client.invoke(

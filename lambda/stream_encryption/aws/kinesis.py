@@ -1,4 +1,4 @@
-"""The two Kinesis operations that this resource needs, on one stream."""
+"""The Kinesis operations of the custom resource, on one stream."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from stream_encryption.aws.errors import AwsError, ErrorKind, translated
 
 
 class StreamDescription(NamedTuple):
-    """A stream as DescribeStreamSummary shows it.
+    """The stream description that DescribeStreamSummary returns.
 
     Parameters
     ----------
     status
         ``CREATING``, ``ACTIVE``, ``UPDATING`` or ``DELETING``.
     key_id
-        Key as Kinesis names it, mostly in the form it was given; None for a stream in plaintext.
+        Key as Kinesis describes it, usually in the format of the request; None if the stream is
+        unencrypted.
     created
-        Creation time, in seconds since the epoch: tells a stream from a later one of the same
-        name.
+        Creation time, in seconds since the epoch. It differs if a stream was deleted and created
+        again with the same name.
     """
 
     status: str
@@ -36,10 +37,10 @@ class StreamDescription(NamedTuple):
 
 
 class Stream:
-    """One data stream of the function's own region and account.
+    """A data stream in the Region and account of the function.
 
-    It is named by its name: calls that name an ARN go to another host
-    (``<account>.control-kinesis.<region>``), which a private network may not know.
+    Calls identify it by name: calls by ARN go to another host
+    (``<account>.control-kinesis.<region>``), which a private network may not resolve.
     """
 
     def __init__(self, client: Any, arn: str) -> None:
@@ -48,19 +49,19 @@ class Stream:
         self.name = arn.split("/", 1)[1]
 
     def describe(self) -> StreamDescription | None:
-        """Describe the stream; None when it does not exist.
+        """Describe the stream; None if it does not exist.
 
         Source: Kinesis API reference, DescribeStreamSummary.
 
         Raises
         ------
         AwsError
-            When the call fails otherwise.
+            If the call fails for another reason.
         """
         try:
             with translated("kinesis:DescribeStreamSummary"):
-                answer = self._client.describe_stream_summary(StreamName=self.name)
-                summary = answer["StreamDescriptionSummary"]
+                response = self._client.describe_stream_summary(StreamName=self.name)
+                summary = response["StreamDescriptionSummary"]
                 encrypted = summary.get("EncryptionType", "NONE") == "KMS"
                 return StreamDescription(
                     status=summary["StreamStatus"],
@@ -73,14 +74,14 @@ class Stream:
             raise
 
     def start_encryption(self, key_id: str) -> None:
-        """Ask for encryption with a key; the stream is UPDATING afterwards.
+        """Start encryption with a key; the stream is then UPDATING.
 
         Source: Kinesis API reference, StartStreamEncryption.
 
         Raises
         ------
         AwsError
-            When the call fails.
+            If the call fails.
         """
         with translated("kinesis:StartStreamEncryption"):
             self._client.start_stream_encryption(

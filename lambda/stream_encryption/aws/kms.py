@@ -1,4 +1,4 @@
-"""What KMS knows of a key."""
+"""Descriptions of KMS keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stream_encryption.aws.errors import translated
 
 
 class KeyDescription(NamedTuple):
-    """A KMS key as DescribeKey shows it."""
+    """The key description that DescribeKey returns."""
 
     arn: str
     state: str
@@ -18,34 +18,34 @@ class KeyDescription(NamedTuple):
 
     @property
     def is_symmetric_encryption_key(self) -> bool:
-        """Whether the key is of the only kind that Kinesis accepts."""
+        """Whether the key is of the only type that Kinesis accepts."""
         return self.spec == "SYMMETRIC_DEFAULT" and self.usage == "ENCRYPT_DECRYPT"
 
     @property
     def is_usable(self) -> bool:
-        """Whether cryptographic operations work in the key's state.
+        """Whether cryptographic operations work in this key state.
 
         Source: KMS developer guide, "Key states of AWS KMS keys". ``Updating`` is a multi-Region
-        key whose primary is being moved: it stays usable.
+        key whose primary Region changes: it remains usable.
         """
         return self.state in {"Enabled", "Updating"}
 
 
 class Kms:
-    """KMS in the function's own region; its client is made at the first look only."""
+    """KMS in the Region of the function; the client is created at the first call."""
 
     def __init__(self, client: Callable[[], Any]) -> None:
         self._client = client
 
     def describe(self, key_id: str) -> KeyDescription:
-        """Describe a key, given in any form.
+        """Describe a key by an identifier in any format.
 
         Source: KMS API reference, DescribeKey.
 
         Raises
         ------
         AwsError
-            When the call fails: also when the key does not exist.
+            If the call fails, or the key does not exist.
         """
         with translated("kms:DescribeKey"):
             metadata = self._client().describe_key(KeyId=key_id)["KeyMetadata"]

@@ -1,1 +1,1 @@
-"""The job: look, decide, act, wait."""
+"""The job: describe, decide, act, wait."""

@@ -1,4 +1,4 @@
-"""Looks that only protect: none of them decides over the change when it cannot be made."""
+"""Best-effort calls: preflight checks that fail open."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from stream_encryption.log import Log
 from stream_encryption.waiting import Backoff, Wait
 
 TIME_LIMIT = 5.0
-"""Seconds for which one such look is tried, in all."""
+"""Seconds that failed calls of one check may take in total."""
 
 _HANG_THRESHOLD = 1.0
-"""Seconds after which an error is that of a call which nobody answers: trying again costs most."""
+"""Seconds after which a call without a response counts as hanging: a retry costs too much."""
 
 _RETRYABLE = {ErrorKind.THROTTLED, ErrorKind.NO_RESPONSE, ErrorKind.DENIED}
 
@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 
 class BestEffort:
-    """One kind of look that only protects; ``what`` is looked at, for the log."""
+    """One preflight check; ``what`` is what it describes, for the log."""
 
     def __init__(
         self, what: str, wait: Wait, backoff: Backoff, log: Log, errors: dict[str, AwsError]
@@ -34,14 +34,14 @@ class BestEffort:
         self._spent = 0.0
 
     def attempt(self, call: Callable[[], _T], *, conclusive: ErrorKind | None = None) -> _T | None:
-        """Make the look; None when it cannot be made.
+        """Make a call, with retries; return None if it fails.
 
         Raises
         ------
         AwsError
-            When the call fails in the way that is ``conclusive``.
+            If the call fails with an error of the ``conclusive`` kind.
         DeadlinePassed
-            When time runs out before.
+            If the deadline passes first.
         """
         clock = self._wait.clock
         while self._spent < TIME_LIMIT:
@@ -52,7 +52,7 @@ class BestEffort:
             except AwsError as error:
                 if error.kind is conclusive:
                     raise
-                self._log.warning(f"{self._what} could not be looked at", error=error)
+                self._log.warning(f"{self._what} could not be described", error=error)
                 if error.kind not in _RETRYABLE:
                     return None
                 took = clock.now() - began

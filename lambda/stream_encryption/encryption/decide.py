@@ -1,4 +1,4 @@
-"""What to do next about a stream: decided from what it is described to be."""
+"""The next step for a stream, decided from its description."""
 
 from __future__ import annotations
 
@@ -9,33 +9,38 @@ from stream_encryption.encryption.key import KeyMatch
 
 
 class Step(Enum):
-    """What to do next about a stream."""
+    """The next step for a stream."""
 
     DONE = auto()
     CHANGE = auto()
     WAIT = auto()
     UNCONFIRMED = auto()
-    """Our change was accepted, and the stream may still be described as it was before."""
+    """Our change was accepted, and the description may still show the previous state."""
     OVERWRITTEN = auto()
-    """Our change was accepted, and is gone: somebody else has made another."""
+    """Our change was accepted, and another caller has changed the stream again."""
 
 
 def decide(
-    description: StreamDescription, key: KeyMatch, *, accepted: bool, window_passed: bool
+    description: StreamDescription, match: KeyMatch, *, accepted: bool, window_passed: bool
 ) -> Step:
-    """Decide what to do about a stream that exists and is not being deleted.
+    """Decide the next step for a stream that exists and is not being deleted.
 
-    ``key`` tells whether it has the wanted key, which counts only once the stream is ACTIVE;
-    ``accepted``, whether Kinesis has accepted our change; ``window_passed``, whether that must
-    show.
+    Parameters
+    ----------
+    match
+        Whether the stream has the desired key. Evaluated only if the stream is ACTIVE.
+    accepted
+        Whether Kinesis has accepted our change.
+    window_passed
+        Whether the description must show an accepted change by now.
     """
     if description.status != "ACTIVE":
         return Step.WAIT
-    if key is KeyMatch.SAME:
+    if match is KeyMatch.SAME:
         return Step.DONE
     if not accepted:
         return Step.CHANGE
     if not window_passed:
         return Step.UNCONFIRMED
-    # Kinesis took the key that an alias means, and says no more than we can find out.
-    return Step.DONE if key is KeyMatch.UNKNOWN else Step.OVERWRITTEN
+    # Kinesis accepted the alias, and we cannot resolve it: there is nothing more to verify.
+    return Step.DONE if match is KeyMatch.UNKNOWN else Step.OVERWRITTEN

@@ -1,4 +1,4 @@
-"""Every way a request can fail, each with its cause and its remedy."""
+"""The catalog of failures, each with its cause and its remedy."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from enum import Enum
 from stream_encryption.aws.errors import AwsError, ErrorKind
 
 MAX_REASON = 1024
-"""Characters of a reason, of which CloudFormation shows all."""
+"""Maximum characters of a reason; CloudFormation shows all of them."""
 
 _ELLIPSIS = " ..."
 
 _LEAVE_FAILED_ROLLBACK = (
-    " If the stack is UPDATE_ROLLBACK_FAILED, re-create the stream and run `aws cloudformation"
-    " continue-update-rollback --stack-name STACK`; or run it with `--resources-to-skip ID`, the"
-    " logical ID of this resource, then remove the resource or give it another stream."
+    " If the stack is in UPDATE_ROLLBACK_FAILED, re-create the stream and run `aws cloudformation"
+    " continue-update-rollback --stack-name STACK`. Or run it with `--resources-to-skip ID`, the"
+    " logical ID of this resource, then remove the resource or specify another stream."
 )
 
 
 class FailureCode(Enum):
-    """Catalogue of failures: what happened, and what the user can do about it.
+    """Catalog of failures.
 
-    The first text is the cause in one line, the second the remedy. `docs/behavior.md` is
-    generated from this catalogue.
+    The first text is the cause and the state, the second one the remedy. `docs/behavior.md`
+    contains this catalog.
     """
 
     INVALID_EVENT = (
-        "Malformed custom resource event: {detail}.",
-        "Send the event as CloudFormation does; see the custom resource request reference.",
+        "The custom resource event is malformed: {detail}.",
+        "Send events as CloudFormation does. ServiceToken must be the ARN of the function itself,"
+        " not of a custom_resources.Provider.",
     )
     UNKNOWN_PROPERTY = (
         "Unknown property {name} (value {value}).",
@@ -36,69 +37,67 @@ class FailureCode(Enum):
     )
     MISSING_PROPERTY = (
         "Property {name} is missing.",
-        "Set it: {expected}.",
+        "Specify {expected}.",
     )
     INVALID_PROPERTY = (
         "Property {name} has the invalid value {value}.",
-        "Give {expected}.",
+        "Specify {expected}.",
     )
     STREAM_AMBIGUOUS = (
-        "Both StreamArn {arn} and StreamName {name} are given.",
-        "Give exactly one of them, preferably StreamArn.",
+        "Both StreamArn {arn} and StreamName {name} are specified.",
+        "Specify exactly one of them, preferably StreamArn.",
     )
     STREAM_ELSEWHERE = (
-        "Stream {stream} is in {where}, this function in {here}.",
-        "Declare the resource in a stack of the stream's own partition, region and account.",
+        "Stream {stream} is in {where}, and this function is in {here}.",
+        "Declare the resource in a stack in the partition, Region, and account of the stream.",
     )
     KEY_ELSEWHERE = (
-        "Key {key} is in {where}, stream {stream} in {here}.",
-        "Give a KMS key of the stream's own region and partition.",
+        "Key {key} is in {where}, and stream {stream} is in {here}.",
+        "Specify a KMS key in the Region and partition of the stream.",
     )
     ENCRYPTION_NONE = (
-        "EncryptionType NONE is refused: this resource encrypts stream {stream}, it does not"
-        " decrypt it.",
-        "Remove the property or set KMS. To end encryption, call StopStreamEncryption by hand.",
+        "EncryptionType NONE is not allowed for stream {stream}: this resource cannot stop"
+        " encryption.",
+        "Remove the property or specify KMS. To stop encryption, call StopStreamEncryption"
+        " yourself.",
     )
     STREAM_NOT_FOUND = (
-        "Stream {stream} does not exist in region {region} of account {account}.",
+        "Stream {stream} does not exist in Region {region} of account {account}.",
         "Check the name, Region, and account, and create the stream before this resource."
         + _LEAVE_FAILED_ROLLBACK,
     )
     STREAM_DELETING = (
         "Stream {stream} is being deleted (DELETING).",
-        "It can no longer be encrypted: re-create the stream or remove this resource."
-        + _LEAVE_FAILED_ROLLBACK,
+        "Re-create the stream or remove this resource." + _LEAVE_FAILED_ROLLBACK,
     )
     STREAM_GONE = (
-        "Stream {stream} was deleted while it was being encrypted with key {key}.",
+        "Stream {stream} was deleted during its encryption with key {key}.",
         "Re-create the stream in Region {region} of account {account} and deploy again, or"
         " remove this resource." + _LEAVE_FAILED_ROLLBACK,
     )
     KEY_NOT_FOUND = (
-        "KMS key {key} does not exist, so stream {stream} is changed no further ({found}).",
-        "Check key id, alias, region and account, or create the key first.",
+        "KMS key {key} does not exist. Stream {stream} was not modified ({found}).",
+        "Check the key identifier, Region, and account, or create the key first.",
     )
     KEY_UNUSABLE = (
-        "KMS key {key} cannot be used, its state is {state}, so stream {stream} is changed"
-        " no further ({found}).",
-        "Bring it to the state Enabled (enable it, after cancelling its deletion or importing its"
-        " key material if need be; reconnect its key store), or give another key.",
+        "KMS key {key} is not usable (state: {state}). Stream {stream} was not modified ({found}).",
+        "{fix}, or specify another one.",
     )
     KEY_UNSUITABLE = (
-        "KMS key {key} is no symmetric encryption key (KeySpec {spec}, KeyUsage {usage}), so"
-        " stream {stream} is changed no further ({found}).",
-        "Give a key with KeySpec SYMMETRIC_DEFAULT and KeyUsage ENCRYPT_DECRYPT.",
+        "KMS key {key} is not a symmetric encryption key (KeySpec {spec}, KeyUsage {usage})."
+        " Stream {stream} was not modified ({found}).",
+        "Specify a key with KeySpec SYMMETRIC_DEFAULT and KeyUsage ENCRYPT_DECRYPT.",
     )
     KEY_REFUSED = (
-        "Kinesis cannot use KMS key {key} for stream {stream} ({code}: {detail}).",
-        "Give a key that exists, is enabled and in the stream's region, or mend this one.",
+        "Kinesis cannot use KMS key {key} for stream {stream} ({error_code}: {detail}).",
+        "Specify a key that exists, is enabled, and is in the Region of the stream.",
     )
     LIMIT_EXCEEDED = (
-        "Stream {stream} has spent its 25 encryption changes of the rolling 24 hours, or its rate"
-        " of calls; key {key} was not applied ({detail}).",
-        "See in CloudTrail how often StartStreamEncryption was called on the stream in the last 24"
-        " hours. Deploy again when the oldest of 25 calls is 24 hours old, or in some minutes if"
-        " there were fewer.",
+        "Stream {stream} has used its 25 key changes of 24 hours, or its call rate. Key {key} was"
+        " not applied ({detail}).",
+        "Count the StartStreamEncryption calls for the stream of the last 24 hours in CloudTrail."
+        " With 25 calls, deploy again when the oldest one is 24 hours old; with fewer, deploy again"
+        " in some minutes.",
     )
     ACCESS_DENIED = (
         "Access denied to {action} for stream {stream}, key {key} ({detail}).",
@@ -106,49 +105,50 @@ class FailureCode(Enum):
     )
     CHANGED_BY_OTHERS = (
         "Stream {stream} is ACTIVE but not encrypted with key {key} ({found}), although Kinesis"
-        " accepted that key: somebody else changed it meanwhile.",
-        "Find the other writer in CloudTrail (StartStreamEncryption, StopStreamEncryption), stop"
+        " accepted this key: another caller has changed it since.",
+        "Find the other caller in CloudTrail (StartStreamEncryption, StopStreamEncryption), stop"
         " it, and deploy again.",
     )
     TIMED_OUT = (
         "Stream {stream} was not confirmed ACTIVE and encrypted with key {key} within {seconds} s;"
-        " last seen: {found}.",
-        "Look at the stream; if it is only slow, give the resource a longer timeout and deploy"
-        " again. A change already accepted goes on and is not lost.",
+        " last state: {found}.",
+        "Check the stream. If it is only slow, increase the timeout and deploy again. An accepted"
+        " change continues.",
     )
     EXPIRED = (
-        "The request for stream {stream} was delivered {age} s after CloudFormation sent it, past"
-        " its deadline, and was not carried out (key {key}).",
-        "Deploy again; check the function's concurrency limits if it was throttled.",
+        "The request for stream {stream} arrived {age} s after CloudFormation sent it, after its"
+        " deadline. It was not performed (key {key}).",
+        "Deploy again. If the function was throttled, check its concurrency limits.",
     )
     STALE_REQUEST = (
-        "The request for stream {stream}, key {key} is stale ({detail}), so the stream is not"
-        " modified any further.",
+        "The request for stream {stream}, key {key} is stale ({detail}). The stream is not modified"
+        " any further.",
         "No action is needed if the stack is in the state that you want; otherwise deploy again.",
     )
     SERVICE_ERROR = (
-        "{action} failed for stream {stream}, key {key} ({code}: {detail}).",
-        "Correct what the message names and deploy again.",
+        "{action} failed for stream {stream}, key {key} ({error_code}: {detail}).",
+        "Fix the cause that the message names, and deploy again.",
     )
     CONTINUATION_FAILED = (
-        "The wait for stream {stream}, key {key} could not go on in another invocation ({detail}).",
+        "The wait for stream {stream}, key {key} could not continue in a new invocation"
+        " ({detail}).",
         "{remedy} In a VPC, provide access to the Lambda endpoint. Or set a timeout of at most 14"
-        " minutes. A change already accepted continues.",
+        " minutes. An accepted change continues.",
     )
     UNEXPECTED = (
         "Unexpected error for stream {stream}, key {key} ({detail}).",
-        "See the function's log; deploying again is safe.",
+        "Check the log of the function. It is safe to deploy again.",
     )
 
-    def __init__(self, summary: str, remedy: str) -> None:
-        self.summary = summary
+    def __init__(self, cause: str, remedy: str) -> None:
+        self.cause = cause
         self.remedy = remedy
 
 
 def cut(text: str, limit: int, mark: str = _ELLIPSIS) -> str:
-    """Shorten a text to so many characters, marking that something is missing.
+    """Truncate a text to a number of characters, with a mark at the end.
 
-    Characters beyond ASCII are replaced, as they cost up to six bytes each in JSON.
+    Characters outside ASCII are replaced, because JSON encodes them in up to six bytes each.
     """
     text = text.encode("ascii", "replace").decode()
     if len(text) <= limit:
@@ -157,29 +157,37 @@ def cut(text: str, limit: int, mark: str = _ELLIPSIS) -> str:
 
 
 class Failure(Exception):
-    """A request that ends FAILED, with a reason that a user can act on.
+    """A request that ends with FAILED, and the reason: code, cause, and remedy.
 
-    The fields are what the entry's texts name. What is too long is cut from the end of the cause,
-    where AWS's own words are, so that both its beginning and the remedy are told.
+    ``fields`` are the placeholders of the catalog entry. The end of a long cause is truncated,
+    where messages of AWS are, so that its beginning and the remedy remain.
     """
 
-    def __init__(self, cause: FailureCode, **fields: object) -> None:
-        self.cause = cause
-        remedy = cause.remedy.format(**fields)
-        summary = cut(cause.summary.format(**fields), MAX_REASON - len(remedy) - 1)
-        super().__init__(f"{summary} {remedy}")
+    def __init__(self, code: FailureCode, /, **fields: object) -> None:
+        self.code = code
+        remedy = code.remedy.format(**fields)
+        cause = f"{code.name}: {code.cause.format(**fields)}"
+        super().__init__(f"{cut(cause, MAX_REASON - len(remedy) - 1)} {remedy}")
 
 
-_CAUSES = {
+_CODES = {
     ErrorKind.QUOTA: FailureCode.LIMIT_EXCEEDED,
     ErrorKind.KEY: FailureCode.KEY_REFUSED,
     ErrorKind.DENIED: FailureCode.ACCESS_DENIED,
     ErrorKind.DENIED_EXPLICITLY: FailureCode.ACCESS_DENIED,
 }
 
+_KEY_STATE_REMEDIES = {
+    "Creating": "Deploy again when the key is Enabled",
+    "Disabled": "Enable the key",
+    "PendingDeletion": "Cancel the deletion of the key and enable it",
+    "PendingImport": "Import the key material",
+    "PendingReplicaDeletion": "Cancel the deletion of the key and enable it",
+    "Unavailable": "Reconnect the custom key store of the key",
+}
 
 _DENIED_ACTION = re.compile(r"\bnot authorized to perform: ([a-z0-9-]+:\w+)")
-_POLICY_KIND = re.compile(
+_POLICY_TYPE = re.compile(
     r"\b(?:because no|explicit deny in an?) ([\w -]+? policy|permissions boundary)\b"
 )
 _POLICIES = {
@@ -193,28 +201,36 @@ _POLICIES = {
 }
 
 
-def cause_of(error: AwsError) -> tuple[FailureCode, dict[str, object]]:
-    """Find the entry of the catalogue for an error, and what its texts need to tell of it."""
-    return _CAUSES.get(error.kind, FailureCode.SERVICE_ERROR), {
+def failure_of(error: AwsError) -> tuple[FailureCode, dict[str, object]]:
+    """Return the code and the fields of the failure that an error means."""
+    return _CODES.get(error.kind, FailureCode.SERVICE_ERROR), {
         "action": error.action,
-        "code": error.code,
+        "error_code": error.code,
         "detail": error.message,
         "remedy": denial_remedy(error),
     }
 
 
+def key_state_remedy(state: str) -> str:
+    """Return how to make a key usable.
+
+    Source: KMS Developer Guide, "Key states of AWS KMS keys".
+    """
+    return _KEY_STATE_REMEDIES.get(state, "Bring the key to the state Enabled")
+
+
 def denial_remedy(error: AwsError) -> str:
-    """Explain where to allow what was denied: in the kind of policy that AWS names, if any.
+    """Return where to allow a denied action: in the policy type that AWS names, if any.
 
     Source: IAM User Guide, "Troubleshoot access denied error messages".
     """
     action = _first(_DENIED_ACTION, error.message) or error.action
-    kind = _first(_POLICY_KIND, error.message)
-    policy = _POLICIES.get(kind)
-    if kind == "resource-based policy" and action.startswith("kms:"):
+    policy_type = _first(_POLICY_TYPE, error.message)
+    policy = _POLICIES.get(policy_type)
+    if policy_type == "resource-based policy" and action.startswith("kms:"):
         policy = "the key policy"
     if error.kind is ErrorKind.DENIED_EXPLICITLY:
-        policy = policy or "the policy that has it (of role, boundary, organization, or key)"
+        policy = policy or "the policy that contains it (of role, boundary, organization, or key)"
         return f"Remove the explicit deny of {action} from {policy}."
     if error.code.startswith("KMS") and not policy:
         return "Allow the function's role to use the key, in the key policy too."

@@ -1,4 +1,4 @@
-"""How far a request has come: what one invocation has to tell the next."""
+"""The progress of a request, which one invocation passes to the next."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from dataclasses import dataclass
 
 @dataclass
 class Progress:
-    """How far a request has come; all times in seconds since the epoch.
+    """The progress of a request; all times in seconds since the epoch.
 
     Parameters
     ----------
     since
-        When the wait for the stream began.
+        Start of the wait for the stream.
     propagation_pending
-        Whether a change may just have ended: one that was seen, one of this request, or one of
-        an earlier delivery of it.
+        Whether a change may just have completed: one that was observed, one of this request, or
+        one of an earlier delivery of the request.
     accepted
         Whether Kinesis has accepted our change.
     no_response_since
-        When a change was asked for that got no answer.
+        Time of a change that returned no response.
     limited_since
-        Since when Kinesis answers with the day's quota or a rate of calls, not saying which.
+        Time of the first `LimitExceededException` in a row that may be the daily quota or a call
+        rate.
     """
 
     since: float

@@ -1,1 +1,1 @@
-"""CloudFormation's side: the request, crhelper, the answer."""
+"""CloudFormation's side: request, response, and continuation."""

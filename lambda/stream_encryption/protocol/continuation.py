@@ -1,4 +1,4 @@
-"""A wait that outlasts its invocation: what the next one is told, and how it is brought about."""
+"""The continuation of a wait in a new invocation: its state, and how it is started."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from stream_encryption.log import Log
 from stream_encryption.waiting import Backoff, DeadlinePassed, Wait
 
 FIELD = "Continuation"
-"""Field that the event of a wait that goes on has more than CloudFormation's."""
+"""Field that the event of a continuation has in addition to CloudFormation's."""
 
 VERSION = 2
-"""Version of that field. Another version's is left aside, as if the event came anew: when a stack
-is rolled back, older code may find what newer code has written."""
+"""Version of that field. The field of another version is ignored, and the event is handled as new:
+after a rollback of the stack, older code may receive an event of newer code."""
 
 
 class Continuation(NamedTuple):
-    """What one invocation tells the next."""
+    """The state that one invocation passes to the next."""
 
     number: int
-    """How many times the wait has been handed over."""
+    """How many continuations preceded this invocation, including its own."""
     issued: float
     """When CloudFormation sent the request, in seconds since the epoch."""
     progress: Progress
 
 
 def read(event: Mapping[str, Any]) -> Continuation | None:
-    """Read what an earlier invocation has told; None when this is the first."""
+    """Return the state in an event; None in the first invocation of a request."""
     field = event.get(FIELD)
     if not isinstance(field, Mapping) or field.get("Version") != VERSION:
         return None
@@ -42,31 +42,31 @@ def continue_later(
     client: Callable[[], Any],
     function_arn: str,
     event: Mapping[str, Any],
-    told: Continuation,
+    continuation: Continuation,
     *,
     wait: Wait,
     backoff: Backoff,
     log: Log,
 ) -> AwsError | None:
-    """Let another invocation go on, trying for as long as the wait lasts; give why none could.
+    """Start a new invocation, with retries until the wait ends; return the error if that fails.
 
-    An invocation that is brought about twice does no harm.
+    It is harmless if two invocations are started.
     """
     field = {
         "Version": VERSION,
-        "Count": told.number,
-        "Issued": told.issued,
-        "Progress": asdict(told.progress),
+        "Count": continuation.number,
+        "Issued": continuation.issued,
+        "Progress": asdict(continuation.progress),
     }
     while True:
         try:
             function.invoke(client(), function_arn, {**event, FIELD: field})
         except AwsError as error:
-            log.warning("the wait was not handed over", error=error)
+            log.warning("the continuation was not started", error=error)
             try:
                 wait.sleep(backoff.failed())
             except DeadlinePassed:
                 return error
         else:
-            log.info("the wait goes on in another invocation", hops=told.number)
+            log.info("continuing in a new invocation", continuation=continuation.number)
             return None

@@ -1,10 +1,10 @@
-"""One event's way through crhelper: what is done for it, the alarm, one answer.
+"""One custom resource request, handled by crhelper: action, timeout guard, one response.
 
-crhelper calls a function for the request's type, makes an answer of what that returns or raises,
-and keeps the timer before the end. What is changed here, with crhelper 2.0.12: no clients of its
-own, no debug log (it shows the presigned URL), no two minutes' sleep on Delete; a wait that
-outlasts its invocation goes on by one asynchronous invocation instead of EventBridge rules; the
-answer has timeouts, a checked status, retries that end, and always a physical id.
+crhelper calls a function by request type, builds a response from its result or exception, and runs
+a timer before the end. This module changes crhelper 2.0.12 as follows: no clients, no debug log (it
+contains the presigned URL), no sleep of two minutes on Delete. A wait that exceeds one invocation
+continues in a new one, without EventBridge rules. The response has timeouts, a verified status,
+retries that end, and always a physical ID.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from stream_encryption.log import Log
 from stream_encryption.protocol.continuation import Continuation, continue_later, read
 from stream_encryption.protocol.request import (
     Request,
+    can_respond,
     check_envelope,
     issue_time,
     parse,
@@ -38,33 +39,33 @@ MAX_CONTINUATIONS = 4
 """Lambda stops a function that invokes itself some sixteen times in a row."""
 
 CONTINUATION_RESERVE = 60.0
-"""Seconds before the end of an invocation from which its wait is handed over."""
+"""Seconds before the end of an invocation at which a longer wait continues in a new one."""
 
 RESPONSE_RESERVE = 10.0
-"""Seconds of an invocation that are kept for delivering the answer."""
+"""Seconds of an invocation that are reserved for sending the response."""
 
 TIMEOUT_GUARD = 3.0
-"""Seconds before the end at which a hanging invocation is answered for."""
+"""Seconds before the end at which the timeout guard responds for a hanging invocation."""
 
 MAX_CALL_DURATION = 8.0
-"""Seconds after which a call has come back, by the timeouts of the clients."""
+"""Seconds after which a call has returned, by the timeouts of the clients."""
 
 SEND_MARGIN = 1.0
-"""Seconds before the end at which delivering an answer is given up."""
+"""Seconds before the end at which sending the response stops."""
 
 REDELIVERY_AGE = 45.0
-"""Age in seconds from which a request may have been tried before: Lambda tries again after a
+"""Age in seconds from which a request may have been handled before: Lambda retries after a
 minute."""
 
 
 MakeJob = Callable[[Request, Progress, Wait, Log], EncryptionJob]
-"""Makes the job of a Create or Update, not begun."""
+"""Creates the job of a Create or Update."""
 
 
 class CustomResource(CfnResource):
-    """The way of one event."""
+    """One request."""
 
-    # crhelper's own, absent from its type stubs.
+    # Defined by crhelper, but missing in its type stubs.
     _context: Any
     _timer: Any
 
@@ -74,22 +75,22 @@ class CustomResource(CfnResource):
         self._runtime = runtime
         self._make_job = make_job
         self._log = Log(runtime.clock, runtime.write)
-        # Reentrant, as the alarm may go off in the thread that is answering.
-        self._answering = runtime.lock()
-        self._answered = self._goes_on = False
+        # Reentrant, because the timeout guard may run in the thread that sends the response.
+        self._responding = runtime.lock()
+        self._responded = self._continues = False
         self._undelivered: Exception | None = None
         self._attributes: dict[str, str] = {}
         self.create(self._change)
         self.update(self._change)
-        self.delete(self._leave)
+        self.delete(self._retain)
 
     def __call__(self, event: Any, context: Any) -> None:
-        """Handle the event and answer it, unless another invocation goes on with it.
+        """Handle the event and send the response, unless a new invocation continues.
 
         Raises
         ------
         Exception
-            Whatever kept the answer from CloudFormation, so that Lambda delivers the event again.
+            Any error that prevented the response, so that Lambda delivers the event again.
         """
         self._event = event if isinstance(event, dict) else {}
         now = self._runtime.clock.now()
@@ -97,12 +98,14 @@ class CustomResource(CfnResource):
         try:
             check_envelope(event)
         except Failure as failure:
-            if not isinstance(self._event.get("ResponseURL"), str):
+            if not can_respond(self._event):
                 raise
-            self._send(FAILED, str(failure))
+            self._respond(FAILED, str(failure))
         else:
-            self._told = read(event)
-            self._issued = self._told.issued if self._told else issue_time(event, now)
+            self._continuation = read(event)
+            self._issued = (
+                self._continuation.issued if self._continuation else issue_time(event, now)
+            )
             self._expiry = self._issued + timeout_of(event)
             self._ends = min(self._ends, self._expiry)
             self._log.add(request=event["RequestId"], type=event["RequestType"])
@@ -110,16 +113,16 @@ class CustomResource(CfnResource):
         if self._undelivered:
             raise self._undelivered
 
-    # What is done
+    # Actions
 
-    def _leave(self, event: dict[str, Any], _context: Any) -> str:
-        """Do nothing on Delete: the stream stays encrypted, whatever the id and the properties."""
+    def _retain(self, event: dict[str, Any], _context: Any) -> str:
+        """Do nothing on Delete: the stream stays encrypted, with any ID and any properties."""
         return self._physical_id(event)
 
     def _change(self, event: dict[str, Any], context: Any) -> str:
         self.PhysicalResourceId = self._physical_id(event)
         try:
-            return self._carry_out(event, context)
+            return self._perform(event, context)
         except Failure:
             raise
         except Exception as error:
@@ -127,8 +130,8 @@ class CustomResource(CfnResource):
             detail = f"{type(error).__name__}: {error}"
             raise _failure(event, FailureCode.UNEXPECTED, detail=detail) from error
 
-    def _carry_out(self, event: dict[str, Any], context: Any) -> str:
-        clock, told = self._runtime.clock, self._told
+    def _perform(self, event: dict[str, Any], context: Any) -> str:
+        clock, previous = self._runtime.clock, self._continuation
         request = parse(event, Place.of(context.invoked_function_arn), self._issued)
         if request.type == "Create":
             self.PhysicalResourceId = request.stream_arn
@@ -138,31 +141,33 @@ class CustomResource(CfnResource):
         if now >= self._expiry:
             raise _failure(event, FailureCode.EXPIRED, age=age)
         progress = (
-            told.progress if told else Progress(now, propagation_pending=age >= REDELIVERY_AGE)
+            previous.progress
+            if previous
+            else Progress(now, propagation_pending=age >= REDELIVERY_AGE)
         )
-        hops = told.number if told else 0
+        number = previous.number if previous else 0
         until = self._lambda_ends - RESPONSE_RESERVE - PROPAGATION_WAIT - 1
-        may_go_on = until < request.deadline and hops < MAX_CONTINUATIONS
-        if may_go_on:
+        may_continue = until < request.deadline and number < MAX_CONTINUATIONS
+        if may_continue:
             until = max(self._lambda_ends - CONTINUATION_RESERVE, (now + until) / 2)
         wait = Wait(clock, min(until, request.deadline), progress.since)
         job = self._make_job(request, progress, wait, self._log)
         try:
             self._attributes = job.run()
         except DeadlinePassed:
-            if not may_go_on:
+            if not may_continue:
                 raise job.timed_out() from None
-            self._go_on_later(event, Continuation(hops + 1, self._issued, progress))
+            self._continue_later(event, Continuation(number + 1, self._issued, progress))
             return self._physical_id(event)
         return request.stream_arn
 
-    def _go_on_later(self, event: dict[str, Any], told: Continuation) -> None:
+    def _continue_later(self, event: dict[str, Any], continuation: Continuation) -> None:
         runtime = self._runtime
         error = continue_later(
             lambda: runtime.client("lambda"),
             self._context.invoked_function_arn,
             event,
-            told,
+            continuation,
             wait=Wait(runtime.clock, self._lambda_ends - RESPONSE_RESERVE - MAX_CALL_DURATION),
             backoff=Backoff(runtime.uniform),
             log=self._log,
@@ -170,40 +175,40 @@ class CustomResource(CfnResource):
         if error:
             remedy = denial_remedy(error)
             raise _failure(event, FailureCode.CONTINUATION_FAILED, detail=error, remedy=remedy)
-        self._goes_on = True
+        self._continues = True
 
-    # What crhelper calls
+    # Called by crhelper
 
     def _set_timeout(self) -> None:
         now, least = self._runtime.clock.now(), MAX_CALL_DURATION + TIMEOUT_GUARD
-        # However late it is, a call has a chance to come back.
+        # However late the request is, one call has the time to return.
         ends = min(max(self._ends, now + least), self._lambda_ends)
         self._timer = self._runtime.timer(max(ends - TIMEOUT_GUARD - now, 0), self._timeout)
         self._timer.start()
 
     def _timeout(self) -> None:
-        detail = "the end came first: a call was slow or hung, or the request was late"
-        self._send(FAILED, str(_failure(self._event, FailureCode.UNEXPECTED, detail=detail)))
+        detail = "time ran out: a call was slow or did not return, or the request was late"
+        self._respond(FAILED, str(_failure(self._event, FailureCode.UNEXPECTED, detail=detail)))
 
     def _cfn_response(self, _event: dict[str, Any]) -> None:
-        if not self._goes_on:
-            self._send()
+        if not self._continues:
+            self._respond()
 
-    def _send(self, status: str | None = None, reason: str = "") -> None:
-        with self._answering:
-            if self._answered:
+    def _respond(self, status: str | None = None, reason: str = "") -> None:
+        with self._responding:
+            if self._responded:
                 return
-            self._answered = True
+            self._responded = True
             try:
-                self._answer(*((status, reason) if status else (self.Status, self.Reason)))
-            except Exception as error:  # noqa: BLE001 - raised at the end, past crhelper
+                self._send_once(*((status, reason) if status else (self.Status, self.Reason)))
+            except Exception as error:  # noqa: BLE001 - crhelper would suppress it
                 self._undelivered = error
 
-    def _answer(self, status: str, reason: str) -> None:
+    def _send_once(self, status: str, reason: str) -> None:
         event, runtime = self._event, self._runtime
         data = self._attributes if status == SUCCESS else {}
-        tell = self._log.info if status == SUCCESS else self._log.error
-        tell("answering", status=status, reason=reason, data=data)
+        log = self._log.info if status == SUCCESS else self._log.error
+        log("sending the response", status=status, reason=reason, data=data)
         body = compose(
             event,
             status=status,
@@ -213,27 +218,26 @@ class CustomResource(CfnResource):
         )
         wait = Wait(runtime.clock, self._ends - SEND_MARGIN)
         backoff = Backoff(runtime.uniform, cap=20.0)
-        url = event["ResponseURL"]
-        send(runtime.put, url, body, wait=wait, backoff=backoff, log=self._log)
+        send(runtime.put, event["ResponseURL"], body, wait=wait, backoff=backoff, log=self._log)
 
     @staticmethod
     def _physical_id(event: Mapping[str, Any]) -> str:
-        """Id that CloudFormation holds, or one that is the same however often it asks."""
-        made_up = f"{event.get('LogicalResourceId')}-{event.get('RequestId')}"
-        return str(event.get("PhysicalResourceId") or made_up)
+        """ID that CloudFormation has, or one that is the same for each delivery."""
+        generated = f"{event.get('LogicalResourceId')}-{event.get('RequestId')}"
+        return str(event.get("PhysicalResourceId") or generated)
 
 
-def _failure(event: Mapping[str, Any], cause: FailureCode, **fields: object) -> Failure:
-    """Make a failure for an event that may not have been parsed."""
+def _failure(event: Mapping[str, Any], code: FailureCode, /, **fields: object) -> Failure:
+    """Create a failure for an event that may not have been parsed."""
     properties = event.get("ResourceProperties")
-    named = properties if isinstance(properties, Mapping) else {}
-    stream = named.get("StreamArn", named.get("StreamName"))
-    return Failure(cause, stream=stream, key=named.get("KeyId"), **fields)
+    known = properties if isinstance(properties, Mapping) else {}
+    stream = known.get("StreamArn", known.get("StreamName"))
+    return Failure(code, stream=stream, key=known.get("KeyId"), **fields)
 
 
 @contextmanager
 def _without_clients() -> Iterator[None]:
-    """Let crhelper make no clients in the block: it believes to run in SAM, on a laptop."""
+    """Prevent crhelper from creating clients in this block, as if it ran in the SAM CLI."""
     before = os.environ.get("AWS_SAM_LOCAL")
     os.environ["AWS_SAM_LOCAL"] = "true"
     try:

@@ -12,7 +12,7 @@ from stream_encryption.aws.arn import AWS_MANAGED_KEY, Place, is_key_id
 from stream_encryption.encryption.failure import Failure, FailureCode
 
 MAX_SERVICE_TIMEOUT = 3600
-"""Seconds that CloudFormation waits for an answer at most, and by default."""
+"""Maximum and default seconds that CloudFormation waits for a response."""
 
 _RESERVE = 60.0
 _URL_VALIDITY = 7200
@@ -20,6 +20,7 @@ _PROPERTIES = {"StreamArn", "StreamName", "KeyId", "EncryptionType", "Revision"}
 _SERVICE_PROPERTIES = {"ServiceToken", "ServiceTimeout"}
 _MAX_SHOWN = 100
 
+_URL = re.compile(r"https?://[^/?#]")
 _STREAM_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 _STREAM_ARN = re.compile(
     r"arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream/([a-zA-Z0-9_.-]{1,128})"
@@ -29,10 +30,10 @@ _KMS_ARN = re.compile(
     r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key/(?P<key>.+)|(?P<alias>alias/.+))"
 )
 
-_STREAM_ARN_FORM = "a stream ARN such as arn:aws:kinesis:eu-central-1:111122223333:stream/orders"
-_STREAM_NAME_FORM = "a stream name of 1 to 128 letters, digits, '_', '.' and '-'"
-_KEY_FORM = (
-    "a key id, a key ARN, an alias ARN, an alias name that begins with alias/, or"
+_STREAM_ARN_FORMAT = "a stream ARN such as arn:aws:kinesis:eu-central-1:111122223333:stream/orders"
+_STREAM_NAME_FORMAT = "a stream name of 1 to 128 letters, digits, '_', '.', and '-'"
+_KEY_FORMAT = (
+    "a key ID, a key ARN, an alias ARN, an alias name that begins with alias/, or"
     f" {AWS_MANAGED_KEY}"
 )
 
@@ -44,61 +45,66 @@ class Request(NamedTuple):
     stack_id: str
     logical_id: str
     stream_arn: str
-    """The stream; also the resource's physical id."""
+    """The stream; also the physical resource ID."""
     key_id: str
-    """The key in the user's spelling."""
+    """The key identifier in the format of the property."""
     issued: float
     """When CloudFormation sent the request, in seconds since the epoch."""
     dated: bool
-    """Whether CloudFormation tells that, and it is not the time of the arrival."""
+    """Whether that is CloudFormation's time, not the time of arrival."""
     timeout: int
-    """Seconds from then on that CloudFormation waits for the answer."""
+    """Seconds after that time for which CloudFormation waits for the response."""
 
     @property
     def deadline(self) -> float:
-        """End of the wait, in seconds since the epoch: the rest is for the answer."""
+        """End of the wait, in seconds since the epoch; the rest is reserved for the response."""
         return self.issued + self.timeout - min(_RESERVE, self.timeout / 2)
 
 
-def check_envelope(event: Any) -> None:
-    """Check the part of an event that carries the answer back.
+def can_respond(event: Mapping[str, Any]) -> bool:
+    """Return whether the event contains a URL for the response."""
+    url = event.get("ResponseURL")
+    return isinstance(url, str) and _URL.match(url) is not None
 
-    Source: CloudFormation user guide, "Custom resource request objects".
+
+def check_envelope(event: Any) -> None:
+    """Check the part of an event that the response requires.
+
+    Source: CloudFormation User Guide, "Custom resource request objects".
 
     Raises
     ------
     Failure
-        When a field is missing or of a wrong type.
+        If a field is missing or malformed.
     """
     if not isinstance(event, Mapping):
-        raise Failure(FailureCode.INVALID_EVENT, detail=f"it is {_shown(event)}")
-    texts = ["RequestType", "ResponseURL", "StackId", "RequestId", "LogicalResourceId"]
+        raise _malformed(f"it is {_shown(event)}")
+    # Provider of CDK calls its handlers without a usable URL.
+    if not can_respond(event):
+        raise _malformed(f"ResponseURL is {_shown(event.get('ResponseURL'))}, not an HTTP URL")
+    names = ["RequestType", "StackId", "RequestId", "LogicalResourceId"]
     if event.get("RequestType") == "Update":
-        texts.append("PhysicalResourceId")
-    for name in texts:
+        names.append("PhysicalResourceId")
+    for name in names:
         if not isinstance(event.get(name), str) or not event[name]:
-            raise Failure(FailureCode.INVALID_EVENT, detail=f"{name} is {_shown(event.get(name))}")
+            raise _malformed(f"{name} is {_shown(event.get(name))}")
     if event["RequestType"] not in {"Create", "Update", "Delete"}:
-        raise Failure(
-            FailureCode.INVALID_EVENT, detail=f"RequestType is {_shown(event['RequestType'])}"
-        )
+        raise _malformed(f"RequestType is {_shown(event['RequestType'])}")
 
 
 def parse(event: Mapping[str, Any], here: Place, issued: float) -> Request:
-    """Read a Create or Update, sent at ``issued``, off an event whose envelope is sound.
+    """Parse a Create or Update, sent at ``issued``, from an event with a valid envelope.
 
-    The stream has to be where the function is: ``here``.
+    The stream must be in the place of the function: ``here``.
 
     Raises
     ------
     Failure
-        Naming property, value and remedy.
+        With property, value, and remedy.
     """
     properties = event.get("ResourceProperties")
     if not isinstance(properties, Mapping):
-        raise Failure(
-            FailureCode.INVALID_EVENT, detail=f"ResourceProperties is {_shown(properties)}"
-        )
+        raise _malformed(f"ResourceProperties is {_shown(properties)}")
     for name, value in properties.items():
         if name not in _PROPERTIES | _SERVICE_PROPERTIES:
             known = ", ".join(sorted(_PROPERTIES))
@@ -120,19 +126,19 @@ def parse(event: Mapping[str, Any], here: Place, issued: float) -> Request:
 
 
 def issue_time(event: Mapping[str, Any], arrival: float) -> float:
-    """When CloudFormation signed the answer's URL; the arrival for a URL without a date."""
+    """Return when CloudFormation signed the response URL; the arrival if the URL has no date."""
     signed = signing_time(event)
     return arrival if signed is None else min(signed, arrival)
 
 
 def signing_time(event: Mapping[str, Any]) -> float | None:
-    """When CloudFormation signed the answer's URL; None for a URL without a date.
+    """Return when CloudFormation signed the response URL; None if the URL has no date.
 
-    Sources: Amazon S3 API reference, "Authenticating Requests: Using Query Parameters", for
-    signature version 4; version 2 has the end of the URL's validity, which is two hours.
+    Source: Amazon S3 API Reference, "Authenticating Requests: Using Query Parameters", for
+    signature version 4. A URL of version 2 contains the end of its validity, which is two hours.
     """
-    query = parse_qs(urlsplit(event["ResponseURL"]).query)
     try:
+        query = parse_qs(urlsplit(event["ResponseURL"]).query)
         if "X-Amz-Date" in query:
             date = datetime.strptime(query["X-Amz-Date"][0] + "+0000", "%Y%m%dT%H%M%SZ%z")
             return date.timestamp()
@@ -142,7 +148,7 @@ def signing_time(event: Mapping[str, Any]) -> float | None:
 
 
 def timeout_of(event: Mapping[str, Any]) -> int:
-    """Seconds that CloudFormation waits for the answer, however malformed the event is."""
+    """Return the seconds that CloudFormation waits for the response; the default if malformed."""
     try:
         return _timeout(event)
     except Failure:
@@ -150,7 +156,7 @@ def timeout_of(event: Mapping[str, Any]) -> int:
 
 
 def _timeout(event: Mapping[str, Any]) -> int:
-    """Read the ServiceTimeout: of a Create the event has it, of an Update its properties."""
+    """Return ServiceTimeout: at the top level of a Create, in the properties of an Update."""
     properties = event.get("ResourceProperties")
     places = [event, properties if isinstance(properties, Mapping) else {}]
     timeouts = [MAX_SERVICE_TIMEOUT]
@@ -168,12 +174,12 @@ def _stream_arn(properties: Mapping[str, Any], here: Place) -> str:
     if arn is not None and name is not None:
         raise Failure(FailureCode.STREAM_AMBIGUOUS, arn=_shown(arn), name=_shown(name))
     if arn is None and name is None:
-        raise Failure(FailureCode.MISSING_PROPERTY, name="StreamArn", expected=_STREAM_ARN_FORM)
+        raise Failure(FailureCode.MISSING_PROPERTY, name="StreamArn", expected=_STREAM_ARN_FORMAT)
     if name is not None:
         return here.arn(
-            "kinesis", f"stream/{_matching('StreamName', name, _STREAM_NAME, _STREAM_NAME_FORM)}"
+            "kinesis", f"stream/{_matching('StreamName', name, _STREAM_NAME, _STREAM_NAME_FORMAT)}"
         )
-    arn = _matching("StreamArn", arn, _STREAM_ARN, _STREAM_ARN_FORM)
+    arn = _matching("StreamArn", arn, _STREAM_ARN, _STREAM_ARN_FORMAT)
     place = Place.of(arn)
     if place != here:
         raise Failure(FailureCode.STREAM_ELSEWHERE, stream=arn, where=place, here=here)
@@ -183,22 +189,22 @@ def _stream_arn(properties: Mapping[str, Any], here: Place) -> str:
 def _key_id(properties: Mapping[str, Any], stream_arn: str, here: Place) -> str:
     value = properties.get("KeyId")
     if value is None:
-        raise Failure(FailureCode.MISSING_PROPERTY, name="KeyId", expected=_KEY_FORM)
+        raise Failure(FailureCode.MISSING_PROPERTY, name="KeyId", expected=_KEY_FORMAT)
     if not isinstance(value, str):
-        raise _invalid("KeyId", value, _KEY_FORM)
+        raise _invalid("KeyId", value, _KEY_FORMAT)
     arn = _KMS_ARN.fullmatch(value)
     alias = (arn["alias"] if arn else value) or ""
     if value == AWS_MANAGED_KEY.removeprefix("alias/"):
-        raise _invalid("KeyId", value, f"{AWS_MANAGED_KEY}, with its alias/")
+        raise _invalid("KeyId", value, f"{AWS_MANAGED_KEY}, with the prefix alias/")
     if alias.startswith("alias/aws/") and alias != AWS_MANAGED_KEY:
         raise _invalid(
             "KeyId",
             value,
-            f"a customer managed key or {AWS_MANAGED_KEY}: the AWS managed keys of other services"
-            " refuse Kinesis",
+            f"a customer managed key or {AWS_MANAGED_KEY}: Kinesis cannot use the AWS managed keys"
+            " of other services",
         )
     if not (is_key_id((arn["key"] or "") if arn else value) or _ALIAS.fullmatch(alias)):
-        raise _invalid("KeyId", value, _KEY_FORM)
+        raise _invalid("KeyId", value, _KEY_FORMAT)
     if arn:
         where = Place.of(value)
         if (where.partition, where.region) != (here.partition, here.region):
@@ -213,7 +219,7 @@ def _check_encryption_type(properties: Mapping[str, Any], stream_arn: str) -> No
     if value == "NONE":
         raise Failure(FailureCode.ENCRYPTION_NONE, stream=stream_arn)
     if value != "KMS":
-        raise _invalid("EncryptionType", value, "KMS, the only type that Kinesis has")
+        raise _invalid("EncryptionType", value, "KMS, the only type that Kinesis supports")
 
 
 def _matching(name: str, value: object, pattern: re.Pattern[str], expected: str) -> str:
@@ -222,11 +228,15 @@ def _matching(name: str, value: object, pattern: re.Pattern[str], expected: str)
     return value
 
 
+def _malformed(detail: str) -> Failure:
+    return Failure(FailureCode.INVALID_EVENT, detail=detail)
+
+
 def _invalid(name: str, value: object, expected: str) -> Failure:
     return Failure(FailureCode.INVALID_PROPERTY, name=name, value=_shown(value), expected=expected)
 
 
 def _shown(value: object) -> str:
-    """Show a value in ASCII, and no more of it than tells it apart."""
+    """Show a value in ASCII, truncated."""
     text = ascii(value)
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}... ({len(text)} characters)"

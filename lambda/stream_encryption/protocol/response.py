@@ -1,7 +1,7 @@
-"""The answer to CloudFormation: within its limits, delivered while there is time.
+"""The response to CloudFormation: within its limits, and sent while there is time.
 
-Sources: CloudFormation user guide, "Custom resource response objects" and "Custom resources":
-4,096 bytes at most, sent by PUT to a presigned Amazon S3 URL, with no content type.
+Sources: CloudFormation User Guide, "Custom resource response objects" and "Custom resources": at
+most 4,096 bytes, sent by PUT to a presigned Amazon S3 URL, without a content type.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from stream_encryption.runtime import Put
 from stream_encryption.waiting import Backoff, DeadlinePassed, Wait
 
 MAX_BODY = 4096
-"""Bytes of an answer."""
+"""Maximum bytes of a response."""
 
 MAX_PHYSICAL_ID = 1024
-"""Bytes of a physical resource id."""
+"""Maximum bytes of a physical resource ID."""
 
 _ECHOED = ("StackId", "RequestId", "LogicalResourceId")
 _TIMEOUT = 5.0
-_FINAL = range(300, 500)
-_WORTH_RETRYING = {408, 429}
+_REJECTED = range(400, 500)
+_RETRYABLE_STATUSES = {408, 429}
 
 
 class UndeliveredError(Exception):
-    """The answer did not reach CloudFormation while there was time."""
+    """The response did not reach CloudFormation in time."""
 
 
 def compose(
     event: Mapping[str, Any], *, status: str, reason: str, physical_id: str, data: dict[str, str]
 ) -> bytes:
-    """Build the body of an answer, cutting what is too long from its end.
+    """Build the body of a response, and truncate the reason if the body is too long.
 
-    The reason keeps its beginning, which names the cause; the event's ids are given back as they
-    came.
+    The reason keeps its beginning, which contains the cause. The IDs of the event are returned
+    unchanged.
     """
     body: dict[str, Any] = {
         "Status": status,
@@ -55,27 +55,27 @@ def compose(
 
 
 def send(put: Put, url: str, body: bytes, *, wait: Wait, backoff: Backoff, log: Log) -> None:
-    """Send an answer, again and again until it is accepted, refused for good, or time is up.
+    """Send a response, with retries until it is accepted, rejected, or time is up.
 
-    The URL is presigned, so a credential, and never logged.
+    The URL is presigned, which makes it a credential: it is never logged.
 
     Raises
     ------
     UndeliveredError
-        When no attempt succeeded while there was time, so that another invocation may.
+        If no attempt has succeeded in time. Lambda then delivers the event again.
     """
     while True:
         try:
             status = put(url, body, min(_TIMEOUT, max(wait.until - wait.clock.now(), 0.1)))
         except OSError as error:
-            # The exception's text may hold the URL.
-            log.warning("the answer was not delivered", error=type(error).__name__)
+            # The text of the exception may contain the URL.
+            log.warning("the response was not sent", error=type(error).__name__)
         else:
             if 200 <= status < 300:
-                log.info("the answer was delivered", status=status)
+                log.info("the response was sent", status=status)
                 return
-            log.warning("the answer was not accepted", status=status)
-            if status in _FINAL and status not in _WORTH_RETRYING:
+            log.warning("the response was not accepted", status=status)
+            if status in _REJECTED and status not in _RETRYABLE_STATUSES:
                 return
         try:
             wait.sleep(backoff.failed())
