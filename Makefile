@@ -22,6 +22,7 @@ SUITES := unit synth simulation local_aws package benchmarks
 # Folders and files whose language is checked.
 PROSE := .github .ci acceptance benchmarks local_aws template tests/benchmarks tests/package \
 	tests/local_aws/test_harness.py docs/architecture.md docs/local-aws.md docs/performance.md \
+	lambda tests/unit/stubs.py $(wildcard tests/unit/test_*.py) docs/aws-evidence.md docs/behavior.md \
 	CONTRIBUTING.md SECURITY.md Makefile package.json pyproject.toml requirements*.txt
 
 # npm, jsii, and the CDK CLI find node on the PATH.

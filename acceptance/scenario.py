@@ -18,9 +18,9 @@ _STEPS = {
     "destroy": "destroyed",
 }
 # Log messages of the handler.
-_CONTINUED = "the wait goes on in another invocation"
-_PREFLIGHT_FAILED = "could not be looked at"  # codespell:ignore looked
-_RESPONSE_SENT = "the answer was delivered"  # codespell:ignore answer
+_CONTINUED = "continuing in a new invocation"
+_PREFLIGHT_FAILED = "could not be described"
+_RESPONSE_SENT = "the response was sent"
 
 
 def check_scenario(aws: Aws, report: Report) -> None:

@@ -28,7 +28,7 @@ def test_failed_update_is_rolled_back(local_aws: LocalAws, deployment: Deploymen
     created = summary(local_aws, stream)
 
     reason = deployment.fails(Encryption={**wanted, "key": unfit})
-    assert reason.startswith(f"KMS key {unfit} is no symmetric encryption key")
+    assert reason.startswith(f"KEY_UNSUITABLE: KMS key {unfit} is not a symmetric encryption key")
     assert deployment.describe()["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     assert summary(local_aws, stream) == created
     assert len(deployment.logged(ACCEPTED)) == 1, "the rollback cost no key change"

@@ -92,11 +92,11 @@ def test_wait_that_outlasts_its_invocation_goes_on_in_others() -> None:
         assert encryption(aws, stream) == ("ACTIVE", "KMS", key)
         assert deployment.took() >= aws.updating + SETTLING
         hops = [
-            line["hops"] for line in deployment.logged("the wait goes on in another invocation")
+            line["continuation"] for line in deployment.logged("continuing in a new invocation")
         ]
         assert hops == list(range(1, len(hops) + 1))
         assert len(deployment.logged(ACCEPTED)) == 1
-        answers = deployment.logged("answering")
+        answers = deployment.logged("sending the response")
         assert len(answers) == 1
         assert answers[0]["elapsed"] < 60, "another invocation has answered"
         assert hops

@@ -47,7 +47,7 @@ from tests.local_aws.observing import until
 pytestmark = pytest.mark.timeout(500)
 
 FULL_TIMEOUT, SHORT_TIMEOUT = 900, 40
-HANDED_OVER = "the wait goes on in another invocation"
+HANDED_OVER = "continuing in a new invocation"
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ def refuses_disabled(clone: Clone, name: str, key: str) -> bool:
     if not reason:
         clone.update()
         return False
-    assert reason.startswith(f"KMS key {key} cannot be used, its state is Disabled")
+    assert reason.startswith(f"KEY_UNUSABLE: KMS key {key} is not usable (state: Disabled).")
     check_encryption(clone)
     return True
 
@@ -302,8 +302,12 @@ def check_encryption(clone: Clone) -> None:
 WITHOUT = {
     "cloudformation:DescribeStackResource": "an earlier and a removed resource's request has",
     "cloudformation:DescribeStacks": "a removed resource's request has changed the stream's key",
-    "kinesis:DescribeStreamSummary": "Access denied to {action} for stream {resource},",
-    "kinesis:StartStreamEncryption": "Access denied to {action} for stream {resource},",
+    "kinesis:DescribeStreamSummary": (
+        "ACCESS_DENIED: Access denied to {action} for stream {resource},"
+    ),
+    "kinesis:StartStreamEncryption": (
+        "ACCESS_DENIED: Access denied to {action} for stream {resource},"
+    ),
     "kms:DescribeKey": "a stream was given the disabled key {resource}$",
     "logs:CreateLogStream": ".*not authorized to perform: {action} ",
     "logs:PutLogEvents": ".*not authorized to perform: {action} ",
@@ -377,7 +381,8 @@ def test_a_long_wait_needs_the_permission(lives: Lives) -> None:
     (loss,) = lives.alone.losses
     assert loss.operation == "wait_longer_than_an_invocation"
     assert re.match(
-        "The wait for stream .+ could not go on in another invocation .*lambda:InvokeFunction",
+        "CONTINUATION_FAILED: The wait for stream .+ could not continue in a new invocation .*"
+        "lambda:InvokeFunction",
         loss.reason,
     )
 
@@ -388,5 +393,5 @@ def test_the_role_reaches_no_other_stream(lives: Lives) -> None:
     stream = lives.trespassing.clone.stream("First")
     assert loss.operation == "create"
     assert loss.reason.startswith(
-        f"Access denied to kinesis:DescribeStreamSummary for stream {stream},"
+        f"ACCESS_DENIED: Access denied to kinesis:DescribeStreamSummary for stream {stream},"
     )

@@ -46,7 +46,9 @@ def test_life_of_a_resource(local_aws: LocalAws, deployment: Deployment) -> None
     needed = local_aws.updating + SETTLING
     assert deployment.took() >= needed
     # Starting a function's process is the emulator's time, and no small one on a busy machine.
-    assert deployment.logged("answering")[-1]["elapsed"] <= (needed + SLACK).total_seconds()
+    assert (
+        deployment.logged("sending the response")[-1]["elapsed"] <= (needed + SLACK).total_seconds()
+    )
 
     deployment.deploy(Encryption={**wanted, "key": other_key, "stream": other_stream})
     assert encryption(local_aws, other_stream) == ("ACTIVE", "KMS", other_key)
@@ -64,5 +66,5 @@ def test_renamed_construct_leaves_the_stream_encrypted(
     deployment.deploy(Encryption=wanted)
     deployment.deploy(Renamed=wanted)
     assert encryption(local_aws, wanted["stream"]) == ("ACTIVE", "KMS", wanted["key"])
-    answered = [line["type"] for line in deployment.logged("answering")]
+    answered = [line["type"] for line in deployment.logged("sending the response")]
     assert answered == ["Create", "Create", "Delete"]

@@ -94,7 +94,9 @@ def test_create_and_delete(local_aws: LocalAws, around: Platform, function: Serv
     log = function.log.read_text()
     assert SECRET not in log
     lines = [json.loads(line) for line in log.splitlines()]
-    assert [line["status"] for line in lines if line["message"] == "answering"] == ["SUCCESS"] * 2
+    assert [line["status"] for line in lines if line["message"] == "sending the response"] == [
+        "SUCCESS"
+    ] * 2
 
 
 def test_a_wait_goes_on_in_another_invocation(

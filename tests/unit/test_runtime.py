@@ -141,11 +141,13 @@ def test_random_number_is_within_its_bounds() -> None:
 
 def test_timer_fires_later_and_can_be_canceled() -> None:
     fired, canceled = threading.Event(), threading.Event()
-    first, second = Runtime().timer(0.01, canceled.set), Runtime().timer(0.02, fired.set)
+    first, second = Runtime().timer(60, canceled.set), Runtime().timer(0.02, fired.set)
     first.start()
     first.cancel()
     second.start()
     assert fired.wait(5)
+    first.join(5)
+    assert not first.is_alive()
     assert not canceled.is_set()
 
 

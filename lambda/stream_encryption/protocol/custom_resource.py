@@ -131,7 +131,7 @@ class CustomResource(CfnResource):
             raise _failure(event, FailureCode.UNEXPECTED, detail=detail) from error
 
     def _perform(self, event: dict[str, Any], context: Any) -> str:
-        clock, previous = self._runtime.clock, self._continuation
+        clock = self._runtime.clock
         request = parse(event, Place.of(context.invoked_function_arn), self._issued)
         if request.type == "Create":
             self.PhysicalResourceId = request.stream_arn
@@ -140,12 +140,8 @@ class CustomResource(CfnResource):
         age = int(now - self._issued)
         if now >= self._expiry:
             raise _failure(event, FailureCode.EXPIRED, age=age)
-        progress = (
-            previous.progress
-            if previous
-            else Progress(now, propagation_pending=age >= REDELIVERY_AGE)
-        )
-        number = previous.number if previous else 0
+        first = Progress(now, propagation_pending=age >= REDELIVERY_AGE)
+        number, _, progress = self._continuation or Continuation(0, self._issued, first)
         until = self._lambda_ends - RESPONSE_RESERVE - PROPAGATION_WAIT - 1
         may_continue = until < request.deadline and number < MAX_CONTINUATIONS
         if may_continue:
