@@ -24,6 +24,10 @@ PROSE := .github .ci acceptance benchmarks local_aws template tests/benchmarks t
 	tests/local_aws/test_harness.py docs/architecture.md docs/local-aws.md docs/performance.md \
 	lambda tests/unit/stubs.py $(wildcard tests/unit/test_*.py) docs/aws-evidence.md docs/behavior.md \
 	CONTRIBUTING.md SECURITY.md Makefile package.json pyproject.toml requirements*.txt
+PROSE += README.md CHANGELOG.md examples/README.md tests/conftest.py \
+	$(filter-out %/test_guard.py %/guard_app.py,$(wildcard tests/local_aws/*.py)) \
+	$(patsubst %,docs/%.md,key-switch migration operations other-languages security synthesis \
+	troubleshooting vpc)
 
 # npm, jsii, and the CDK CLI find node on the PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)

@@ -1,4 +1,4 @@
-"""`python -m acceptance`, as a shell with a local AWS's credentials runs it."""
+"""Runs `python -m acceptance` as a shell does, with the credentials of a local AWS."""
 
 import json
 import subprocess
@@ -7,23 +7,23 @@ from pathlib import Path
 
 from local_aws import LocalAws
 
-AS_A_SHELL_STARTS_IT = """
+_SHELL_SCRIPT = """
 import runpy, signal
-# What a shell runs in the background is born ignoring it, and hands that on.
+# A background process of a shell ignores SIGINT, and its children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 runpy.run_module("acceptance", run_name="__main__")
 """
 
 
 def accept(
-    aws: LocalAws, folder: Path, *options: str, believing: bool = False
+    aws: LocalAws, folder: Path, *options: str, trust_emulators: bool = False
 ) -> subprocess.Popen[str]:
-    """Start it; `believing` what the emulators answer, as if they were AWS."""
+    """Start a run; with `trust_emulators`, it evaluates their responses as if they were AWS."""
     environment = aws.process_environment()
-    if believing:
+    if trust_emulators:
         del environment["ACCEPT_NOT_SHOWN"]
     return subprocess.Popen(
-        [sys.executable, "-c", AS_A_SHELL_STARTS_IT, "--folder", str(folder), *options],
+        [sys.executable, "-c", _SHELL_SCRIPT, "--folder", str(folder), *options],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -32,12 +32,15 @@ def accept(
     )
 
 
-def run(aws: LocalAws, folder: Path, *options: str, believing: bool = False) -> tuple[int, str]:
-    process = accept(aws, folder, *options, believing=believing)
+def run(
+    aws: LocalAws, folder: Path, *options: str, trust_emulators: bool = False
+) -> tuple[int, str]:
+    process = accept(aws, folder, *options, trust_emulators=trust_emulators)
     output, _ = process.communicate()
     return process.returncode, output
 
 
 def rows(folder: Path) -> dict[str, dict[str, str]]:
-    found = json.loads((folder / "report.json").read_text())["rows"]
-    return {row["row"]: row for row in found}
+    """Rows of the written report, by name."""
+    report = json.loads((folder / "report.json").read_text())
+    return {row["row"]: row for row in report["rows"]}

@@ -1,4 +1,4 @@
-"""Copies of a deployed stack on streams of their own, each with some right less."""
+"""Copies of a deployed stack with separate streams, each without one permission."""
 
 import copy
 import json
@@ -19,22 +19,22 @@ from tests.local_aws.encryption_app import RESOURCE_TYPE
 Template = dict[str, Any]
 Statement = dict[str, Any]
 
-_SECONDS_PER_LOOK = 1
-_LOOKS = 240
+_POLL_INTERVAL = 1
+_MAX_POLLS = 240
 
 
 @dataclass(frozen=True)
-class Right:
-    """One action on one resource, as a statement of its own in the template.
+class Permission:
+    """One action on one resource, which is a separate statement in the template.
 
     Attributes
     ----------
     document, statement
-        Where in the template, by position.
+        Positions of the policy document and of its statement in the template.
     action
         IAM action.
     resource
-        Resource as the template has it, as JSON.
+        Resource of the statement, as JSON.
     """
 
     document: int
@@ -47,56 +47,58 @@ class Right:
 
 
 def split(template: Template) -> Template:
-    """Give each action on each resource that it knows a statement, which changes no right."""
-    parted = copy.deepcopy(template)
-    for document in _policy_documents(parted):
+    """Split the statements by action and resource, with the same permissions."""
+    result = copy.deepcopy(template)
+    for document in _policy_documents(result):
         document["Statement"] = [
             {**statement, "Action": action, "Resource": resource}
             for statement in document["Statement"]
             for action in _listed(statement, "Action")
             for resource in _listed(statement, "Resource")
-            if _knows(action, resource)
+            if _supports(action, resource)
         ]
-    return parted
+    return result
 
 
-def _knows(action: str, resource: Any) -> bool:
-    """Whether AWS documents that an action is about resources of this one's service."""
+def _supports(action: str, resource: Any) -> bool:
+    """Return whether the action supports resources of the service of this resource."""
     if not isinstance(resource, str):
         return True
     service, name = action.split(":")
-    known = [each["resource_arn_format"] for each in get_action_data(service, name)[service]]
-    return any(resource.split(":")[2:3] == each.split(":")[2:3] for each in known)
+    formats = [each["resource_arn_format"] for each in get_action_data(service, name)[service]]
+    return any(resource.split(":")[2:3] == each.split(":")[2:3] for each in formats)
 
 
-def rights(template: Template) -> list[Right]:
-    """All rights that a template split into single ones gives."""
+def permissions_of(template: Template) -> list[Permission]:
+    """Return the permissions in a template that was split."""
     return [
-        Right(document, number, statement["Action"], json.dumps(statement["Resource"]))
-        for document, found in enumerate(_policy_documents(template))
-        for number, statement in enumerate(found["Statement"])
+        Permission(number, position, statement["Action"], json.dumps(statement["Resource"]))
+        for number, document in enumerate(_policy_documents(template))
+        for position, statement in enumerate(document["Statement"])
     ]
 
 
-def without(template: Template, lacking: Right) -> Template:
-    """The same template without a right."""
-    less = copy.deepcopy(template)
-    del _policy_documents(less)[lacking.document]["Statement"][lacking.statement]
-    return less
+def without(template: Template, permission: Permission) -> Template:
+    """Return a copy of the template without a permission of the role."""
+    result = copy.deepcopy(template)
+    del _policy_documents(result)[permission.document]["Statement"][permission.statement]
+    return result
 
 
-def without_permission(template: Template) -> Template:
-    """The same template without what the function's own policy allows."""
-    less = copy.deepcopy(template)
+def without_function_policy(template: Template) -> Template:
+    """Return a copy of the template without the resource policy of the function."""
+    result = copy.deepcopy(template)
     (permission,) = (
-        id_ for id_, each in less["Resources"].items() if each["Type"] == "AWS::Lambda::Permission"
+        id_
+        for id_, each in result["Resources"].items()
+        if each["Type"] == "AWS::Lambda::Permission"
     )
-    del less["Resources"][permission]
-    for resource in less["Resources"].values():
-        needed = resource.get("DependsOn", [])
-        if permission in needed:
-            needed.remove(permission)
-    return less
+    del result["Resources"][permission]
+    for resource in result["Resources"].values():
+        dependencies = resource.get("DependsOn", [])
+        if permission in dependencies:
+            dependencies.remove(permission)
+    return result
 
 
 def _policy_documents(template: Template) -> list[dict[str, Any]]:
@@ -113,16 +115,16 @@ def _policy_documents(template: Template) -> list[dict[str, Any]]:
 
 def _listed(statement: Statement, name: str) -> list[Any]:
     assert statement["Effect"] == "Allow", statement
-    assert name in statement, f"a statement of another form than {name}: {statement}"
+    assert name in statement, f"a statement without {name}: {statement}"
     value = statement[name]
     return value if isinstance(value, list) else [value]
 
 
-def _spelt_for_the_emulator(statement: Statement) -> Any:
-    """The statement's resource under the name by which the emulator checks it.
+def _resource_for_emulator(statement: Statement) -> Any:
+    """Return the resource of a statement in the format that the emulator checks.
 
-    AWS names a log group's streams by an ending ``:*`` (Service Authorization Reference, "Actions,
-    resources, and condition keys for Amazon CloudWatch Logs"), which the emulator leaves out.
+    The ARN of the streams of a log group ends with ``:*`` (Service Authorization Reference,
+    "Actions, resources, and condition keys for Amazon CloudWatch Logs"); the emulator omits that.
     """
     action, resource = statement["Action"], statement["Resource"]
     if action.startswith("logs:"):
@@ -130,8 +132,8 @@ def _spelt_for_the_emulator(statement: Statement) -> Any:
     return resource
 
 
-class Failed(Exception):
-    """A stack operation failed; the message is the first reason that CloudFormation gives."""
+class StackOperationError(Exception):
+    """A stack operation failed, with the first reason in the stack events as its message."""
 
 
 @cache
@@ -140,33 +142,33 @@ def _client(aws: LocalAws, service: str) -> Any:
 
 
 class Clone:
-    """A stack like the one deployed, with a role, a function, streams and keys of its own.
+    """A copy of the deployed stack, with a separate role, function, streams, and keys.
 
     Parameters
     ----------
     aws
-        Where.
+        The local AWS.
     template
-        Of the deployed stack, split into single rights.
+        Template of the deployed stack, after `split`.
     """
 
     def __init__(self, aws: LocalAws, template: Template) -> None:
         self.aws = aws
         self._name = f"clone-{uuid.uuid4().hex[:8]}"
-        self._seen = 0
+        self._first_event = 0
         self.stack_id = ""
-        self._own: dict[str, str] = {}
+        self._replacements: dict[str, str] = {}
         for resource in _custom_resources(template).values():
             properties = resource["Properties"]
-            self._own[properties["StreamArn"]] = self._make_stream()
-            self._own[properties["KeyId"]] = self._make_key()
-        self.template = json.loads(self.own(json.dumps(template)))
+            self._replacements[properties["StreamArn"]] = self._create_stream()
+            self._replacements[properties["KeyId"]] = self._create_key()
+        self.template = json.loads(self.translate(json.dumps(template)))
         for document in _policy_documents(self.template):
             for statement in document["Statement"]:
-                statement["Resource"] = _spelt_for_the_emulator(statement)
+                statement["Resource"] = _resource_for_emulator(statement)
         for resource in self.template["Resources"].values():
             if resource["Type"] == "AWS::IAM::Role":
-                # So that the test can play the part of the Lambda service.
+                # The test assumes the role in place of the Lambda service.
                 resource["Properties"]["AssumeRolePolicyDocument"]["Statement"].append(
                     {
                         "Effect": "Allow",
@@ -175,55 +177,55 @@ class Clone:
                     }
                 )
 
-    def own(self, text: str) -> str:
-        """The text with this clone's streams and keys in the place of the deployed stack's."""
-        for theirs, ours in self._own.items():
-            text = text.replace(theirs, ours)
+    def translate(self, text: str) -> str:
+        """Replace the streams and keys of the deployed stack by those of the clone."""
+        for original, replacement in self._replacements.items():
+            text = text.replace(original, replacement)
         return text
 
     def client(self, service: str) -> Any:
-        """A client with all rights, shared by all clones."""
+        """Return a client with all permissions, which all clones share."""
         return _client(self.aws, service)
 
     @property
     def _cloudformation(self) -> Any:
         return self.client("cloudformation")
 
-    # The custom resources, by the beginning of their logical ids
+    # The custom resources, by the prefix of their logical IDs
 
     def logical_id(self, name: str) -> str:
-        """The whole logical id."""
-        (found,) = (each for each in _custom_resources(self.template) if each.startswith(name))
-        return found
+        """Return the complete logical ID."""
+        (logical_id,) = (each for each in _custom_resources(self.template) if each.startswith(name))
+        return logical_id
 
     def stream(self, name: str) -> str:
-        """ARN of the stream."""
+        """Return the ARN of the stream."""
         return str(self._properties(name)["StreamArn"])
 
     def key(self, name: str) -> str:
-        """ARN of the key that the template asks for."""
+        """Return the ARN of the key in the template."""
         return str(self._properties(name)["KeyId"])
 
-    def trespass(self, name: str) -> None:
-        """Ask for another stream, to which there is no right."""
-        self._properties(name)["StreamArn"] = self._make_stream()
+    def use_forbidden_stream(self, name: str) -> None:
+        """Set another stream, which the role does not allow."""
+        self._properties(name)["StreamArn"] = self._create_stream()
 
     def use_key(self, name: str, key: str) -> None:
-        """Ask for another key."""
+        """Set another key."""
         self._properties(name)["KeyId"] = key
 
     def encryption(self, name: str) -> str | None:
-        """Key that the stream has; None when it is in plaintext."""
-        answer = self.client("kinesis").describe_stream_summary(StreamARN=self.stream(name))
-        summary = answer["StreamDescriptionSummary"]
+        """Return the key of the stream; None if it is unencrypted."""
+        response = self.client("kinesis").describe_stream_summary(StreamARN=self.stream(name))
+        summary = response["StreamDescriptionSummary"]
         return summary.get("KeyId") if summary["EncryptionType"] == "KMS" else None
 
-    def _make_stream(self) -> str:
+    def _create_stream(self) -> str:
         name = f"stream-{uuid.uuid4().hex[:8]}"
         self.client("kinesis").create_stream(StreamName=name, ShardCount=1)
         return f"arn:aws:kinesis:{self.aws.region}:{self.aws.account}:stream/{name}"
 
-    def _make_key(self) -> str:
+    def _create_key(self) -> str:
         return str(self.client("kms").create_key()["KeyMetadata"]["Arn"])
 
     def _properties(self, name: str) -> dict[str, Any]:
@@ -234,49 +236,51 @@ class Clone:
     # Stack operations
 
     def create(self) -> None:
-        """Create the stack; raises `Failed`."""
-        self._begin("create_stack")
+        """Create the stack; raises `StackOperationError`."""
+        self._start("create_stack")
         self.wait("stack_create_complete")
 
     def update(self) -> None:
-        """Bring the stack to what the template says now; raises `Failed`."""
-        self.begin_update()
+        """Update the stack to the current template; raises `StackOperationError`."""
+        self.start_update()
         self.wait("stack_update_complete")
 
-    def begin_update(self) -> None:
-        """Begin an update without waiting for its end."""
-        self._seen = len(self._events())
-        self._begin("update_stack")
+    def start_update(self) -> None:
+        """Start an update without waiting for its end."""
+        self._first_event = len(self._events())
+        self._start("update_stack")
 
     def delete(self) -> None:
-        """Delete the stack; raises `Failed`."""
-        self._seen = len(self._events())
+        """Delete the stack; raises `StackOperationError`."""
+        self._first_event = len(self._events())
         self._cloudformation.delete_stack(StackName=self.stack_id)
         self.wait("stack_delete_complete")
 
     def discard(self) -> None:
-        """Begin to delete what is left of the stack."""
+        """Start to delete the stack, if it exists."""
         if self.stack_id:
             self._cloudformation.delete_stack(StackName=self.stack_id)
 
     def wait(self, waiter: str) -> None:
-        """Wait for the end of the operation that has begun; raises `Failed`."""
+        """Wait for the end of the current operation; raises `StackOperationError`."""
         try:
             self._cloudformation.get_waiter(waiter).wait(
                 StackName=self.stack_id,
-                WaiterConfig={"Delay": _SECONDS_PER_LOOK, "MaxAttempts": _LOOKS},
+                WaiterConfig={"Delay": _POLL_INTERVAL, "MaxAttempts": _MAX_POLLS},
             )
         except WaiterError as error:
             reasons = [
                 event["ResourceStatusReason"]
-                for event in self._events()[self._seen :]
+                for event in self._events()[self._first_event :]
                 if event["ResourceStatus"].endswith("_FAILED")
                 and event["ResourceType"] == RESOURCE_TYPE
             ]
-            raise Failed(reasons[0] if reasons else f"{error}: {self._so_far()}") from error
+            raise StackOperationError(
+                reasons[0] if reasons else f"{error}: {self._progress()}"
+            ) from error
 
-    def _so_far(self) -> str:
-        """How far the stack and its function have got, when nobody gives a reason."""
+    def _progress(self) -> str:
+        """Return the last events and log lines, for a failure without a reason."""
         events = [
             f"{event['Timestamp']:%T} {event['LogicalResourceId']} {event['ResourceStatus']}"
             for event in self._events()[-3:]
@@ -285,30 +289,30 @@ class Clone:
 
     @property
     def in_progress(self) -> bool:
-        """Whether the operation that has begun has not ended."""
-        (found,) = self._cloudformation.describe_stacks(StackName=self.stack_id)["Stacks"]
-        return str(found["StackStatus"]).endswith("_IN_PROGRESS")
+        """Whether an operation is in progress."""
+        (stack,) = self._cloudformation.describe_stacks(StackName=self.stack_id)["Stacks"]
+        return str(stack["StackStatus"]).endswith("_IN_PROGRESS")
 
-    def _begin(self, operation: str) -> None:
-        answer = getattr(self._cloudformation, operation)(
+    def _start(self, operation: str) -> None:
+        response = getattr(self._cloudformation, operation)(
             StackName=self._name,
             TemplateBody=json.dumps(self.template),
             Capabilities=["CAPABILITY_IAM"],
         )
-        self.stack_id = answer["StackId"]
+        self.stack_id = response["StackId"]
 
     def _events(self) -> list[dict[str, Any]]:
-        """All events of the stack, the oldest first."""
+        """Return the events of the stack, oldest first."""
         pages = self._cloudformation.get_paginator("describe_stack_events")
         pages = pages.paginate(StackName=self.stack_id)
         return [event for page in pages for event in page["StackEvents"]][::-1]
 
-    # What is in the stack
+    # Resources of the stack
 
     def physical_id(self, type_: str) -> str:
-        """Physical id of the only resource of a type."""
-        found = self._cloudformation.describe_stack_resources(StackName=self.stack_id)
-        (resource,) = (r for r in found["StackResources"] if r["ResourceType"] == type_)
+        """Return the physical ID of the only resource of a type."""
+        response = self._cloudformation.describe_stack_resources(StackName=self.stack_id)
+        (resource,) = (r for r in response["StackResources"] if r["ResourceType"] == type_)
         return str(resource["PhysicalResourceId"])
 
     @property
@@ -317,13 +321,13 @@ class Clone:
         return self.physical_id("AWS::Lambda::Function")
 
     def set_timeout(self, seconds: int) -> None:
-        """Let Lambda end the function's invocations after so many seconds."""
+        """Set the timeout of the function."""
         self.client("lambda").update_function_configuration(
             FunctionName=self.function, Timeout=seconds
         )
 
     def log(self) -> list[dict[str, Any]]:
-        """Lines that the function has logged."""
+        """Return the lines of the function's log."""
         group = self.physical_id("AWS::Logs::LogGroup")
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
         messages = [event["message"] for page in pages for event in page["events"]]
@@ -332,8 +336,8 @@ class Clone:
     # The role
 
     @contextmanager
-    def policy_withheld(self) -> Iterator[None]:
-        """Let the role be without its policy for a while."""
+    def without_policy(self) -> Iterator[None]:
+        """Remove the policy of the role for the duration of the block."""
         iam, role = self.client("iam"), self.physical_id("AWS::IAM::Role")
         (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
         policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
@@ -343,8 +347,8 @@ class Clone:
         finally:
             iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy))
 
-    def client_of_the_role(self, service: str) -> Any:
-        """A client with the rights of the function's role and no others."""
+    def role_client(self, service: str) -> Any:
+        """Return a client with the credentials of the function's role."""
         role = self.physical_id("AWS::IAM::Role")
         arn = self.client("iam").get_role(RoleName=role)["Role"]["Arn"]
         return client_of_role(self.aws, arn, service)

@@ -1,6 +1,6 @@
-"""The local AWS for the tests of this folder: started and bootstrapped once for each kind.
+"""Fixtures: the local AWS, started and bootstrapped once for each kind.
 
-Several run side by side, one for each of pytest's workers.
+Each worker of pytest has its own.
 """
 
 from collections.abc import Generator, Iterator
@@ -15,7 +15,7 @@ from tests.local_aws.template import Written, write
 
 @pytest.fixture(scope="session")
 def local_aws() -> Iterator[LocalAws]:
-    """Streams really pass through UPDATING; nobody's rights are checked."""
+    """A local AWS whose streams take some seconds to change, without IAM enforcement."""
     with LocalAws(updating=timedelta(seconds=3)) as aws:
         Cdk(aws).bootstrap()
         yield aws
@@ -23,7 +23,7 @@ def local_aws() -> Iterator[LocalAws]:
 
 @pytest.fixture(scope="session")
 def local_aws_iam() -> Iterator[LocalAws]:
-    """Functions have the rights of their roles and no others; streams change in an instant."""
+    """A local AWS that enforces IAM, whose streams change immediately."""
     with LocalAws(iam=True) as aws:
         Cdk(aws).bootstrap()
         yield aws
@@ -40,7 +40,7 @@ def deployment(local_aws: LocalAws) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    """The function as a template, and its code."""
+    """The output of `make template`: the template of the function, and its code."""
     return write(tmp_path_factory.mktemp("template"))
 
 
@@ -48,7 +48,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the ends of the emulators' logs with a failure."""
+    """Add the last lines of the emulators' logs to the report of a failed test."""
     report = yield
     if report.failed:
         for name, value in getattr(item, "funcargs", {}).items():

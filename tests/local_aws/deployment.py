@@ -1,4 +1,4 @@
-"""A stack of the tests' own on the local AWS, and streams and keys outside of it."""
+"""Deploys a test stack to the local AWS, and creates streams and keys outside it."""
 
 import json
 import os
@@ -17,11 +17,17 @@ from local_aws import Cdk, CdkError, LocalAws, folders
 from tests.local_aws.encryption_app import RESOURCE_TYPE, encryption_app
 from tests.local_aws.observing import children, until
 
+# Messages and fields of the handler's log that tests depend on.
+CHANGE_ACCEPTED = "the change was accepted"
+WAIT_CONTINUED = "continuing in a new invocation"
+CONTINUATION_COUNT = "continuation"
+RESPONSE = "sending the response"
+
 
 def deploy(aws: LocalAws, stack: str, declare: Callable[[App], None]) -> dict[str, str]:
     """Deploy one stack with the CDK CLI and return its outputs.
 
-    The app is synthesized here: an interpreter for each of them would take longer than the CLI.
+    The app is synthesized in this process, because starting an interpreter for each app is slow.
     """
     context = json.loads((folders.PROJECT / "cdk.json").read_text())["context"]
     assembly = tempfile.mkdtemp(dir=aws.folder)
@@ -32,7 +38,7 @@ def deploy(aws: LocalAws, stack: str, declare: Callable[[App], None]) -> dict[st
 
 
 def make_stream(aws: LocalAws) -> str:
-    """Make a plaintext stream that no stack knows, and return its ARN."""
+    """Create an unencrypted stream outside of all stacks, and return its ARN."""
     kinesis, name = aws.client("kinesis"), f"stream-{uuid.uuid4().hex[:8]}"
     kinesis.create_stream(StreamName=name, ShardCount=1)
     until(lambda: summary(aws, name)["StreamStatus"] == "ACTIVE")
@@ -40,25 +46,29 @@ def make_stream(aws: LocalAws) -> str:
 
 
 def make_key(aws: LocalAws, **settings: str) -> str:
-    """Make a key and return its ARN."""
+    """Create a key and return its ARN."""
     return str(aws.client("kms").create_key(**settings)["KeyMetadata"]["Arn"])
 
 
 def summary(aws: LocalAws, stream: str) -> dict[str, Any]:
-    """What Kinesis says of a stream, given by name or ARN."""
-    answer = aws.client("kinesis").describe_stream_summary(StreamName=stream.rsplit("/", 1)[-1])
-    found: dict[str, Any] = answer["StreamDescriptionSummary"]
-    return found
+    """Return the description of a stream, by name or ARN."""
+    response = aws.client("kinesis").describe_stream_summary(StreamName=stream.rsplit("/", 1)[-1])
+    description: dict[str, Any] = response["StreamDescriptionSummary"]
+    return description
 
 
 def encryption(aws: LocalAws, stream: str) -> tuple[str, str, str | None]:
-    """Status, encryption type and key of a stream."""
-    found = summary(aws, stream)
-    return found["StreamStatus"], found["EncryptionType"], found.get("KeyId")
+    """Return the status, encryption type, and key of a stream."""
+    description = summary(aws, stream)
+    return (
+        description["StreamStatus"],
+        description["EncryptionType"],
+        description.get("KeyId"),
+    )
 
 
 def client_of_role(aws: LocalAws, role: str, service: str) -> Any:
-    """A client with the rights of a role, given by its ARN, and no others."""
+    """Return a client with the credentials of a role, by ARN."""
     assumed = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
     return boto3.session.Session(
         aws_access_key_id=assumed["AccessKeyId"],
@@ -69,7 +79,7 @@ def client_of_role(aws: LocalAws, role: str, service: str) -> Any:
 
 
 def kill_functions(aws: LocalAws) -> None:
-    """Kill all processes that run Lambda functions, as Lambda's own machine may fail."""
+    """Kill all processes that run Lambda functions, to simulate a failure of their host."""
     emulator = next(service for service in aws.services if service.name == "ministack")
     (gateway,) = children(emulator.pid)
     workers = children(gateway)
@@ -80,7 +90,7 @@ def kill_functions(aws: LocalAws) -> None:
 
 @dataclass
 class Deployment:
-    """One stack, deployed again and again by the CDK CLI."""
+    """One stack, which the CDK CLI deploys any number of times."""
 
     aws: LocalAws
     function_timeout: int | None = None
@@ -96,8 +106,8 @@ class Deployment:
             ),
         )
 
-    def fails(self, **resources: dict[str, Any]) -> str:
-        """Deploy, expect that to fail, and return the custom resource's reason."""
+    def deploy_and_fail(self, **resources: dict[str, Any]) -> str:
+        """Deploy, check that the deployment fails, and return the reason of the custom resource."""
         before = len(self.events())
         try:
             self.deploy(**resources)
@@ -108,7 +118,7 @@ class Deployment:
         raise AssertionError("the deployment succeeded")
 
     def destroy(self) -> None:
-        """Delete the stack without the CLI, and wait until that has ended."""
+        """Delete the stack without the CLI, and wait for the end of the deletion."""
         cloudformation = self.aws.client("cloudformation")
         stack_id = self.describe()["StackId"]
         cloudformation.delete_stack(StackName=stack_id)
@@ -118,19 +128,19 @@ class Deployment:
 
     @property
     def exists(self) -> bool:
-        """Whether there is anything to destroy."""
+        """Whether the stack exists."""
         stacks = self.aws.client("cloudformation").list_stacks()["StackSummaries"]
         statuses = [s["StackStatus"] for s in stacks if s["StackName"] == self.stack]
         return bool(statuses) and statuses[0] != "DELETE_COMPLETE"
 
     def describe(self) -> dict[str, Any]:
-        """The stack as CloudFormation shows it."""
+        """Return the description of the stack."""
         stacks = self.aws.client("cloudformation").describe_stacks(StackName=self.stack)
-        found: dict[str, Any] = stacks["Stacks"][0]
-        return found
+        description: dict[str, Any] = stacks["Stacks"][0]
+        return description
 
     def events(self) -> list[dict[str, Any]]:
-        """Events of the custom resources, the oldest first."""
+        """Return the events of the custom resources, oldest first."""
         client = self.aws.client("cloudformation")
         try:
             pages = client.get_paginator("describe_stack_events").paginate(StackName=self.stack)
@@ -139,16 +149,16 @@ class Deployment:
             return []
         return [e for e in reversed(events) if e["ResourceType"] == RESOURCE_TYPE]
 
-    def took(self) -> timedelta:
-        """How long the last request of a custom resource took."""
-        *_, began, ended = self.events()
-        assert began["ResourceStatus"].endswith("_IN_PROGRESS")
-        assert ended["ResourceStatus"].endswith("_COMPLETE")
-        duration: timedelta = ended["Timestamp"] - began["Timestamp"]
+    def last_duration(self) -> timedelta:
+        """Return the duration of the last request of a custom resource."""
+        *_, start, end = self.events()
+        assert start["ResourceStatus"].endswith("_IN_PROGRESS")
+        assert end["ResourceStatus"].endswith("_COMPLETE")
+        duration: timedelta = end["Timestamp"] - start["Timestamp"]
         return duration
 
     def log(self) -> list[dict[str, Any]]:
-        """Lines that the function has logged."""
+        """Return the lines of the function's log."""
         logs, lines = self.aws.client("logs"), []
         resources = self.aws.client("cloudformation").describe_stack_resources(
             StackName=self.stack
@@ -160,5 +170,5 @@ class Deployment:
         return [json.loads(line) for line in lines]
 
     def logged(self, message: str) -> list[dict[str, Any]]:
-        """Lines of the log with this message."""
+        """Return the lines of the function's log with a message."""
         return [line for line in self.log() if line["message"].split(" (")[0] == message]

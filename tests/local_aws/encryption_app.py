@@ -1,4 +1,4 @@
-"""CDK app of the tests: one stack, as a deployment describes it."""
+"""CDK app of the tests, with one stack."""
 
 from typing import Any
 
@@ -23,19 +23,19 @@ RESOURCE_TYPE = "Custom::KinesisStreamEncryption"
 
 
 def resource_of(encryption: KinesisStreamEncryption) -> CfnResource:
-    """The custom resource of a construct."""
-    (found,) = (
+    """Return the custom resource of a construct."""
+    (resource,) = (
         each
         for each in encryption.node.find_all()
         if isinstance(each, CfnResource) and each.cfn_resource_type == RESOURCE_TYPE
     )
-    return found
+    return resource
 
 
 def integrate(
     stack: Stack, encryption: KinesisStreamEncryption, slow: KinesisStreamEncryption | None
 ) -> None:
-    """Use the stream as CDK does, and encrypt it only some time after the policies exist."""
+    """Add CDK's integrations, and encrypt the stream some time after their policies exist."""
     events.Rule(
         stack,
         "Rule",
@@ -82,7 +82,7 @@ def integrate(
             each.assume_role_policy.add_statements(test)
     for each in encryption.node.find_all():
         if isinstance(each, iam.CfnPolicy) and "kms:" in str(stack.resolve(each.policy_document)):
-            # The emulator knows no kms:EncryptionContext, so nothing would meet the condition.
+            # The emulator does not support kms:EncryptionContext: the condition would never match.
             each.add_property_deletion_override("PolicyDocument.Statement.0.Condition")
             if slow:
                 resource_of(slow).add_dependency(each)
@@ -96,34 +96,34 @@ def encryption_app(
     *,
     function_timeout: int | None = None,
 ) -> None:
-    """Declare a stack with these streams to encrypt."""
+    """Declare a stack with one construct for each item of `resources`, by construct ID."""
     stack = Stack(app, name)
     provider = KinesisStreamEncryptionProvider(stack, "Provider")
     if function_timeout is not None:
         function = provider.function.node.default_child
         assert isinstance(function, lambda_.CfnFunction)
         function.timeout = function_timeout
-    made: dict[str, KinesisStreamEncryption] = {}
-    for id_, wanted in resources.items():
-        encryption = made[id_] = KinesisStreamEncryption(
+    encryptions: dict[str, KinesisStreamEncryption] = {}
+    for id_, options in resources.items():
+        encryption = encryptions[id_] = KinesisStreamEncryption(
             stack,
             id_,
-            stream=kinesis.Stream.from_stream_arn(stack, f"{id_}Stream", wanted["stream"]),
-            encryption_key=kms.Key.from_key_arn(stack, f"{id_}Key", wanted["key"]),
+            stream=kinesis.Stream.from_stream_arn(stack, f"{id_}Stream", options["stream"]),
+            encryption_key=kms.Key.from_key_arn(stack, f"{id_}Key", options["key"]),
             previous_keys=[
                 kms.Key.from_key_arn(stack, f"{id_}Previous{number}", key)
-                for number, key in enumerate(wanted.get("previous", []))
+                for number, key in enumerate(options.get("previous", []))
             ],
-            timeout=Duration.minutes(wanted.get("timeout", 2)),
-            revision=wanted.get("revision"),
+            timeout=Duration.minutes(options.get("timeout", 2)),
+            revision=options.get("revision"),
         )
-        if "service_timeout" in wanted:
+        if "service_timeout" in options:
             resource_of(encryption).add_property_override(
-                "ServiceTimeout", wanted["service_timeout"]
+                "ServiceTimeout", options["service_timeout"]
             )
-        if "after" in wanted:
-            encryption.node.add_dependency(made[wanted["after"]])
-        if wanted.get("integrations"):
-            integrate(stack, encryption, made.get("Slow"))
+        if "after" in options:
+            encryption.node.add_dependency(encryptions[options["after"]])
+        if options.get("integrations"):
+            integrate(stack, encryption, encryptions.get("Slow"))
         CfnOutput(stack, f"{id_}KeyArn", value=encryption.key_arn)
     CfnOutput(stack, "Function", value=provider.function.function_name)

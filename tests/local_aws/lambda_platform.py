@@ -1,4 +1,4 @@
-"""What is around a function that runs under AWS's runtime client: Lambda, and CloudFormation.
+"""Lambda and CloudFormation, for a function that runs under the AWS runtime client.
 
 Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes";
 CloudFormation API reference, DescribeStackResource; Lambda API reference, Invoke.
@@ -26,7 +26,7 @@ STACK = "arn:aws:cloudformation:{region}:{account}:stack/orders/11111111-2222-33
 FUNCTION = "arn:aws:lambda:{region}:{account}:function:encryption"
 SECRET = "presigned-by-cloudformation"
 
-_DESCRIBED = """
+_DESCRIPTION = """
 <DescribeStackResourceResponse><DescribeStackResourceResult><StackResourceDetail>
 <StackId>{StackId}</StackId><LogicalResourceId>{LogicalResourceId}</LogicalResourceId>
 <ResourceType>{ResourceType}</ResourceType><ResourceStatus>{status}</ResourceStatus>
@@ -45,10 +45,10 @@ class Invocation(NamedTuple):
     seconds: float
 
 
-class Ended(NamedTuple):
-    """What the runtime client has told of an invocation: `response` or `error`, and the body."""
+class Result(NamedTuple):
+    """What the runtime client reports of an invocation: `response` or `error`, and the body."""
 
-    how: str
+    kind: str
     body: Any
 
 
@@ -61,32 +61,32 @@ class Platform(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Requests)
         self.address = f"127.0.0.1:{self.server_port}"
         self.url = f"http://{self.address}"
-        self.due = SimpleQueue[Invocation]()
-        self.ended = SimpleQueue[Ended]()
-        self.answers = SimpleQueue[dict[str, Any]]()
-        self.handed_over: list[dict[str, Any]] = []
-        self.seconds_when_handed_over = 900.0
+        self.pending = SimpleQueue[Invocation]()
+        self.results = SimpleQueue[Result]()
+        self.responses = SimpleQueue[dict[str, Any]]()
+        self.continuations: list[dict[str, Any]] = []
+        self.seconds_of_continuation = 900.0
         self.current: dict[str, Any] = {}
 
     def invoke(self, event: dict[str, Any], *, seconds: float = 900) -> None:
-        """Let the function be invoked, with so much time."""
+        """Invoke the function with a remaining time."""
         self.current = event
-        self.due.put(Invocation(event, seconds))
+        self.pending.put(Invocation(event, seconds))
 
     def event(self, aws: LocalAws, type_: str, **properties: str) -> dict[str, Any]:
-        """Make an event as CloudFormation sends it now."""
-        place = {"region": aws.region, "account": aws.account}
+        """Return an event as CloudFormation sends it now."""
+        location = {"region": aws.region, "account": aws.account}
         now = datetime.now(UTC)
         return {
             "RequestType": type_,
-            "ResponseURL": f"{self.url}/answer?X-Amz-Date={now:%Y%m%dT%H%M%SZ}"
+            "ResponseURL": f"{self.url}/response?X-Amz-Date={now:%Y%m%dT%H%M%SZ}"
             f"&X-Amz-Expires=7200&X-Amz-Signature={SECRET}",
-            "StackId": STACK.format(**place),
+            "StackId": STACK.format(**location),
             "RequestId": str(uuid.uuid4()),
             "ResourceType": "Custom::KinesisStreamEncryption",
             "LogicalResourceId": "Encryption",
             "ServiceTimeout": "120",
-            "ResourceProperties": {"ServiceToken": FUNCTION.format(**place), **properties},
+            "ResourceProperties": {"ServiceToken": FUNCTION.format(**location), **properties},
         }
 
 
@@ -95,7 +95,7 @@ class _Requests(BaseHTTPRequestHandler):
     server: Platform
 
     def do_GET(self) -> None:
-        invocation = self.server.due.get()
+        invocation = self.server.pending.get()
         arn = invocation.event.get("ResourceProperties", {}).get("ServiceToken", FUNCTION)
         self._reply(
             200,
@@ -112,22 +112,24 @@ class _Requests(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self._body()
         if self.path.startswith("/2018-06-01/runtime/"):
-            self.server.ended.put(Ended(self.path.rpartition("/")[2], json.loads(body)))
+            self.server.results.put(Result(self.path.rpartition("/")[2], json.loads(body)))
             self._reply(202, "{}")
         elif self.path.endswith("/invocations"):
-            self.server.handed_over.append(json.loads(body))
-            self.server.due.put(Invocation(json.loads(body), self.server.seconds_when_handed_over))
+            self.server.continuations.append(json.loads(body))
+            self.server.pending.put(
+                Invocation(json.loads(body), self.server.seconds_of_continuation)
+            )
             self._reply(202, "")
         else:
             self._describe_stack_resource(parse_qs(body.decode()))
 
     def do_PUT(self) -> None:
         assert "Content-Type" not in self.headers or not self.headers["Content-Type"]
-        self.server.answers.put(json.loads(self._body()))
+        self.server.responses.put(json.loads(self._body()))
         self._reply(200, "")
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        """Do not log requests."""
 
     def _describe_stack_resource(self, query: dict[str, list[str]]) -> None:
         event = self.server.current
@@ -135,7 +137,7 @@ class _Requests(BaseHTTPRequestHandler):
         assert query["LogicalResourceId"] == [event["LogicalResourceId"]]
         status = f"{event['RequestType'].upper()}_IN_PROGRESS"
         issued = datetime.now(UTC).isoformat()
-        self._reply(200, _DESCRIBED.format(**event, status=status, issued=issued))
+        self._reply(200, _DESCRIPTION.format(**event, status=status, issued=issued))
 
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers["Content-Length"]))
@@ -152,7 +154,7 @@ class _Requests(BaseHTTPRequestHandler):
 
 @contextmanager
 def platform() -> Iterator[Platform]:
-    """Serve until the block ends."""
+    """Serve requests for the duration of the block."""
     with Platform() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
@@ -160,7 +162,7 @@ def platform() -> Iterator[Platform]:
 
 
 def start(aws: LocalAws, server: Platform, *, python: Path, code: Code, folder: Path) -> Service:
-    """Run a function under `awslambdaric`, as Lambda's images do."""
+    """Run a function with `awslambdaric`, as the images of Lambda do."""
     environment = {
         "AWS_ENDPOINT_URL_CLOUDFORMATION": server.url,
         "AWS_ENDPOINT_URL_LAMBDA": server.url,

@@ -1,4 +1,4 @@
-"""Looking at what runs: conditions that come true, and processes with their children."""
+"""Polling of conditions, and the processes of the machine with their children."""
 
 import time
 from collections.abc import Callable
@@ -8,17 +8,17 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T], *, seconds: float = 60) -> T:
-    """What `look` returns, once that is true."""
+def until(condition: Callable[[], T], *, seconds: float = 60) -> T:
+    """Poll `condition` until it returns a true value, and return that value."""
     deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain"
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"the condition was not met within {seconds:g} s"
         time.sleep(0.1)
-    return found
+    return value
 
 
 def parents() -> dict[int, int]:
-    """Each living process and its parent; a zombie is not living."""
+    """Return the parent of each running process, without zombies."""
     found = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -31,12 +31,12 @@ def parents() -> dict[int, int]:
 
 
 def children(pid: int) -> set[int]:
-    """Processes that `pid` has started itself."""
+    """Return the direct children of a process."""
     return {child for child, parent in parents().items() if parent == pid}
 
 
-def family(pid: int) -> set[int]:
-    """`pid` and everything that descends from it."""
+def process_tree(pid: int) -> set[int]:
+    """Return a process and all its descendants."""
     parent_of = parents()
     found, added = set[int](), {pid}
     while added:

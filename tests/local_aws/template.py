@@ -1,4 +1,4 @@
-"""The function as `make template` writes it."""
+"""The output of `make template`."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ from local_aws import folders
 
 @dataclass(frozen=True)
 class Written:
-    """Files that were written, in `folder`."""
+    """The files of the output, in `folder`."""
 
     folder: Path
 
@@ -28,7 +28,7 @@ class Written:
 
     @property
     def key(self) -> str:
-        """Key under which the template expects the code."""
+        """S3 key of the code in the template."""
         return self._setting("Default", r"\S+\.zip")
 
     @property
@@ -42,13 +42,13 @@ class Written:
             archive.extractall(target)
         return target
 
-    def _setting(self, name: str, form: str) -> str:
-        (found,) = re.findall(rf"^ +{name}: ({form})$", self.template, re.MULTILINE)
-        return str(found)
+    def _setting(self, name: str, pattern: str) -> str:
+        (value,) = re.findall(rf"^ +{name}: ({pattern})$", self.template, re.MULTILINE)
+        return str(value)
 
 
 def write(folder: Path) -> Written:
-    """Write the files into `folder`."""
+    """Run `make template` with `folder` as its output folder."""
     command = [sys.executable, "-m", "template", str(folder)]
     subprocess.run(command, cwd=folders.PROJECT, check=True, capture_output=True)
     return Written(folder)

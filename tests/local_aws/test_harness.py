@@ -19,7 +19,7 @@ import pytest
 
 from local_aws import LocalAws, folders
 from local_aws.process import CommandTimeoutError, Service, run
-from tests.local_aws.observing import family, parents, until
+from tests.local_aws.observing import parents, process_tree, until
 
 pytestmark = [
     pytest.mark.timeout(180),
@@ -157,7 +157,7 @@ def port_of(url: str) -> int:
 
 def test_services_listen_on_the_loopback_interface_only(local_aws: LocalAws) -> None:
     cannot_import(local_aws, "json")  # starts a worker process
-    pids = set().union(*(family(service.pid) for service in local_aws.services))
+    pids = set().union(*(process_tree(service.pid) for service in local_aws.services))
     sockets = listening(pids)
     assert {address for address, _ in sockets} == {"127.0.0.1"}
     ports = {port for _, port in sockets}
@@ -276,8 +276,8 @@ class TestStopping:
             assert instance.stdout is not None
             urls = instance.stdout.readline().split()
             # The instance, two supervisors, two emulators, and the worker that sleeps.
-            until(lambda: len(family(instance.pid)) == 6)
-            started = family(instance.pid)
+            until(lambda: len(process_tree(instance.pid)) == 6)
+            started = process_tree(instance.pid)
             instance.send_signal(number)
             try:
                 instance.wait(timeout=30)
@@ -298,7 +298,7 @@ class TestStopping:
         ) as service:
             until((tmp_path / "ready").exists)
             # The supervisor, the command, and the daemon that the supervisor has adopted.
-            started = family(service.pid)
+            started = process_tree(service.pid)
             assert len(started) == 3
         assert not started & parents().keys()
 
@@ -337,7 +337,7 @@ def test_up_prints_the_variables_to_export_and_down_stops_all_processes(tmp_path
     try:
         assert call("up") == exports, "a second up returns the running instance"
         pid = json.loads((tmp_path / "up.json").read_text())["pid"]
-        started = family(pid)
+        started = process_tree(pid)
         output = subprocess.run(
             ["sh", "-c", f'{exports}\npython -c "{USER_SCRIPT}"'],
             check=True,

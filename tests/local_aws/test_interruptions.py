@@ -1,4 +1,4 @@
-"""A wait during which something happens: to the stream, to the function, to the invocation."""
+"""Interruptions of a wait: the stream is deleted, the function killed, the invocation ends."""
 
 import threading
 from collections.abc import Iterator
@@ -9,6 +9,10 @@ import pytest
 
 from local_aws import Cdk, LocalAws
 from tests.local_aws.deployment import (
+    CHANGE_ACCEPTED,
+    CONTINUATION_COUNT,
+    RESPONSE,
+    WAIT_CONTINUED,
     Deployment,
     encryption,
     kill_functions,
@@ -20,26 +24,29 @@ from tests.local_aws.observing import until
 
 pytestmark = pytest.mark.timeout(300)
 
-DEPLOYS = 240
-"""Seconds within which a deployment gets to the resource, on a busy machine."""
+MAX_DEPLOYMENT = 240
+"""Seconds until a deployment starts the change, on a busy machine."""
 
-SETTLING = timedelta(seconds=5)
-LAMBDA_WAITS = timedelta(minutes=1)
-ACCEPTED = "the change was accepted"
+PROPAGATION_WAIT = timedelta(seconds=5)
+LAMBDA_RETRY_DELAY = timedelta(minutes=1)
 
 
-def test_stream_deleted_during_the_wait(local_aws: LocalAws, deployment: Deployment) -> None:
+def test_stream_that_is_deleted_during_the_wait_fails_the_deployment(
+    local_aws: LocalAws, deployment: Deployment
+) -> None:
     stream, key = make_stream(local_aws), make_key(local_aws)
 
     def delete() -> None:
-        until(lambda: summary(local_aws, stream)["StreamStatus"] == "UPDATING", seconds=DEPLOYS)
+        until(
+            lambda: summary(local_aws, stream)["StreamStatus"] == "UPDATING", seconds=MAX_DEPLOYMENT
+        )
         until(lambda: summary(local_aws, stream)["StreamStatus"] == "ACTIVE")
         local_aws.client("kinesis").delete_stream(StreamARN=stream)
 
-    deleting = threading.Thread(target=delete)
-    deleting.start()
-    reason = deployment.fails(Encryption={"stream": stream, "key": key})
-    deleting.join()
+    deletion = threading.Thread(target=delete)
+    deletion.start()
+    reason = deployment.deploy_and_fail(Encryption={"stream": stream, "key": key})
+    deletion.join()
     assert stream in reason
     assert "deleted" in reason
     assert deployment.describe()["StackStatus"] == "ROLLBACK_COMPLETE"
@@ -47,42 +54,42 @@ def test_stream_deleted_during_the_wait(local_aws: LocalAws, deployment: Deploym
 
 @contextmanager
 def killed_while_updating(aws: LocalAws, stream: str) -> Iterator[None]:
-    """Kill the functions, once, as soon as the stream is UPDATING."""
+    """Kill the functions once, when the stream is UPDATING."""
 
     def kill() -> None:
-        until(lambda: summary(aws, stream)["StreamStatus"] == "UPDATING", seconds=DEPLOYS)
+        until(lambda: summary(aws, stream)["StreamStatus"] == "UPDATING", seconds=MAX_DEPLOYMENT)
         kill_functions(aws)
 
-    killing = threading.Thread(target=kill)
-    killing.start()
+    thread = threading.Thread(target=kill)
+    thread.start()
     yield
-    killing.join()
+    thread.join()
 
 
-def test_stack_ends_although_the_function_is_killed(
+def test_stack_operation_ends_if_the_function_is_killed(
     local_aws: LocalAws, deployment: Deployment
 ) -> None:
     stream, key = make_stream(local_aws), make_key(local_aws)
     with killed_while_updating(local_aws, stream):
-        reason = deployment.fails(
+        reason = deployment.deploy_and_fail(
             Encryption={"stream": stream, "key": key, "service_timeout": "12"}
         )
     assert "timed out" in reason
     assert deployment.describe()["StackStatus"] == "ROLLBACK_COMPLETE"
 
 
-def test_function_that_is_killed_finishes_when_lambda_calls_it_again(
+def test_killed_function_completes_the_request_when_lambda_retries(
     local_aws: LocalAws, deployment: Deployment
 ) -> None:
     stream, key = make_stream(local_aws), make_key(local_aws)
     with killed_while_updating(local_aws, stream):
         deployment.deploy(Encryption={"stream": stream, "key": key})
     assert encryption(local_aws, stream) == ("ACTIVE", "KMS", key)
-    assert deployment.took() >= LAMBDA_WAITS
-    assert len(deployment.logged(ACCEPTED)) == 1, "the change is not made twice"
+    assert deployment.last_duration() >= LAMBDA_RETRY_DELAY
+    assert len(deployment.logged(CHANGE_ACCEPTED)) == 1, "the change was made twice"
 
 
-def test_wait_that_outlasts_its_invocation_goes_on_in_others() -> None:
+def test_wait_longer_than_an_invocation_continues_in_new_invocations() -> None:
     with LocalAws(updating=timedelta(seconds=45)) as aws:
         deployment = Deployment(aws, function_timeout=60)
         stream, key = make_stream(aws), make_key(aws)
@@ -90,13 +97,10 @@ def test_wait_that_outlasts_its_invocation_goes_on_in_others() -> None:
         outputs = deployment.deploy(Encryption={"stream": stream, "key": key, "timeout": 20})
         assert outputs["EncryptionKeyArn"] == key
         assert encryption(aws, stream) == ("ACTIVE", "KMS", key)
-        assert deployment.took() >= aws.updating + SETTLING
-        hops = [
-            line["continuation"] for line in deployment.logged("continuing in a new invocation")
-        ]
-        assert hops == list(range(1, len(hops) + 1))
-        assert len(deployment.logged(ACCEPTED)) == 1
-        answers = deployment.logged("sending the response")
-        assert len(answers) == 1
-        assert answers[0]["elapsed"] < 60, "another invocation has answered"
-        assert hops
+        assert deployment.last_duration() >= aws.updating + PROPAGATION_WAIT
+        counts = [line[CONTINUATION_COUNT] for line in deployment.logged(WAIT_CONTINUED)]
+        assert counts == list(range(1, len(counts) + 1))
+        assert len(deployment.logged(CHANGE_ACCEPTED)) == 1
+        (response,) = deployment.logged(RESPONSE)
+        assert response["elapsed"] < 60, "the first invocation sent the response"
+        assert counts

@@ -141,14 +141,14 @@ def roles_by_action(aws: LocalAws, deployment: Deployment) -> dict[str, list[str
 
 @dataclass(frozen=True)
 class Deployed:
-    """A stack with integrations, of which each has access to the current key.
+    """A stack with integrations that have access to the current key.
 
     Attributes
     ----------
     first, second
-        The stream's key, and one that consumers may use already.
-    slow, wanted
-        What the stack consists of.
+        The key of the stream, and one that consumers can decrypt with already.
+    slow, options
+        Options of the two constructs of the stack.
     """
 
     deployment: Deployment
@@ -157,7 +157,7 @@ class Deployed:
     first: str
     second: str
     slow: dict[str, Any]
-    wanted: dict[str, Any]
+    options: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -165,26 +165,26 @@ def deployed(local_aws_iam: LocalAws) -> Iterator[Deployed]:
     aws, deployment = local_aws_iam, Deployment(local_aws_iam)
     stream, first, second = make_stream(aws), make_key(aws), make_key(aws)
     slow = {"stream": make_stream(aws), "key": first}
-    wanted = {"stream": stream, "key": first, "previous": [second], "integrations": True}
-    deployment.deploy(Slow=slow, Encryption=wanted)
+    options = {"stream": stream, "key": first, "previous": [second], "integrations": True}
+    deployment.deploy(Slow=slow, Encryption=options)
     traffic = Traffic(aws, deployment, stream)
     assert (len(traffic.producers), len(traffic.consumers)) == (3, 2)
-    yield Deployed(deployment, traffic, stream, first, second, slow, wanted)
+    yield Deployed(deployment, traffic, stream, first, second, slow, options)
     if deployment.exists:
         deployment.destroy()
 
 
 def test_a_rollback_denies_no_principal(deployed: Deployed, local_aws_iam: LocalAws) -> None:
-    """Records that were written between the switch and its rollback included."""
+    """This includes records that were written between the switch and its rollback."""
     aws, traffic, first, second = local_aws_iam, deployed.traffic, deployed.first, deployed.second
-    unfit = make_key(aws, KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
+    unsuitable = make_key(aws, KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
     with traffic.running():
-        reason = deployed.deployment.fails(
+        reason = deployed.deployment.deploy_and_fail(
             Slow={**deployed.slow, "key": second},
-            Encryption={**deployed.wanted, "key": second, "previous": [first]},
-            Unfit={"stream": make_stream(aws), "key": unfit, "after": "Encryption"},
+            Encryption={**deployed.options, "key": second, "previous": [first]},
+            Unsuitable={"stream": make_stream(aws), "key": unsuitable, "after": "Encryption"},
         )
-    assert unfit in reason
+    assert unsuitable in reason
     assert deployed.deployment.describe()["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     assert traffic.denied == []
     assert traffic.switches == [first, second, first]
@@ -204,7 +204,7 @@ def test_a_switch_denies_no_principal(deployed: Deployed, local_aws_iam: LocalAw
     with traffic.running():
         deployed.deployment.deploy(
             Slow={**deployed.slow, "key": second},
-            Encryption={**deployed.wanted, "key": second, "previous": [first]},
+            Encryption={**deployed.options, "key": second, "previous": [first]},
         )
     assert traffic.denied == []
     assert traffic.switches == [first, second]

@@ -1,4 +1,4 @@
-"""`make template` without the CDK: its function, and a stack of another template that uses it."""
+"""The function of `make template`, and a stack of another template that uses it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ BUCKETS = "deployments"
 
 
 @pytest.fixture(scope="module")
-def shown() -> str:
-    """The template that docs/ shows."""
+def documented_template() -> str:
+    """The CloudFormation template in docs/other-languages.md."""
     page = (folders.PROJECT / "docs" / "other-languages.md").read_text()
-    (found,) = re.findall(r"```yaml\n(.+?)```", page, re.DOTALL)
-    return str(found)
+    (template,) = re.findall(r"```yaml\n(.+?)```", page, re.DOTALL)
+    return str(template)
 
 
 class Stacks:
-    """Stacks made by CloudFormation's API alone."""
+    """Stacks that are created with the CloudFormation API."""
 
     def __init__(self, aws: LocalAws) -> None:
         self.cloudformation = aws.client("cloudformation")
@@ -62,7 +62,7 @@ class Stacks:
         self._wait(stack["StackId"], "stack_delete_complete")
 
     def reason(self, name: str) -> str:
-        """The first reason that a stack gives for a failure."""
+        """Return the first failure reason of a stack."""
         events = self.cloudformation.describe_stack_events(StackName=name)["StackEvents"]
         failed = [each for each in events if each["ResourceStatus"].endswith("_FAILED")]
         return str(failed[-1]["ResourceStatusReason"])
@@ -75,13 +75,13 @@ class Stacks:
 
 @dataclass
 class Account:
-    """An account that has the stream and the key that docs/ speaks of.
+    """An account with the stream and the key of the documented template.
 
     Attributes
     ----------
     consumer
-        The template that docs/ shows, with the key's ARN for its alias: the emulator takes a
-        request by alias for one about the alias's ARN.
+        The documented template with the key ARN instead of the alias, because the emulator checks
+        permissions on the alias ARN.
     """
 
     aws: LocalAws
@@ -93,7 +93,7 @@ class Account:
         return encryption(self.aws, "orders")
 
     def upload(self, code: Path, key: str) -> None:
-        """Put the code where StackSets expect it."""
+        """Upload the code to the bucket that the template for StackSets reads."""
         s3, bucket = self.aws.client("s3"), f"{BUCKETS}-{self.aws.region}"
         location = {"LocationConstraint": self.aws.region}
         with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
@@ -112,27 +112,27 @@ class Account:
 
 
 @pytest.fixture
-def account(local_aws_iam: LocalAws, shown: str) -> Iterator[Account]:
+def account(local_aws_iam: LocalAws, documented_template: str) -> Iterator[Account]:
     aws, kinesis, kms = local_aws_iam, local_aws_iam.client("kinesis"), local_aws_iam.client("kms")
     kinesis.create_stream(StreamName="orders", ShardCount=1)
     kinesis.get_waiter("stream_exists").wait(StreamName="orders", WaiterConfig={"Delay": 1})
     key = make_key(aws)
     kms.create_alias(AliasName="alias/orders", TargetKeyId=key)
     stacks = Stacks(aws)
-    yield Account(aws, stacks, key, shown.replace("alias/orders", key))
+    yield Account(aws, stacks, key, documented_template.replace("alias/orders", key))
     for name in reversed(stacks.names):
         stacks.delete(name)
     kms.delete_alias(AliasName="alias/orders")
     kinesis.delete_stream(StreamName="orders")
 
 
-def test_a_stack_of_any_origin_encrypts_its_stream(
-    account: Account, written: Written, shown: str
+def test_stack_of_another_template_encrypts_its_stream(
+    account: Account, written: Written, documented_template: str
 ) -> None:
     account.upload(written.archive, written.key)
     account.provide(written.template, CodeBucketPrefix=BUCKETS)
 
-    account.stacks.put("consumer", shown)
+    account.stacks.put("consumer", documented_template)
     assert account.encryption()[:2] == ("ACTIVE", "KMS")
 
     outputs = account.stacks.put("consumer", account.consumer)
@@ -144,8 +144,8 @@ def test_a_stack_of_any_origin_encrypts_its_stream(
 
 
 @pytest.mark.release
-def test_a_stream_that_is_not_allowed_is_left_alone(account: Account, written: Written) -> None:
-    """A release's, as the handler takes a denial for a policy on its way for a minute."""
+def test_stream_that_is_not_allowed_is_not_modified(account: Account, written: Written) -> None:
+    """For releases only: the handler retries a denial for a minute, as IAM policies propagate."""
     account.upload(written.archive, written.key)
     account.provide(written.template, streams="stream/others*", CodeBucketPrefix=BUCKETS)
     with pytest.raises(WaiterError):
@@ -156,7 +156,7 @@ def test_a_stream_that_is_not_allowed_is_left_alone(account: Account, written: W
 
 
 @pytest.mark.release
-def test_aws_cli_packages_it(account: Account, written: Written, tmp_path: Path) -> None:
+def test_aws_cli_packages_the_template(account: Account, written: Written, tmp_path: Path) -> None:
     tools, packaged = tmp_path / "tools", tmp_path / "packaged.yaml"
     subprocess.run([sys.executable, "-m", "venv", tools], check=True)
     pip = f"{tools}/bin/pip"
@@ -164,7 +164,7 @@ def test_aws_cli_packages_it(account: Account, written: Written, tmp_path: Path)
     account.aws.client("s3").create_bucket(
         Bucket="code", CreateBucketConfiguration={"LocationConstraint": account.aws.region}
     )
-    done = run(
+    result = run(
         [
             *(str(tools / "bin" / "aws"), "cloudformation", "package", "--s3-bucket", "code"),
             *("--template-file", str(written.folder / "provider.yaml")),
@@ -174,7 +174,7 @@ def test_aws_cli_packages_it(account: Account, written: Written, tmp_path: Path)
         folder=tmp_path,
         seconds=120,
     )
-    assert done.exit_code == 0, done.output
+    assert result.exit_code == 0, result.output
     account.provide(packaged.read_text())
     account.stacks.put("consumer", account.consumer)
     assert account.encryption() == ("ACTIVE", "KMS", account.key)
