@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -66,6 +67,11 @@ def _with_client(
     return runtime._replace(client=client)
 
 
+def _with_sleep(runtime: Runtime, sleep: Callable[[float], None]) -> Function:
+    clock: Any = SimpleNamespace(now=runtime.clock.now, sleep=sleep)
+    return Handler(runtime._replace(clock=clock))
+
+
 class _AlteredDescription:
     """A handler that receives altered stream descriptions.
 
@@ -115,15 +121,11 @@ def _accepts_any_http_status(runtime: Runtime) -> Function:
 def _skips_the_propagation_wait(runtime: Runtime) -> Function:
     """ACTIVE counts as success, without the wait until all records are encrypted."""
 
-    class SkippingClock:
-        def now(self) -> float:
-            return runtime.clock.now()
+    def sleep(seconds: float) -> None:
+        if seconds < 4.9:  # polling pauses are shorter than that
+            runtime.clock.sleep(seconds)
 
-        def sleep(self, seconds: float) -> None:
-            if seconds < 4.9:  # polling pauses are shorter than that
-                runtime.clock.sleep(seconds)
-
-    return Handler(runtime._replace(clock=SkippingClock()))
+    return _with_sleep(runtime, sleep)
 
 
 def _checks_the_status_only(runtime: Runtime) -> Function:
@@ -273,14 +275,10 @@ def _never_retries_kms(runtime: Runtime) -> Function:
 def _polls_without_pauses(runtime: Runtime) -> Function:
     """Pauses are cut short, which uses up the rate of the account."""
 
-    class ShorteningClock:
-        def now(self) -> float:
-            return runtime.clock.now()
+    def sleep(seconds: float) -> None:
+        runtime.clock.sleep(min(seconds, 0.2) if seconds < 2.5 else seconds)
 
-        def sleep(self, seconds: float) -> None:
-            runtime.clock.sleep(min(seconds, 0.2) if seconds < 2.5 else seconds)
-
-    return Handler(runtime._replace(clock=ShorteningClock()))
+    return _with_sleep(runtime, sleep)
 
 
 def _logs_the_url(runtime: Runtime) -> Function:

@@ -168,7 +168,7 @@ class CloudFormationTraits:
 
     Parameters
     ----------
-    failed_id_sticks
+    keeps_failed_id
         Whether a FAILED response to an Update changes the physical resource ID.
     timed_out_create_is_deleted
         Whether a Create that timed out is followed by a Delete, with a made-up ID.
@@ -177,19 +177,19 @@ class CloudFormationTraits:
     clock_skew
         Seconds from the request to the recorded time of the status change.
     shows
-        When a resource's status is described: ``at once``, ``at its end`` (of the request), or
-        ``at the end`` (of the stack's operation).
+        When a status change of the resource is shown: ``immediately``, ``after the request``, or
+        ``after the operation`` of the stack.
     lag
         Seconds by which a description may be stale; shorter than the time between operations.
     reports_rollbacks
         Whether an Update that rolls back another has the status UPDATE_ROLLBACK_IN_PROGRESS.
     """
 
-    failed_id_sticks: bool
+    keeps_failed_id: bool
     timed_out_create_is_deleted: bool
     shows_deleted: bool
     clock_skew: float
-    shows: str = "at once"
+    shows: str = "immediately"
     lag: float = 0.0
     reports_rollbacks: bool = False
 
@@ -396,7 +396,7 @@ class CloudFormation:
         self._make_key(operation)
         request = self._request(stack, resource, "Update", desired, operation)
         response = request.response
-        if request.succeeded or (response and self._traits.failed_id_sticks):
+        if request.succeeded or (response and self._traits.keeps_failed_id):
             assert response is not None
             resource.physical_id, resource.properties = response.physical_id, desired
         self._set_status(resource, "UPDATE_COMPLETE" if request.succeeded else "UPDATE_FAILED")
@@ -415,10 +415,8 @@ class CloudFormation:
         request = self._request(stack, resource, "Update", desired, rollback=True)
         if request.response and request.succeeded:
             resource.physical_id, resource.properties = request.response.physical_id, desired
-            distinct = self._traits.reports_rollbacks
-            self._set_status(
-                resource, "UPDATE_ROLLBACK_COMPLETE" if distinct else "UPDATE_COMPLETE"
-            )
+            prefix = "UPDATE_ROLLBACK" if self._traits.reports_rollbacks else "UPDATE"
+            self._set_status(resource, f"{prefix}_COMPLETE")
             self._set_stack_status(stack, "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
             self._clean_up(stack, resource, *current)
             self._set_stack_status(stack, "UPDATE_ROLLBACK_COMPLETE")
@@ -491,8 +489,9 @@ class CloudFormation:
         """
         self._scheduler.sleep(self._rng.choice((0.2, 2.0, 20.0)) * self._rng.random())
         if not replaced:
-            rollback_part = "_ROLLBACK" if rollback and self._traits.reports_rollbacks else ""
-            self._set_status(resource, f"{kind.upper()}{rollback_part}_IN_PROGRESS")
+            is_shown = rollback and self._traits.reports_rollbacks
+            prefix = "UPDATE_ROLLBACK" if is_shown else kind.upper()
+            self._set_status(resource, f"{prefix}_IN_PROGRESS")
         id_ = f"{len(self.requests):04d}-{self._rng.getrandbits(32):08x}"
         event: dict[str, Any] = {
             "RequestType": kind,
@@ -544,9 +543,9 @@ class CloudFormation:
         now, shows = self._scheduler.now, self._traits.shows
         resource.status = status
         described = Described(status, now + self._traits.clock_skew)
-        if shows == "at the end":
+        if shows == "after the operation":
             resource.withheld.append(described)
-        elif shows == "at once" or status.endswith(FINISHED):
+        elif shows == "immediately" or status.endswith(FINISHED):
             resource.described.set(now, described)
         self._journal.note("stack", resource.logical_id, "is", status)
 

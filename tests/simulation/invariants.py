@@ -559,7 +559,7 @@ def the_stack_reaches_a_final_status(case: Case) -> Iterator[str]:
     if not case.aws.cloudformation.finished:
         yield "CloudFormation is still waiting"
     for stack in case.aws.cloudformation.stacks:
-        if not stack.status.endswith(("_COMPLETE", "_FAILED")):
+        if not stack.status.endswith(FINISHED):
             yield f"{stack.arn} is {stack.status}"
 
 
@@ -756,13 +756,7 @@ def _exemptions_of_status(request: Request, status: str, newer_by: float) -> Ite
 
 def _alias_unreadable(invocation: Invocation, before: float) -> bool:
     """Whether a key check failed that would have shown the start to be unnecessary."""
-    return any(
-        call.operation == "DescribeKey"
-        and call.began < before
-        and not call.shown
-        and call.error != "NotFoundException"
-        for call in invocation.calls
-    )
+    return any(_is_key_check(call, before) and _failed(call) for call in invocation.calls)
 
 
 def _key_was_unusable(case: Case, identifier: str, call: Call) -> bool:

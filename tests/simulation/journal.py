@@ -47,7 +47,7 @@ class Faults:
     Parameters
     ----------
     rng
-        Source of all decisions.
+        Source of randomness.
     rates
         Probability of each kind of fault, at each opportunity.
     """

@@ -100,7 +100,7 @@ class Stream:
         self.started = list(spent)
         self.stopped: list[float] = []
         self.not_active = ("", 0.0)
-        """Status with which changes are refused, and until when, while ACTIVE is described."""
+        """Status with which changes are rejected, and until when, while ACTIVE is described."""
 
 
 class Bucket:
@@ -143,15 +143,15 @@ class KinesisTraits:
     staleness
         Seconds by which a description may be stale.
     shows_target
-        Whether a stream that is UPDATING shows the new encryption already, as kinesis-mock has it;
-        AWS is recorded not to.
+        Whether a stream that is UPDATING already shows the new encryption, as in kinesis-mock.
+        Recordings of AWS do not.
     load
         Share of the account rate that other callers use.
     durations
-        Weights of the `DURATIONS` from which it is drawn how long a change takes.
+        Weights of the `DURATIONS` of a change.
     describes_alias
-        How a customer managed key is described that was given by an alias: ``as given``, ``key
-        ARN`` or ``alias ARN``.
+        How a customer managed key is described that was specified by its alias: ``as given``,
+        ``key ARN``, or ``alias ARN``.
     """
 
     staleness: float
@@ -169,9 +169,9 @@ class Kinesis:
     stage
         Clock, journal, and faults.
     kms
-        The keys.
+        Keys of the account.
     traits
-        The service's own choices.
+        Undocumented behavior of the service.
     rng
         Source of random behavior.
     """
@@ -222,8 +222,8 @@ class Kinesis:
         now, state = self._scheduler.now, stream.history.value
         if not state.status or state.status == "DELETING":
             raise ServiceError("ResourceNotFoundException", f"Stream {stream.name} not found.")
-        really, until = stream.not_active
-        status = really if now < until else state.status
+        actual, until = stream.not_active
+        status = actual if now < until else state.status
         if status != "ACTIVE":
             raise ServiceError(
                 "ResourceInUseException",
@@ -283,11 +283,11 @@ class Kinesis:
         stream.history.set(self._scheduler.now, replace(state, status="DELETING"))
         self._journal.note("kinesis", stream.name, "DELETING")
 
-        def gone() -> None:
+        def deleted() -> None:
             stream.history.set(self._scheduler.now, NOTHING)
-            self._journal.note("kinesis", stream.name, "is gone")
+            self._journal.note("kinesis", stream.name, "is deleted")
 
-        self._scheduler.after(self._rng.uniform(1, 30), gone)
+        self._scheduler.after(self._rng.uniform(1, 30), deleted)
 
     def _finish(self, stream: Stream, change: Change) -> None:
         now, state = self._scheduler.now, stream.history.value
@@ -316,8 +316,8 @@ class Kinesis:
         return key
 
     def _describe(self, stream: Stream) -> dict[str, Any]:
-        late = self._rng.uniform(0, self.traits.staleness) if self.traits.staleness else 0.0
-        state = stream.history.at(self._scheduler.now - late)
+        lag = self._rng.uniform(0, self.traits.staleness) if self.traits.staleness else 0.0
+        state = stream.history.at(self._scheduler.now - lag)
         if not state.status:
             raise ServiceError("ResourceNotFoundException", f"Stream {stream.name} not found.")
         if state != stream.history.value:

@@ -190,8 +190,8 @@ class Kms:
 
     def _read(self, identifier: str) -> Key | None:
         """Resolve a key as it was a short while ago: KMS is eventually consistent."""
-        late = self._rng.uniform(0, self.lag) if self.lag else 0.0
-        key = self.resolve(identifier, self._time.now - late)
+        lag = self._rng.uniform(0, self.lag) if self.lag else 0.0
+        key = self.resolve(identifier, self._time.now - lag)
         if self._faults and key != self.resolve(identifier):
             self._faults.count("kms: stale description")
         return key

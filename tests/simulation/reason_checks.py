@@ -112,9 +112,7 @@ def _key_not_found(reason: FailureReason) -> str:
     check = reason.key_check
     missing = check is not None and check.error in KEY_NOT_FOUND_ERRORS
     return (
-        _unless(missing, "KMS did not return that")
-        or _no_later_start(reason)
-        or _unless(_lasted(reason, _shows_unusable_key), "the KMS call was not retried")
+        _unless(missing, "KMS did not return that") or _no_later_start(reason) or _retried(reason)
     )
 
 
@@ -125,8 +123,13 @@ def _key_unusable(reason: FailureReason) -> str:
     return (
         _unless(state == reason.fields["state"], f"the state was {state}")
         or _no_later_start(reason)
-        or _unless(_lasted(reason, _shows_unusable_key), "the KMS call was not retried")
+        or _retried(reason)
     )
+
+
+def _retried(reason: FailureReason) -> str:
+    lasted = _lasted(reason, _shows_unusable_key)
+    return _unless(lasted, "the KMS call was not retried")
 
 
 def _key_unsuitable(reason: FailureReason) -> str:

@@ -116,7 +116,7 @@ RATES: dict[str, dict[str, float]] = {
     },
 }
 
-_BAD_PROPERTIES: tuple[tuple[str, str | None], ...] = (
+_INVALID_PROPERTIES: tuple[tuple[str, str | None], ...] = (
     ("KeyId", "aws/kinesis"),
     ("KeyId", "alias/aws/s3"),
     ("KeyId", "my-key"),
@@ -143,7 +143,7 @@ def is_malformed(properties: Properties) -> bool:
         return True
     return any(
         (name not in properties) if value is None else properties.get(name) == value
-        for name, value in _BAD_PROPERTIES
+        for name, value in _INVALID_PROPERTIES
         if name != "StreamName" and (name, value) != ("StreamArn", None)
     )
 
@@ -213,10 +213,10 @@ class Schedule:
 
 def draw(seed: int) -> Schedule:
     """Draw the schedule of a seed."""
-    return _inconsistent(_draw(seed), Random(f"consistency {seed}"))
+    return _with_consistency_windows(_draw(seed), Random(f"consistency {seed}"))
 
 
-def _inconsistent(schedule: Schedule, rng: Random) -> Schedule:
+def _with_consistency_windows(schedule: Schedule, rng: Random) -> Schedule:
     """Draw when services show changes, new keys, and the policies of denials.
 
     From a random source of its own, so that the rest of the schedule does not depend on it.
@@ -224,7 +224,9 @@ def _inconsistent(schedule: Schedule, rng: Random) -> Schedule:
     quiet = schedule.profile == "quiet"
     traits = replace(
         schedule.cloudformation,
-        shows=rng.choice(("at once", "at once", "at its end", "at the end")),
+        shows=rng.choice(
+            ("immediately", "immediately", "after the request", "after the operation")
+        ),
         lag=rng.choice((0.0, 0.0, 1.0, 3.0)),
         reports_rollbacks=rng.random() < 0.2,
     )
@@ -272,7 +274,7 @@ def _draw(seed: int) -> Schedule:
     keys, aliases = _keys(rng, bad=about("keys"))
     slow = about("slow")
     timeout, function_timeout = _timeouts(rng, slow=slow)
-    operations = _operations(rng, keys, timeout, bad_properties=about("keys", chance=0.1))
+    operations = _operations(rng, keys, timeout, invalid_properties=about("keys", chance=0.1))
     end = sum(operation.after for operation in operations) + 600
     spent: dict[str, list[float]] = {name: [] for name in STREAMS}
     if about("keys", chance=0.2):
@@ -291,7 +293,7 @@ def _draw(seed: int) -> Schedule:
         denials=(
             _denials(rng)
             if about("permissions")
-            # Another account's key, of which only its own administrators may know more.
+            # A key of another account, whose policy does not allow DescribeKey.
             else (Denial("kms:DescribeKey", explicit=False, begins=0.0, ends=float("inf")),)
             if about("keys", chance=0.1) and rng.random() < 0.4
             else ()
@@ -305,7 +307,7 @@ def _draw(seed: int) -> Schedule:
             describes_alias=rng.choice(("as given", "key ARN", "alias ARN")),
         ),
         cloudformation=CloudFormationTraits(
-            failed_id_sticks=rng.random() < 0.7,
+            keeps_failed_id=rng.random() < 0.7,
             timed_out_create_is_deleted=rng.random() < 0.7,
             shows_deleted=rng.random() < 0.5,
             clock_skew=rng.choice((0.0, 0.5, 2.0)),
@@ -342,12 +344,12 @@ def _keys(rng: Random, *, bad: bool) -> tuple[tuple[Key, ...], dict[str, str]]:
     ids = [f"{rng.getrandbits(32):08x}-0000-4000-8000-{rng.getrandbits(48):012x}" for _ in range(4)]
     keys = [Key(id_) for id_ in ids]
     if bad:
-        flaw = rng.random()
-        if flaw < 0.45:
+        kind = rng.random()
+        if kind < 0.45:
             keys[1] = Key(ids[1], state=rng.choice(_STATES))
-        elif flaw < 0.6:
+        elif kind < 0.6:
             keys[1] = Key(ids[1], state=MISSING)
-        elif flaw < 0.8:
+        elif kind < 0.8:
             usage = rng.choice(("SIGN_VERIFY", "ENCRYPT_DECRYPT"))
             keys[1] = Key(ids[1], spec="RSA_2048", usage=usage)
         else:
@@ -383,7 +385,7 @@ def _stream(rng: Random, keys: tuple[Key, ...]) -> State:
 
 
 def _operations(
-    rng: Random, keys: tuple[Key, ...], timeout: int, *, bad_properties: bool
+    rng: Random, keys: tuple[Key, ...], timeout: int, *, invalid_properties: bool
 ) -> tuple[Operation, ...]:
     """User operations: create, some updates, usually a deletion, sometimes a new stack."""
 
@@ -406,8 +408,8 @@ def _operations(
     for _ in range(rng.choice((1, 1, 2, 2, 3, 4))):
         if operations:
             properties = _next_properties(rng, keys, properties)
-        bad = bad_properties and rng.random() < 0.3
-        operations.append(deploy(_with_bad_value(rng, properties) if bad else properties))
+        bad = invalid_properties and rng.random() < 0.3
+        operations.append(deploy(_with_invalid_value(rng, properties) if bad else properties))
         if rng.random() < 0.3:
             operations.append(Operation("retry", gap()))
     if rng.random() < 0.7:
@@ -452,14 +454,14 @@ def _next_properties(rng: Random, keys: tuple[Key, ...], last: Properties) -> Pr
     return {**last, "KeyId": _key_identifier(rng, keys)}
 
 
-def _with_bad_value(rng: Random, valid: Properties) -> Properties:
-    name, value = rng.choice(_BAD_PROPERTIES)
+def _with_invalid_value(rng: Random, valid: Properties) -> Properties:
+    name, value = rng.choice(_INVALID_PROPERTIES)
     if name.startswith("Stream"):
         valid = {**valid, "StreamArn": stream_arn(valid)}
     if name == "StreamArn":
         valid = {key: one for key, one in valid.items() if key != "StreamName"}
-    others = {key: one for key, one in valid.items() if key != name}
-    return others if value is None else {**others, name: value}
+    rest = {key: one for key, one in valid.items() if key != name}
+    return rest if value is None else {**rest, name: value}
 
 
 def _external_changes(rng: Random, keys: tuple[Key, ...], end: float) -> tuple[ExternalChange, ...]:

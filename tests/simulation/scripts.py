@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 KEYS = {
@@ -33,7 +33,7 @@ class Script:
     """A named sequence of steps."""
 
     name: str
-    steps: tuple[Step, ...] = field(default_factory=tuple)
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class SimulatedAws:
         self, schedule: Schedule, make_handler: Callable[[Runtime], Any] = Handler
     ) -> None:
         def rng(part: str) -> Random:
+            # The name selects the random sequence: renaming it changes the schedule of each seed.
             return Random(f"{part} {schedule.seed}")
 
         self.schedule = schedule
