@@ -1,4 +1,4 @@
-"""The way of a call from the handler to a service and back, with all that can go wrong on it."""
+"""API calls of the handler, and everything that can go wrong with them on the network."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SERVER_ERRORS = {
     "cloudformation": (("InternalFailure", 500), ("ServiceUnavailable", 503)),
     "lambda": (("ServiceException", 500),),
 }
-# Errors of the service models that follow from no state that is simulated: refused for good.
+# Errors of the service models that no simulated state causes: non-retryable.
 REFUSALS = {
     "StartStreamEncryption": ("InvalidArgumentException", "KMSOptInRequired"),
     "DescribeStreamSummary": ("InvalidArgumentException",),
@@ -57,7 +57,7 @@ REFUSALS = {
         "ResourceNotFoundException",
     ),
 }
-NONSENSE: tuple[dict[str, Any], ...] = (
+INVALID_RESPONSES: tuple[dict[str, Any], ...] = (
     {},
     {
         "StreamDescriptionSummary": {},
@@ -72,14 +72,14 @@ NONSENSE: tuple[dict[str, Any], ...] = (
         "Stacks": None,
     },
 )
-"""Answers that botocore can read and that miss what they should have."""
+"""Responses that botocore can parse, without the members that they should have."""
 _ACTIONS = {"Invoke": "InvokeFunction"}
 LONG = " It is a very long message, of which there are some." * 40
 
 
 @cache
 def operation_model(service: str, method: str) -> OperationModel:
-    """Find the operation of a service that a method of its client stands for."""
+    """Return the operation model of a client method."""
     model = botocore.session.get_session().get_service_model(service)
     for name in model.operation_names:
         if xform_name(name) == method:
@@ -94,21 +94,21 @@ class Call:
     Parameters
     ----------
     service, operation, params
-        What was called.
+        The API call.
     began
-        When the handler called.
+        When the call started.
     served
-        When the service carried it out or refused it; None when it never reached the service.
+        When the service performed or refused it; None when it never reached the service.
     ended
-        When the handler went on.
+        When the call returned or raised.
     error
         Error code; empty for success.
     message
         The error's message.
     result
-        What the service answered, even if the answer was lost.
+        What the service returned, even if the response was lost.
     lost
-        Whether the answer was lost, or made no sense.
+        Whether the response was lost or invalid.
     hung
         Whether it hung far beyond the client's timeouts.
     """
@@ -132,7 +132,7 @@ class Call:
 
     @property
     def endpoint(self) -> str:
-        """Name of the endpoint that it goes to, by botocore's rules."""
+        """Name of the endpoint that botocore resolves for it."""
         return "control-kinesis" if "StreamARN" in self.params else self.service
 
     @property
@@ -141,18 +141,18 @@ class Call:
         return f"https://{self.endpoint}.amazonaws.com"
 
     @property
-    def unanswered(self) -> bool:
-        """Whether it may have had its effect although nothing was shown of it."""
+    def outcome_unknown(self) -> bool:
+        """Whether it may have taken effect although the handler received no result."""
         return self.lost or self.error in {code for code, _ in SERVER_ERRORS[self.service]}
 
     @property
     def throttled(self) -> bool:
-        """Whether it was refused because there were too many calls."""
+        """Whether it was throttled."""
         return self.error in {code for code, _ in THROTTLING[self.service]}
 
     @property
     def shown(self) -> dict[str, Any] | None:
-        """What the handler was shown; None when it was shown nothing."""
+        """The result that the handler received; None when it received none."""
         return None if self.error or self.lost or self.ended is None else self.result
 
 
@@ -162,15 +162,15 @@ class Api:
     Parameters
     ----------
     stage
-        Time, memory and mishaps.
+        Clock, journal, and faults.
     iam
-        The rights.
+        Permissions of the handler's role.
     services
         Simulated services by name.
     latency
         Longest usual time of a call, in seconds.
     silent
-        Endpoints that never answer, such as ``kms`` from within a VPC that has none of it.
+        Endpoints that never respond, such as ``kms`` in a VPC without an endpoint for it.
     rng
         Source of latencies.
     """
@@ -198,15 +198,15 @@ class Api:
     def call(
         self, service: str, model: OperationModel, params: Params, container: Container
     ) -> dict[str, Any]:
-        """Make a call on behalf of the invocation that runs in a container."""
+        """Make a call for the invocation that runs in a container."""
         report = ParamValidator().validate(params, model.input_shape)
         assert not report.has_errors(), report.generate_report()
         call = Call(service, model.name, params, self._scheduler.now)
-        container.may_die("before")
+        container.kill_if_due("before")
         invocation = container.running
         invocation.calls.append(call)
         try:
-            return self._travel(call, container)
+            return self._send(call, container)
         except ServiceError as error:
             call.error, call.message = error.code, error.message
             raise ClientError(
@@ -222,13 +222,13 @@ class Api:
                 str(invocation),
                 call.operation,
                 call.error or _brief(call.result),
-                "(answer lost)" * call.lost,
+                "(response lost)" * call.lost,
             )
 
-    def _travel(self, call: Call, container: Container) -> dict[str, Any]:
+    def _send(self, call: Call, container: Container) -> dict[str, Any]:
         self._connect(call, container)
         slow = self._faults.hit("api: slow")
-        container.sleep(self._rng.uniform(0.5, 2.2) if slow else self._leg())
+        container.sleep(self._rng.uniform(0.5, 2.2) if slow else self._one_way_latency())
         call.served = self._scheduler.now
         try:
             self._refuse(call)
@@ -236,34 +236,34 @@ class Api:
                 call.operation, call.params, container.running
             )
         except ServiceError:
-            container.sleep(self._leg())
-            container.may_die("after")
+            container.sleep(self._one_way_latency())
+            container.kill_if_due("after")
             raise
-        if self._faults.hit("api: answer lost"):
+        if self._faults.hit("api: response lost"):
             call.lost = True
             if self._rng.random() < 0.5:
                 container.sleep(READ_TIMEOUT)
-                container.may_die("after")
+                container.kill_if_due("after")
                 raise ReadTimeoutError(endpoint_url=call.url, error="read timeout")
             raise ConnectionClosedError(endpoint_url=call.url)
-        container.sleep(self._rng.uniform(0.5, 2.2) if slow else self._leg())
-        container.may_die("after")
-        if self._faults.hit(f"api: {call.service} answers nonsense"):
+        container.sleep(self._rng.uniform(0.5, 2.2) if slow else self._one_way_latency())
+        container.kill_if_due("after")
+        if self._faults.hit(f"api: {call.service} returns an invalid response"):
             call.lost = True
             if self._rng.random() < 0.5:
                 raise ResponseParserError("Unable to parse response, invalid XML received")
-            return dict(self._rng.choice(NONSENSE))
+            return dict(self._rng.choice(INVALID_RESPONSES))
         return call.result
 
     def _connect(self, call: Call, container: Container) -> None:
-        """Reach the service, or raise what botocore raises when that fails."""
+        """Connect to the service, or raise what botocore raises when that fails."""
         if self._faults.hit("api: hangs"):
             call.hung = True
             container.sleep(HANG)
         if call.endpoint in self._silent:
-            self._faults.count(f"api: {call.endpoint} never answers")
+            self._faults.count(f"api: {call.endpoint} never responds")
             call.lost = True
-            if call.service == "cloudformation":  # a proxy takes the call and does no more
+            if call.service == "cloudformation":  # a proxy accepts the call and does not respond
                 container.sleep(READ_TIMEOUT)
                 raise ReadTimeoutError(endpoint_url=call.url, error="read timeout")
             container.sleep(CONNECT_TIMEOUT)
@@ -275,11 +275,11 @@ class Api:
                 raise ConnectTimeoutError(endpoint_url=call.url)
             raise EndpointConnectionError(endpoint_url=call.url)
 
-    def _leg(self) -> float:
+    def _one_way_latency(self) -> float:
         return self._rng.uniform(0.002, self._latency) / 2
 
     def _refuse(self, call: Call) -> None:
-        """Raise an error that has nothing to do with the state of what is called for."""
+        """Raise an error that does not depend on the state of the resource."""
         service, rng = call.service, self._rng
         self._iam.check(call.action, self._scheduler.now)
         if self._faults.hit("api: throttled"):
@@ -291,7 +291,7 @@ class Api:
         if self._faults.hit("api: server error"):
             code, status = rng.choice(SERVER_ERRORS[service])
             raise ServiceError(code, "We encountered an internal error.", status)
-        what = "look" if call.operation.startswith("Describe") else "change"
+        what = "read" if call.operation.startswith("Describe") else "change"
         if call.operation in REFUSALS and self._faults.hit(f"api: {service} refuses a {what}"):
             self._refusals[call.operation] = rng.choice(REFUSALS[call.operation])
         if call.operation in self._refusals:
@@ -300,23 +300,23 @@ class Api:
 
 
 def _brief(result: dict[str, Any]) -> str:
-    """What the journal tells of an answer."""
+    """Summary of a response for the journal."""
     detail = next((one for one in result.values() if isinstance(one, dict)), {})
-    told = ("StreamStatus", "KeyId", "KeyState", "ResourceStatus")
-    return " ".join(str(detail[name]) for name in told if name in detail) or "ok"
+    names = ("StreamStatus", "KeyId", "KeyState", "ResourceStatus")
+    return " ".join(str(detail[name]) for name in names if name in detail) or "ok"
 
 
 class Client:
-    """A client of boto3, as far as the handler can tell.
+    """The part of a boto3 client that the handler uses.
 
     Parameters
     ----------
     api
-        The services.
+        Simulated services and network.
     service
-        Which of them.
+        Name of the service.
     container
-        Where the client lives.
+        Execution environment that the client belongs to.
     """
 
     def __init__(self, api: Api, service: str, container: Container) -> None:

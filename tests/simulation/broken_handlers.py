@@ -1,8 +1,8 @@
-"""Handlers that are broken on purpose: each breaks one invariant, and has to be caught.
+"""Handlers with a deliberate defect each, which breaks one invariant and has to be caught.
 
-They show that the checks can fail. What is broken is what such handlers get wrong in the wild, and
-it is broken from outside, by what the handler is shown and what becomes of what it does: so they
-live on when it is written anew.
+They show that the checks can fail. The defects are common in custom resources. Each is injected
+from outside, by changing the results and effects of calls, so it does not depend on the code of the
+handler.
 """
 
 from __future__ import annotations
@@ -11,30 +11,31 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
+from tests.simulation.lambda_service import Function
 from tests.simulation.service import arn
 
-Function = Callable[[dict[str, Any], Any], None]
-Call = Callable[..., dict[str, Any]]
+ApiMethod = Callable[..., dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class BrokenHandler:
-    """A handler with one fault.
+    """A handler with one defect.
 
     Parameters
     ----------
     invariant
-        Letter of the invariant that the fault breaks.
+        Letter of the invariant that the defect breaks.
     name
-        What is wrong with it.
+        The defect.
     make
-        Makes such a handler.
+        Makes the handler.
     """
 
     invariant: str
@@ -45,10 +46,10 @@ class BrokenHandler:
         return f"{self.invariant}-{self.name}".replace(" ", "-")
 
 
-class _Instead:
-    """A client that carries one operation out in another way."""
+class _ReplacedMethod:
+    """A client with one method replaced."""
 
-    def __init__(self, client: Any, method: str, call: Callable[[Call], Call]) -> None:
+    def __init__(self, client: Any, method: str, call: Callable[[ApiMethod], ApiMethod]) -> None:
         self._client = client
         setattr(self, method, call(getattr(client, method)))
 
@@ -57,53 +58,58 @@ class _Instead:
 
 
 def _with_client(
-    runtime: Runtime, service: str, method: str, call: Callable[[Call], Call]
+    runtime: Runtime, service: str, method: str, call: Callable[[ApiMethod], ApiMethod]
 ) -> Runtime:
     def client(name: str) -> Any:
         real = runtime.client(name)
-        return _Instead(real, method, call) if name == service else real
+        return _ReplacedMethod(real, method, call) if name == service else real
 
     return runtime._replace(client=client)
 
 
-class _Shown:
-    """A handler that is shown its stream differently from what it is.
+def _with_sleep(runtime: Runtime, sleep: Callable[[float], None]) -> Function:
+    clock: Any = SimpleNamespace(now=runtime.clock.now, sleep=sleep)
+    return Handler(runtime._replace(clock=clock))
+
+
+class _AlteredDescription:
+    """A handler that receives altered stream descriptions.
 
     Parameters
     ----------
     runtime
-        The world outside.
+        Runtime of the handler.
     change
-        Changes what is described: gets the summary, the wanted key, and how many looks at the
-        stream the invocation has had before.
+        Alters a description. Its arguments are the summary, the desired key, and how often the
+        invocation has described the stream before.
     """
 
     def __init__(
         self, runtime: Runtime, change: Callable[[dict[str, Any], str, int], None]
     ) -> None:
         self._change = change
-        self._key, self._looks = "", 0
+        self._key, self._described_before = "", 0
         self._handler = Handler(
             _with_client(runtime, "kinesis", "describe_stream_summary", self._instead)
         )
 
     def __call__(self, event: dict[str, Any], context: Any) -> None:
-        self._key, self._looks = event.get("ResourceProperties", {}).get("KeyId", ""), 0
+        self._key, self._described_before = event.get("ResourceProperties", {}).get("KeyId", ""), 0
         self._handler(event, context)
 
-    def _instead(self, look: Call) -> Call:
+    def _instead(self, describe: ApiMethod) -> ApiMethod:
         def changed(**params: Any) -> dict[str, Any]:
-            answer = look(**params)
-            summary = dict(answer.get("StreamDescriptionSummary") or {})
-            self._change(summary, self._key, self._looks)
-            self._looks += 1
-            return {**answer, "StreamDescriptionSummary": summary}
+            response = describe(**params)
+            summary = dict(response.get("StreamDescriptionSummary") or {})
+            self._change(summary, self._key, self._described_before)
+            self._described_before += 1
+            return {**response, "StreamDescriptionSummary": summary}
 
         return changed
 
 
-def _takes_any_status_for_delivered(runtime: Runtime) -> Function:
-    """As crhelper does: whatever the endpoint says, the answer counts as delivered."""
+def _accepts_any_http_status(runtime: Runtime) -> Function:
+    """Like crhelper: the response counts as delivered with any HTTP status."""
 
     def send(url: str, body: bytes, timeout: float) -> int:
         runtime.put(url, body, timeout)
@@ -112,44 +118,40 @@ def _takes_any_status_for_delivered(runtime: Runtime) -> Function:
     return Handler(runtime._replace(put=send))
 
 
-def _believes_the_status(runtime: Runtime) -> Function:
-    """ACTIVE is taken for the end: the seconds until all records are encrypted are not waited."""
+def _skips_the_propagation_wait(runtime: Runtime) -> Function:
+    """ACTIVE counts as success, without the wait until all records are encrypted."""
 
-    class Hasty:
-        def now(self) -> float:
-            return runtime.clock.now()
+    def sleep(seconds: float) -> None:
+        if seconds < 4.9:  # polling pauses are shorter than that
+            runtime.clock.sleep(seconds)
 
-        def sleep(self, seconds: float) -> None:
-            if seconds < 4.9:  # looks come more often than that
-                runtime.clock.sleep(seconds)
-
-    return Handler(runtime._replace(clock=Hasty()))
+    return _with_sleep(runtime, sleep)
 
 
-def _looks_at_the_status_only(runtime: Runtime) -> Function:
-    """As Terraform does: a stream that is ACTIVE and encrypted is right, with whichever key."""
+def _checks_the_status_only(runtime: Runtime) -> Function:
+    """Like Terraform: a stream that is ACTIVE and encrypted is compliant with any key."""
 
     def change(summary: dict[str, Any], key: str, _: int) -> None:
         if "KeyId" in summary:
             summary["KeyId"] = key
 
-    return _Shown(runtime, change)
+    return _AlteredDescription(runtime, change)
 
 
-def _keeps_the_end_of_reasons(runtime: Runtime) -> Function:
-    """As crhelper does: of a long reason, the last 240 characters are told."""
+def _truncates_the_start_of_reasons(runtime: Runtime) -> Function:
+    """Like crhelper: a long reason is reduced to its last 240 characters."""
 
     def send(url: str, body: bytes, timeout: float) -> int:
-        answer = json.loads(body)
-        if len(answer["Reason"]) > 256:
-            answer["Reason"] = f"ERROR: (truncated) {answer['Reason'][-240:]}"
-        return runtime.put(url, json.dumps(answer).encode(), timeout)
+        response = json.loads(body)
+        if len(response["Reason"]) > 256:
+            response["Reason"] = f"ERROR: (truncated) {response['Reason'][-240:]}"
+        return runtime.put(url, json.dumps(response).encode(), timeout)
 
     return Handler(runtime._replace(put=send))
 
 
-def _ends_encryption_on_delete(runtime: Runtime) -> Function:
-    """Delete undoes what Create did, whoever needs it meanwhile."""
+def _stops_encryption_on_delete(runtime: Runtime) -> Function:
+    """Delete stops encryption, even if another principal relies on it."""
     handler = Handler(runtime)
 
     def function(event: dict[str, Any], context: Any) -> None:
@@ -160,38 +162,38 @@ def _ends_encryption_on_delete(runtime: Runtime) -> Function:
                 runtime.client("kinesis").stop_stream_encryption(
                     StreamName=name, EncryptionType="KMS", KeyId="alias/aws/kinesis"
                 )
-            except Exception:  # noqa: BLE001 - it is a best effort
+            except Exception:  # noqa: BLE001 - best effort
                 runtime.write("not stopped")
         handler(event, context)
 
     return function
 
 
-def _starts_again_what_it_has(runtime: Runtime) -> Function:
-    """Whatever the stream has, encryption is started at first."""
+def _always_starts_encryption(runtime: Runtime) -> Function:
+    """Encryption is started even on a compliant stream."""
 
-    def change(summary: dict[str, Any], _: str, looks: int) -> None:
-        if looks == 0:
+    def change(summary: dict[str, Any], _: str, described_before: int) -> None:
+        if described_before == 0:
             summary["EncryptionType"] = "NONE"
             summary.pop("KeyId", None)
 
-    return _Shown(runtime, change)
+    return _AlteredDescription(runtime, change)
 
 
-def _compares_spellings(runtime: Runtime) -> Function:
-    """A key is taken for another one when it is spelt in another form."""
+def _compares_key_identifiers(runtime: Runtime) -> Function:
+    """Key identifiers of different formats are treated as different keys."""
 
     def change(summary: dict[str, Any], key: str, _: int) -> None:
         if summary.get("KeyId", key) != key:
             summary["KeyId"] = arn("kms", "key/00000000-0000-4000-8000-000000000000")
 
-    return _Shown(runtime, change)
+    return _AlteredDescription(runtime, change)
 
 
-def _never_looks_at_the_key(runtime: Runtime) -> Function:
-    """Whether a key is any good is left to Kinesis to find out."""
+def _never_describes_the_key(runtime: Runtime) -> Function:
+    """Whether a key is usable is left to Kinesis."""
 
-    def instead(_: Call) -> Call:
+    def instead(_: ApiMethod) -> ApiMethod:
         def made_up(*, KeyId: str) -> dict[str, Any]:  # noqa: N803
             resource = KeyId if "/" in KeyId else f"key/{KeyId}"
             return {
@@ -209,8 +211,8 @@ def _never_looks_at_the_key(runtime: Runtime) -> Function:
     return Handler(_with_client(runtime, "kms", "describe_key", instead))
 
 
-def _never_looks_at_the_stack(runtime: Runtime) -> Function:
-    """A request is taken to count for ever."""
+def _never_describes_the_stack(runtime: Runtime) -> Function:
+    """A request never becomes stale."""
 
     class Handling:
         def __init__(self) -> None:
@@ -223,7 +225,7 @@ def _never_looks_at_the_stack(runtime: Runtime) -> Function:
             self.type = event.get("RequestType", "")
             self.handler(event, context)
 
-        def instead(self, _: Call) -> Call:
+        def instead(self, _: ApiMethod) -> ApiMethod:
             detail = {
                 "ResourceStatus": f"{self.type.upper()}_IN_PROGRESS",
                 "LastUpdatedTimestamp": datetime.fromtimestamp(0, UTC),
@@ -233,27 +235,27 @@ def _never_looks_at_the_stack(runtime: Runtime) -> Function:
     return Handling()
 
 
-def _wants_to_see_its_request(runtime: Runtime) -> Function:
-    """A request is taken for stale unless the stack shows that it is in progress."""
+def _requires_its_request_in_progress(runtime: Runtime) -> Function:
+    """A request is treated as stale unless the stack shows that it is in progress."""
 
-    def instead(describe: Call) -> Call:
+    def instead(describe: ApiMethod) -> ApiMethod:
         def changed(**params: Any) -> dict[str, Any]:
-            answer = describe(**params)
-            detail = dict(answer["StackResourceDetail"])
+            response = describe(**params)
+            detail = dict(response["StackResourceDetail"])
             if not detail["ResourceStatus"].endswith("_IN_PROGRESS"):
                 detail["LastUpdatedTimestamp"] = datetime.fromtimestamp(2**32, UTC)
-            return {**answer, "StackResourceDetail": detail}
+            return {**response, "StackResourceDetail": detail}
 
         return changed
 
     return Handler(_with_client(runtime, "cloudformation", "describe_stack_resource", instead))
 
 
-def _asks_kms_once(runtime: Runtime) -> Function:
-    """A key that KMS does not show at first is taken for missing."""
+def _never_retries_kms(runtime: Runtime) -> Function:
+    """A key that KMS does not show at first is treated as missing."""
     missing: dict[str, ClientError] = {}
 
-    def instead(describe: Call) -> Call:
+    def instead(describe: ApiMethod) -> ApiMethod:
         def changed(**params: Any) -> dict[str, Any]:
             key = params["KeyId"]
             if key not in missing:
@@ -270,21 +272,17 @@ def _asks_kms_once(runtime: Runtime) -> Function:
     return Handler(_with_client(runtime, "kms", "describe_key", instead))
 
 
-def _looks_all_the_time(runtime: Runtime) -> Function:
-    """Pauses are cut short, at the expense of all who share the account's rate."""
+def _polls_without_pauses(runtime: Runtime) -> Function:
+    """Pauses are cut short, which uses up the rate of the account."""
 
-    class Restless:
-        def now(self) -> float:
-            return runtime.clock.now()
+    def sleep(seconds: float) -> None:
+        runtime.clock.sleep(min(seconds, 0.2) if seconds < 2.5 else seconds)
 
-        def sleep(self, seconds: float) -> None:
-            runtime.clock.sleep(min(seconds, 0.2) if seconds < 2.5 else seconds)
-
-    return Handler(runtime._replace(clock=Restless()))
+    return _with_sleep(runtime, sleep)
 
 
 def _logs_the_url(runtime: Runtime) -> Function:
-    """As crhelper does at its default log level."""
+    """Like crhelper at its default log level."""
 
     def send(url: str, body: bytes, timeout: float) -> int:
         runtime.write(f"CFN response URL: {url}")
@@ -294,17 +292,17 @@ def _logs_the_url(runtime: Runtime) -> Function:
 
 
 BROKEN_HANDLERS = (
-    BrokenHandler("a", "takes any status for delivered", _takes_any_status_for_delivered),
-    BrokenHandler("b", "believes the status", _believes_the_status),
-    BrokenHandler("b", "looks at the status only", _looks_at_the_status_only),
-    BrokenHandler("c", "keeps the end of reasons", _keeps_the_end_of_reasons),
-    BrokenHandler("d", "ends encryption on Delete", _ends_encryption_on_delete),
-    BrokenHandler("e", "starts again what it has", _starts_again_what_it_has),
-    BrokenHandler("e", "compares spellings", _compares_spellings),
-    BrokenHandler("e", "never looks at the key", _never_looks_at_the_key),
-    BrokenHandler("e", "never looks at the stack", _never_looks_at_the_stack),
-    BrokenHandler("c", "wants to see its request", _wants_to_see_its_request),
-    BrokenHandler("c", "asks KMS once", _asks_kms_once),
-    BrokenHandler("e", "looks all the time", _looks_all_the_time),
+    BrokenHandler("a", "accepts any HTTP status", _accepts_any_http_status),
+    BrokenHandler("b", "skips the propagation wait", _skips_the_propagation_wait),
+    BrokenHandler("b", "checks the status only", _checks_the_status_only),
+    BrokenHandler("c", "truncates the start of reasons", _truncates_the_start_of_reasons),
+    BrokenHandler("d", "stops encryption on Delete", _stops_encryption_on_delete),
+    BrokenHandler("e", "always starts encryption", _always_starts_encryption),
+    BrokenHandler("e", "compares key identifiers", _compares_key_identifiers),
+    BrokenHandler("e", "never describes the key", _never_describes_the_key),
+    BrokenHandler("e", "never describes the stack", _never_describes_the_stack),
+    BrokenHandler("c", "requires its request in progress", _requires_its_request_in_progress),
+    BrokenHandler("c", "never retries KMS", _never_retries_kms),
+    BrokenHandler("e", "polls without pauses", _polls_without_pauses),
     BrokenHandler("g", "logs the URL", _logs_the_url),
 )

@@ -1,7 +1,7 @@
 """Many schedules: python -m tests.simulation.campaign --seeds 100000 --workers 2 --out FILE.
 
-The seeds are ones never tried before, unless ``--first`` names them. Prints them, the progress and
-a summary, and writes the summary as JSON. The exit status is 1 when an invariant did not hold.
+The seeds are new, unless ``--first`` specifies them. Prints them, the progress, and a summary, and
+writes the summary as JSON. The exit status is 1 when an invariant did not hold.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BASES = 10**12
 
 @dataclass
 class Summary:
-    """What many schedules came to, added up."""
+    """Added results of many schedules."""
 
     schedules: int = 0
     requests: int = 0
@@ -63,7 +63,7 @@ class Summary:
                 seeds.append(outcome.seed)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the summary in the form that JSON carries."""
+        """Return the summary as a JSON object."""
         counters = ("profiles", "stacks", "faults", "errors", "exemptions", "violations")
         return {
             "schedules": self.schedules,
@@ -77,7 +77,7 @@ class Summary:
 
 
 def campaign(first: int, seeds: int, workers: int) -> Iterator[Summary]:
-    """Run the schedules from a first seed on, and give the summary after each batch."""
+    """Run the schedules from a first seed on, and yield the summary after each batch."""
     summary = Summary()
     starts = range(first, first + seeds, BATCH)
     batches = [(start, min(BATCH, first + seeds - start)) for start in starts]
@@ -93,7 +93,7 @@ def campaign(first: int, seeds: int, workers: int) -> Iterator[Summary]:
 
 
 def new_base() -> int:
-    """Draw a first seed that is unlikely to have been tried by anybody."""
+    """Draw a first seed that is unlikely to have been tried before."""
     return random.SystemRandom().randrange(0, BASES, 10**6)
 
 
@@ -110,7 +110,7 @@ def _batch(batch: tuple[int, int]) -> list[Outcome]:
 
 
 def _revision() -> str:
-    """The commit that was tried, and whether the handler differs from it."""
+    """The tested commit, and whether the handler differs from it."""
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],
@@ -145,14 +145,14 @@ def main() -> int:
             f" {summary.violated_schedules} with violations"
         )
     seconds = time.monotonic() - began
-    told = {
+    report = {
         "revision": _revision(),
         "first_seed": first,
         "seconds": round(seconds, 1),
         "workers": options.workers,
         **summary.to_dict(),
     }
-    text = json.dumps(told, indent=2)
+    text = json.dumps(report, indent=2)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(f"{text}\n", encoding="utf-8")

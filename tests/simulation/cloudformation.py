@@ -1,11 +1,11 @@
-"""Simulated CloudFormation: a stack with this custom resource, deployed, cancelled, rolled back.
+"""Simulated CloudFormation: a stack with this custom resource, deployed, canceled, rolled back.
 
 Sources: CloudFormation user guide, "Custom resource request objects", "Custom resource response
-objects", "Replacing a custom resource during an update"; aws-cdk pull requests 29581 (what an
-Update back looks like after a replacement), 30911 (where ``ServiceTimeout`` is) and issue 13527 (a
-FAILED answer's id is kept); cloudformation-coverage-roadmap issue 1814 (a Create is cancelled while
-it runs); localstack's recorded answers of DescribeStackResource (none for what has been removed).
-When a status is shown is recorded nowhere, so each schedule draws one of the possibilities.
+objects", "Replacing a custom resource during an update"; aws-cdk pull requests 29581 (the
+rollback Update after a replacement), 30911 (where ``ServiceTimeout`` is) and issue 13527 (the
+ID of a FAILED response is kept); cloudformation-coverage-roadmap issue 1814 (a Create is canceled
+while it runs); localstack's recorded responses of DescribeStackResource (none for a removed
+resource). When a status is shown is recorded nowhere, so each schedule draws one possibility.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, NamedTuple
 
-from tests.simulation.endpoint import Endpoint, Put
 from tests.simulation.kms import History, Kms
+from tests.simulation.response_endpoint import Put, ResponseEndpoint
 from tests.simulation.service import FUNCTION_ARN, Params, ServiceError, arn
 from tests.simulation.stage import Stage
 
 MAX_BODY = 4096
 MAX_PHYSICAL_ID = 1024
-BEGINS_AFTER = 5.0
-"""Seconds that an operation takes at least to begin: a change set is made first."""
+OPERATION_DELAY = 5.0
+"""Shortest delay of an operation in seconds: a change set is created first."""
 FINISHED = ("_COMPLETE", "_FAILED")
 
 Properties = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer as CloudFormation reads it.
+class Response:
+    """A response as CloudFormation reads it.
 
     Parameters
     ----------
     status, reason, physical_id
-        Fields of the answer.
+        Fields of the response.
     invalid
-        Why it is no valid answer; empty when it is one.
+        Why CloudFormation rejects it; empty when it is valid.
     """
 
     status: str
@@ -49,8 +49,8 @@ class Answer:
     invalid: str = ""
 
     @classmethod
-    def read(cls, body: bytes, event: Mapping[str, Any]) -> Answer:
-        """Read an answer as CloudFormation does."""
+    def read(cls, body: bytes, event: Mapping[str, Any]) -> Response:
+        """Parse a response as CloudFormation does."""
         if len(body) > MAX_BODY:
             return cls("FAILED", "", "", "Response object is too long.")
         try:
@@ -59,7 +59,7 @@ class Answer:
             return cls("FAILED", "", "", "Invalid Response object: no JSON")
         if not isinstance(fields, dict):
             return cls("FAILED", "", "", "Invalid Response object: no object")
-        invalid = next(_faults(fields, event), "")
+        invalid = next(_response_errors(fields, event), "")
         return cls(
             str(fields.get("Status")),
             str(fields.get("Reason")),
@@ -79,19 +79,19 @@ class Request:
     properties
         Properties of the resource, as the template has them.
     issued
-        When.
+        When it was sent.
     expires
-        When CloudFormation gives it up.
+        When it times out.
     is_rollback
-        Whether it undoes another one.
-    answer
-        The first valid answer in time.
-    answered, answered_by
-        When that was taken, and the attempt.
+        Whether it rolls back another one.
+    response
+        The first response in time.
+    responded, response_put
+        When that was accepted, and the attempt.
     closed
-        When CloudFormation took notice of the answer or gave up, and the resource's status says so.
-    cancelled
-        Whether CloudFormation gave up because another resource failed, or the user asked for it.
+        When CloudFormation processed the response or gave up, and changed the resource's status.
+    canceled
+        Whether CloudFormation gave up because another resource failed, or the user canceled it.
     """
 
     event: dict[str, Any]
@@ -99,15 +99,15 @@ class Request:
     issued: float
     expires: float
     is_rollback: bool
-    answer: Answer | None = None
-    answered: float | None = None
-    answered_by: Put | None = None
+    response: Response | None = None
+    responded: float | None = None
+    response_put: Put | None = None
     closed: float | None = None
-    cancelled: bool = False
+    canceled: bool = False
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """Request ID."""
         return str(self.event["RequestId"])
 
     @property
@@ -117,8 +117,8 @@ class Request:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the answer is SUCCESS."""
-        return self.answer is not None and self.answer.status == "SUCCESS"
+        """Whether the response is SUCCESS."""
+        return self.response is not None and self.response.status == "SUCCESS"
 
     def __str__(self) -> str:
         return f"{self.type} {self.id}"
@@ -131,32 +131,32 @@ class Operation:
     Parameters
     ----------
     kind
-        ``deploy``, ``delete`` or ``retry`` (continue a failed rollback, or delete again).
+        ``deploy``, ``delete``, or ``retry`` (continue a failed rollback, or delete again).
     after
-        Seconds since the operation before.
+        Seconds since the previous operation.
     properties
         Properties of the resource, for ``deploy``.
     sibling_fails
         Whether another resource fails after this one has succeeded, which rolls it back.
-    cancelled_after
+    canceled_after
         Seconds after which another resource fails while this one's request runs.
     renamed
-        Whether the construct gets another logical id, or another provider, which means the same.
+        Whether the construct gets another logical ID (or another provider: same effect).
     new_key
-        Id of a key that is created in the same deployment, and deleted when that is rolled back.
+        ID of a key that is created in the same deployment, and deleted by its rollback.
     """
 
     kind: str
     after: float
     properties: Properties = field(default_factory=dict)
     sibling_fails: bool = False
-    cancelled_after: float = float("inf")
+    canceled_after: float = float("inf")
     renamed: bool = False
     new_key: str = ""
 
 
 class Described(NamedTuple):
-    """A resource as it is described: its status, and since when; empty when it is not."""
+    """A resource as described: its status, and since when; empty when it does not exist."""
 
     status: str
     updated: float
@@ -164,39 +164,39 @@ class Described(NamedTuple):
 
 @dataclass(frozen=True)
 class CloudFormationTraits:
-    """What is the service's own choice in a schedule.
+    """Behavior that AWS does not document, drawn for each schedule.
 
     Parameters
     ----------
-    failed_id_sticks
-        Whether the id of a FAILED answer to an Update is the resource's from then on.
-    unanswered_create_is_deleted
-        Whether a Create that timed out is followed by a Delete, with an invented id.
+    keeps_failed_id
+        Whether a FAILED response to an Update changes the physical resource ID.
+    timed_out_create_is_deleted
+        Whether a Create that timed out is followed by a Delete, with a made-up ID.
     shows_deleted
-        Whether the resource of a stack that is deleted is still described, as DELETE_COMPLETE.
+        Whether the resource of a deleted stack is still described, as DELETE_COMPLETE.
     clock_skew
-        Seconds by which a status change is noted after the request was sent.
+        Seconds from the request to the recorded time of the status change.
     shows
-        When a resource's status is described: ``at once``, ``at its end`` (of the request), or
-        ``at the end`` (of the stack's operation).
+        When a status change of the resource is shown: ``immediately``, ``after the request``, or
+        ``after the operation`` of the stack.
     lag
-        Seconds by which a description may be late: less than operations are apart.
-    tells_rollbacks
-        Whether an Update that undoes another has the status UPDATE_ROLLBACK_IN_PROGRESS.
+        Seconds by which a description may be stale; shorter than the time between operations.
+    reports_rollbacks
+        Whether an Update that rolls back another has the status UPDATE_ROLLBACK_IN_PROGRESS.
     """
 
-    failed_id_sticks: bool
-    unanswered_create_is_deleted: bool
+    keeps_failed_id: bool
+    timed_out_create_is_deleted: bool
     shows_deleted: bool
     clock_skew: float
-    shows: str = "at once"
+    shows: str = "immediately"
     lag: float = 0.0
-    tells_rollbacks: bool = False
+    reports_rollbacks: bool = False
 
 
 @dataclass
 class Resource:
-    """The custom resource, under one logical id."""
+    """The custom resource, under one logical ID."""
 
     logical_id: str
     began: float
@@ -211,7 +211,7 @@ class Resource:
 
 @dataclass
 class Stack:
-    """A stack: the resource that it has now, and all that it has had."""
+    """A stack: its current resource, and all that it has had."""
 
     arn: str
     resource: Resource
@@ -220,35 +220,35 @@ class Stack:
 
     @property
     def status(self) -> str:
-        """What it is."""
+        """Stack status."""
         return self.statuses.value
 
 
 class CloudFormation:
-    """The service, and the user who deploys.
+    """The service, and the user who deploys the stack.
 
     Parameters
     ----------
     stage
-        Time, memory and mishaps.
+        Clock, journal, and faults.
     endpoint
-        Where answers arrive.
+        Endpoint that receives the responses.
     kms
-        Where the keys are that are created together with the resource.
+        Owner of the keys that are created together with the resource.
     invoke
         Invokes the function asynchronously, for a request.
     operations
-        What the user does, in order.
+        Operations of the user, in order.
     traits
-        The service's own choices.
+        Undocumented behavior of the service.
     rng
-        Source of what is left to chance.
+        Source of random behavior.
     """
 
     def __init__(
         self,
         stage: Stage,
-        endpoint: Endpoint,
+        endpoint: ResponseEndpoint,
         *,
         kms: Kms,
         invoke: Callable[[str, str], None],
@@ -266,15 +266,15 @@ class CloudFormation:
         self._operations = operations
         self._traits = traits
         self._rng = rng
-        self._answered = stage.scheduler.signal()
+        self._response_received = stage.scheduler.signal()
         self._rollback: tuple[Properties, Properties] = ({}, {})
         self.requests: list[Request] = []
         self.stacks: list[Stack] = []
         self.finished = False
-        endpoint.take = self._take
+        endpoint.on_accept = self._accept
 
     def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
-        """Carry out DescribeStackResource or DescribeStacks."""
+        """Perform DescribeStackResource or DescribeStacks."""
         name, lag = params["StackName"], self._traits.lag
         stack = next((one for one in self.stacks if one.arn == name), None)
         if stack is None:
@@ -308,10 +308,10 @@ class CloudFormation:
             detail["PhysicalResourceId"] = resource.physical_id
         return {"StackResourceDetail": detail}
 
-    def live(self) -> None:
-        """Do what the user does; a task."""
+    def run_operations(self) -> None:
+        """Run the user's operations; a task."""
         for operation in self._operations:
-            self._scheduler.sleep(max(operation.after, BEGINS_AFTER))
+            self._scheduler.sleep(max(operation.after, OPERATION_DELAY))
             self._journal.note("user", operation.kind, dict(operation.properties))
             match operation.kind:
                 case "deploy":
@@ -322,7 +322,7 @@ class CloudFormation:
                     self._retry()
         self.finished = True
 
-    # What the user asks for
+    # Operations
 
     def _deploy(self, operation: Operation) -> None:
         stack = self.stacks[-1] if self.stacks else None
@@ -352,84 +352,84 @@ class CloudFormation:
         self.stacks.append(stack)
         self._make_key(operation)
         if self._add(stack, resource, operation):
-            self._become(stack, "CREATE_COMPLETE")
+            self._set_stack_status(stack, "CREATE_COMPLETE")
             return
-        self._become(stack, "ROLLBACK_IN_PROGRESS")
+        self._set_stack_status(stack, "ROLLBACK_IN_PROGRESS")
         self._remove(stack, resource)
         gone = resource.status == "DELETE_COMPLETE"
-        self._become(stack, "ROLLBACK_COMPLETE" if gone else "ROLLBACK_FAILED")
+        self._set_stack_status(stack, "ROLLBACK_COMPLETE" if gone else "ROLLBACK_FAILED")
 
     def _add(self, stack: Stack, resource: Resource, operation: Operation) -> bool:
-        """Create a resource; False when it has to go again."""
+        """Create a resource; False when the stack has to roll back."""
         request = self._request(stack, resource, "Create", operation.properties, operation)
-        answer = request.answer
-        invented = f"orders-{resource.logical_id}-{self._rng.getrandbits(48):012X}"
-        resource.physical_id = answer.physical_id if answer else invented
+        response = request.response
+        made_up = f"orders-{resource.logical_id}-{self._rng.getrandbits(48):012X}"
+        resource.physical_id = response.physical_id if response else made_up
         resource.properties = operation.properties
-        self._set(resource, "CREATE_COMPLETE" if request.succeeded else "CREATE_FAILED")
+        self._set_status(resource, "CREATE_COMPLETE" if request.succeeded else "CREATE_FAILED")
         return request.succeeded and not operation.sibling_fails
 
     def _rename(self, stack: Stack, operation: Operation) -> None:
-        """Create the resource under another logical id, and then remove the old one.
+        """Create the resource under another logical ID, and then remove the old one.
 
         When that fails, the new one is removed again, and nothing is sent to the old one.
         """
         old = stack.resource
         new = Resource(f"Encryption{len(stack.resources)}", self._scheduler.now)
         stack.resources.append(new)
-        self._become(stack, "UPDATE_IN_PROGRESS")
+        self._set_stack_status(stack, "UPDATE_IN_PROGRESS")
         self._make_key(operation)
         if self._add(stack, new, operation):
             stack.resource = new
-            self._become(stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+            self._set_stack_status(stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
             self._clean_up(stack, old, old.physical_id, old.properties)
-            self._become(stack, "UPDATE_COMPLETE")
+            self._set_stack_status(stack, "UPDATE_COMPLETE")
         else:
-            self._become(stack, "UPDATE_ROLLBACK_IN_PROGRESS")
+            self._set_stack_status(stack, "UPDATE_ROLLBACK_IN_PROGRESS")
             self._clean_up(stack, new, new.physical_id, new.properties)
-            self._become(stack, "UPDATE_ROLLBACK_COMPLETE")
+            self._set_stack_status(stack, "UPDATE_ROLLBACK_COMPLETE")
 
     def _update(self, stack: Stack, operation: Operation) -> None:
-        resource, wanted = stack.resource, operation.properties
+        resource, desired = stack.resource, operation.properties
         before = resource.physical_id, resource.properties
-        self._become(stack, "UPDATE_IN_PROGRESS")
+        self._set_stack_status(stack, "UPDATE_IN_PROGRESS")
         self._make_key(operation)
-        request = self._request(stack, resource, "Update", wanted, operation)
-        answer = request.answer
-        if request.succeeded or (answer and self._traits.failed_id_sticks):
-            assert answer is not None
-            resource.physical_id, resource.properties = answer.physical_id, wanted
-        self._set(resource, "UPDATE_COMPLETE" if request.succeeded else "UPDATE_FAILED")
+        request = self._request(stack, resource, "Update", desired, operation)
+        response = request.response
+        if request.succeeded or (response and self._traits.keeps_failed_id):
+            assert response is not None
+            resource.physical_id, resource.properties = response.physical_id, desired
+        self._set_status(resource, "UPDATE_COMPLETE" if request.succeeded else "UPDATE_FAILED")
         if request.succeeded and not operation.sibling_fails:
-            self._become(stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+            self._set_stack_status(stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
             self._clean_up(stack, resource, *before)
-            self._become(stack, "UPDATE_COMPLETE")
+            self._set_stack_status(stack, "UPDATE_COMPLETE")
         else:
-            self._roll_back(stack, before[1], wanted)
+            self._roll_back(stack, before[1], desired)
 
-    def _roll_back(self, stack: Stack, wanted: Properties, given_up: Properties) -> None:
-        self._become(stack, "UPDATE_ROLLBACK_IN_PROGRESS")
+    def _roll_back(self, stack: Stack, desired: Properties, abandoned: Properties) -> None:
+        self._set_stack_status(stack, "UPDATE_ROLLBACK_IN_PROGRESS")
         resource = stack.resource
-        now_own = resource.physical_id, resource.properties
-        resource.properties = given_up
-        request = self._request(stack, resource, "Update", wanted, rollback=True)
-        if request.answer and request.succeeded:
-            resource.physical_id, resource.properties = request.answer.physical_id, wanted
-            tells = self._traits.tells_rollbacks
-            self._set(resource, "UPDATE_ROLLBACK_COMPLETE" if tells else "UPDATE_COMPLETE")
-            self._become(stack, "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
-            self._clean_up(stack, resource, *now_own)
-            self._become(stack, "UPDATE_ROLLBACK_COMPLETE")
+        current = resource.physical_id, resource.properties
+        resource.properties = abandoned
+        request = self._request(stack, resource, "Update", desired, rollback=True)
+        if request.response and request.succeeded:
+            resource.physical_id, resource.properties = request.response.physical_id, desired
+            prefix = "UPDATE_ROLLBACK" if self._traits.reports_rollbacks else "UPDATE"
+            self._set_status(resource, f"{prefix}_COMPLETE")
+            self._set_stack_status(stack, "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
+            self._clean_up(stack, resource, *current)
+            self._set_stack_status(stack, "UPDATE_ROLLBACK_COMPLETE")
         else:
-            resource.properties = now_own[1]
-            self._set(resource, "UPDATE_FAILED")
-            self._rollback = wanted, given_up
-            self._become(stack, "UPDATE_ROLLBACK_FAILED")
+            resource.properties = current[1]
+            self._set_status(resource, "UPDATE_FAILED")
+            self._rollback = desired, abandoned
+            self._set_stack_status(stack, "UPDATE_ROLLBACK_FAILED")
 
     def _clean_up(
         self, stack: Stack, resource: Resource, physical_id: str, properties: Properties
     ) -> None:
-        """Delete what was replaced; CloudFormation goes on whether that succeeds or not."""
+        """Delete a replaced resource; CloudFormation continues even if that fails."""
         replaced = resource is stack.resource
         if replaced and physical_id == resource.physical_id:
             return
@@ -440,7 +440,7 @@ class CloudFormation:
             if request.succeeded:
                 break
         if not replaced:
-            self._set(resource, "DELETE_COMPLETE")
+            self._set_status(resource, "DELETE_COMPLETE")
 
     def _retry(self) -> None:
         stack = self.stacks[-1] if self.stacks else None
@@ -453,21 +453,21 @@ class CloudFormation:
         stack = self.stacks[-1] if self.stacks else None
         if stack is None or stack.status in ("DELETE_COMPLETE", "ROLLBACK_COMPLETE"):
             return
-        self._become(stack, "DELETE_IN_PROGRESS")
+        self._set_stack_status(stack, "DELETE_IN_PROGRESS")
         self._remove(stack, stack.resource)
         gone = stack.resource.status == "DELETE_COMPLETE"
-        self._become(stack, "DELETE_COMPLETE" if gone else "DELETE_FAILED")
+        self._set_stack_status(stack, "DELETE_COMPLETE" if gone else "DELETE_FAILED")
 
     def _remove(self, stack: Stack, resource: Resource) -> None:
         last = self.requests[-1]
-        timed_out = last.type == "Create" and last.answer is None and not last.cancelled
-        if timed_out and not self._traits.unanswered_create_is_deleted:
-            self._set(resource, "DELETE_COMPLETE")
+        timed_out = last.type == "Create" and last.response is None and not last.canceled
+        if timed_out and not self._traits.timed_out_create_is_deleted:
+            self._set_status(resource, "DELETE_COMPLETE")
             return
         request = self._request(stack, resource, "Delete", resource.properties)
-        self._set(resource, "DELETE_COMPLETE" if request.succeeded else "DELETE_FAILED")
+        self._set_status(resource, "DELETE_COMPLETE" if request.succeeded else "DELETE_FAILED")
 
-    # The protocol
+    # Custom resource protocol
 
     def _request(
         self,
@@ -480,17 +480,18 @@ class CloudFormation:
         rollback: bool = False,
         replaced: str = "",
     ) -> Request:
-        """Send a request, and wait for its answer or its end.
+        """Send a request, and wait for its response or its end.
 
         Parameters
         ----------
         replaced
-            Physical id of what is cleaned up while the resource lives on, which does not show.
+            Physical ID of a replaced resource that is cleaned up, which changes no status.
         """
         self._scheduler.sleep(self._rng.choice((0.2, 2.0, 20.0)) * self._rng.random())
         if not replaced:
-            undoes = "_ROLLBACK" if rollback and self._traits.tells_rollbacks else ""
-            self._set(resource, f"{kind.upper()}{undoes}_IN_PROGRESS")
+            is_shown = rollback and self._traits.reports_rollbacks
+            prefix = "UPDATE_ROLLBACK" if is_shown else kind.upper()
+            self._set_status(resource, f"{prefix}_IN_PROGRESS")
         id_ = f"{len(self.requests):04d}-{self._rng.getrandbits(32):08x}"
         event: dict[str, Any] = {
             "RequestType": kind,
@@ -516,39 +517,40 @@ class CloudFormation:
             "cloudformation", str(request), event.get("PhysicalResourceId", ""), dict(properties)
         )
         self._invoke(json.dumps(event), id_)
-        self._answered = self._scheduler.signal()
-        patience = operation.cancelled_after if operation else timeout
-        self._answered.wait(min(timeout, patience))
+        self._response_received = self._scheduler.signal()
+        limit = operation.canceled_after if operation else timeout
+        self._response_received.wait(min(timeout, limit))
         request.closed = self._scheduler.now
-        request.cancelled = request.answer is None and patience < timeout
-        if request.cancelled:
-            self._faults.count(f"cloudformation: a running {kind} was cancelled")
-        if request.answer is None:
-            end = "is cancelled" if request.cancelled else "was not answered in time"
+        request.canceled = request.response is None and limit < timeout
+        if request.canceled:
+            self._faults.count(f"cloudformation: a running {kind} was canceled")
+        if request.response is None:
+            end = "is canceled" if request.canceled else "got no response in time"
             self._journal.note("cloudformation", str(request), end)
         return request
 
-    def _take(self, put: Put) -> None:
+    def _accept(self, put: Put) -> None:
         request = next(one for one in self.requests if one.id == put.request_id)
-        if request.answer is not None or request.closed is not None:
+        if request.response is not None or request.closed is not None:
             return
-        answer = Answer.read(put.body, request.event)
-        request.answer, request.answered, request.answered_by = answer, self._scheduler.now, put
-        self._journal.note("cloudformation", str(request), "is", answer.status, answer.invalid)
-        self._scheduler.after(self._rng.uniform(0, 1.0), self._answered.give)
+        response = Response.read(put.body, request.event)
+        request.response, request.response_put = response, put
+        request.responded = self._scheduler.now
+        self._journal.note("cloudformation", str(request), "is", response.status, response.invalid)
+        self._scheduler.after(self._rng.uniform(0, 1.0), self._response_received.give)
 
-    def _set(self, resource: Resource, status: str) -> None:
+    def _set_status(self, resource: Resource, status: str) -> None:
         now, shows = self._scheduler.now, self._traits.shows
         resource.status = status
         described = Described(status, now + self._traits.clock_skew)
-        if shows == "at the end":
+        if shows == "after the operation":
             resource.withheld.append(described)
-        elif shows == "at once" or status.endswith(FINISHED):
+        elif shows == "immediately" or status.endswith(FINISHED):
             resource.described.set(now, described)
         self._journal.note("stack", resource.logical_id, "is", status)
 
-    def _become(self, stack: Stack, status: str) -> None:
-        """Set the stack's status, which is described at once; first undo what is left to undo."""
+    def _set_stack_status(self, stack: Stack, status: str) -> None:
+        """Set the stack status, which is shown at once; before, finish a rollback."""
         now = self._scheduler.now
         if status in ("ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE") and self._new_key:
             self._kms.set_state(self._new_key, "PendingDeletion")
@@ -561,8 +563,8 @@ class CloudFormation:
                 resource.withheld.clear()
 
 
-def _faults(fields: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator[str]:
-    """Say what CloudFormation rejects of an answer."""
+def _response_errors(fields: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator[str]:
+    """Yield why CloudFormation rejects a response."""
     for name in ("StackId", "RequestId", "LogicalResourceId"):
         if fields.get(name) != event[name]:
             yield f"Value of property {name} must be {event[name]}"

@@ -1,4 +1,4 @@
-"""The rights of the handler's role, as they come into force and are taken away."""
+"""Simulated IAM: permissions of the handler's role, as they take effect and are revoked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DENIAL = {
 
 @dataclass(frozen=True)
 class Denial:
-    """An action that is not allowed for a time.
+    """An action that is not allowed for some time.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Denial:
     begins, ends
         In seconds since the epoch.
     policy
-        Kind of the policy that denies it, or does not allow it, in AWS's words.
+        Type of the policy that denies it or does not allow it, as AWS names it.
     """
 
     action: str
@@ -38,19 +38,19 @@ class Denial:
 
 
 class Iam:
-    """Decides on calls of the handler's role.
+    """Allows or denies calls of the handler's role.
 
     Parameters
     ----------
     denials
-        What is not allowed, and when.
+        Actions that are not allowed, and when.
     """
 
     def __init__(self, denials: tuple[Denial, ...]) -> None:
         self._denials = denials
 
     def denial(self, action: str, now: float) -> Denial | None:
-        """Tell why an action is not allowed at a time; None when it is."""
+        """Return why an action is not allowed at a time; None when it is."""
         for denial in self._denials:
             if denial.action == action and denial.begins <= now < denial.ends:
                 return denial

@@ -1,7 +1,7 @@
-"""What must hold of every schedule, each as one small check.
+"""The invariants of every schedule, one small check for each.
 
-Each has the letter that docs/testing.md tells of it by. Where an invariant cannot hold by the
-nature of AWS, the check names the exemption, and each use of it is counted.
+The letter of a check is the one of its invariant in docs/testing.md. Where AWS makes an invariant
+impossible to keep, the check names an exemption, and the uses of each exemption are counted.
 """
 
 from __future__ import annotations
@@ -13,52 +13,49 @@ from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 
 from stream_encryption.encryption.failure import FailureCode
-from tests.simulation import truth
+from tests.simulation import reason_checks
 from tests.simulation.api import Call
 from tests.simulation.cloudformation import FINISHED, Request
-from tests.simulation.endpoint import SECRET, Put
 from tests.simulation.kinesis import CHANGES_EXCEEDED, Change, Stream
 from tests.simulation.kms import AWS_MANAGED_ALIAS
 from tests.simulation.lambda_service import Invocation
-from tests.simulation.reasons import read
+from tests.simulation.reason_checks import PROPAGATION_WAIT
+from tests.simulation.reasons import parse
+from tests.simulation.response_endpoint import SECRET, Put
 from tests.simulation.schedule import is_malformed, stream_arn
-from tests.simulation.world import World
+from tests.simulation.simulated_aws import SimulatedAws
 
-SETTLING = 5.0
-"""Seconds after ACTIVE in which records may still be written in plaintext."""
 RETRIED = 45.0
-"""Age on arrival, in seconds, from which an earlier delivery of a request is presumed."""
-LOOK_VALIDITY = 8.0
-"""Seconds from a look at key or stack to the end of a change that may still rely on it."""
-SOON = 5.0
-"""Seconds after a request was sent in which a status that ends one may be that of another."""
+"""Seconds after which a delivery counts as a retry of an earlier one."""
+CHECK_VALIDITY = 8.0
+"""Seconds after which a change must not rely on a check of key or stack any more."""
+STATUS_MARGIN = 5.0
+"""Seconds after a request was sent in which a final status may belong to another request."""
 MINUTE = 60.0
-"""The same for a request in progress, for a stack at rest, and for a request without a date."""
+"""The same for a status in progress, for an idle stack, and for a request without a date."""
 LAST_SECONDS = 10.0
-"""Seconds before the end of a request in which a delivery may come too late."""
-LONGEST_PAUSE = 30.0
-"""Seconds between two attempts to answer, at most."""
-PROTECTION = 15.0
-"""Seconds that looks which only protect may cost an invocation in vain."""
-QUOTA_PATIENCE, QUOTA_TRIES = 300.0, 12
-"""Seconds and times that a quota is tried at most, pauses for other reasons included."""
-SHORTEST_GAP, LONGEST_GAP = 0.5, 2.3
-"""Bounds of the seconds between two looks at a stream that changes, jitter included."""
+"""Seconds before the end of a request in which a delivery may be too late."""
+MAX_RETRY_PAUSE = 30.0
+"""Longest pause between two attempts to send a response, in seconds."""
+PREFLIGHT_SECONDS = 15.0
+"""Seconds that failing preflight checks may cost an invocation."""
+QUOTA_SECONDS, QUOTA_TRIES = 300.0, 12
+"""How long and how often an exhausted quota may be retried, other pauses included."""
+MIN_POLL_GAP, MAX_POLL_GAP = 0.5, 2.3
+"""Bounds of the polling interval in seconds while a stream changes, jitter included."""
 SLOWED = 120.0
-"""Seconds for which throttling may make the pauses longer."""
-HOPS = 4
+"""Seconds for which throttling may lengthen the polling interval."""
+MAX_CONTINUATIONS = 4
 OK = 200
-RESTED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
-UNDATED = "a, b, e: a URL without a date does not tell how old a request is"
-UNREADABLE = "e: the function could not look at the stack"
-NOT_SHOWN = "e: the stack did not show the request's end when it was looked at"
+STABLE_STATUSES = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
+UNDATED = "a, b, e: the URL has no date, so the age of the request is unknown"
+UNREADABLE = "e: the function could not describe the stack"
+END_NOT_SHOWN = "e: the stack did not show the request's end when it was described"
 ENDED_SOON = "e: the request ended within five seconds of being sent"
 ROLLED_BACK_SOON = "e: the request was rolled back within a minute of being sent"
 ANOTHER_SOON = "e: another request was sent within a minute"
 NOT_SHOWN_YET = "e: the stack shows the request's end only when its operation ends"
-ROLLING_BACK = (
-    "e: the stack says of the resource that it is being rolled back, which proves nothing"
-)
+ROLLING_BACK = "e: the resource is shown as being rolled back, which proves nothing"
 REMOVED = "e: the resource was removed, and the stack has been updated since"
 
 
@@ -82,13 +79,13 @@ class Violation:
 
 
 @dataclass
-class Verdict:
-    """What the checks found.
+class CheckResult:
+    """Result of the checks.
 
     Parameters
     ----------
     violations
-        What does not hold.
+        Invariants that do not hold.
     exemptions
         How often each exemption was used.
     """
@@ -98,52 +95,50 @@ class Verdict:
 
 
 class Case:
-    """A world that has happened, as the checks look at it."""
+    """A finished schedule, indexed for the checks."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.verdict = Verdict()
-        self.requests = {request.id: request for request in world.cloudformation.requests}
+    def __init__(self, aws: SimulatedAws) -> None:
+        self.aws = aws
+        self.result = CheckResult()
+        self.requests = {request.id: request for request in aws.cloudformation.requests}
         self.invocations: dict[str, list[Invocation]] = {}
-        for invocation in world.lambda_service.invocations:
+        for invocation in aws.lambda_service.invocations:
             self.invocations.setdefault(invocation.request_id, []).append(invocation)
         self.puts: dict[str, list[Put]] = {}
-        for put in world.endpoint.puts:
+        for put in aws.endpoint.puts:
             self.puts.setdefault(put.request_id, []).append(put)
         self.changes = [
-            (stream, change)
-            for stream in world.kinesis.streams.values()
-            for change in stream.changes
+            (stream, change) for stream in aws.kinesis.streams.values() for change in stream.changes
         ]
 
     @property
     def staleness(self) -> float:
-        """Seconds by which a look at a stream may be late."""
-        return self.world.schedule.kinesis.staleness
+        """Seconds by which a stream description may be stale."""
+        return self.aws.schedule.kinesis.staleness
 
     def exempt(self, exemption: str) -> None:
         """Count the use of an exemption."""
-        self.verdict.exemptions[exemption] += 1
+        self.result.exemptions[exemption] += 1
 
     def stream_of(self, request: Request) -> Stream | None:
-        """The stream that a request is about."""
-        return self.world.kinesis.streams.get(stream_arn(request.properties))
+        """The stream of a request."""
+        return self.aws.kinesis.streams.get(stream_arn(request.properties))
 
     def changes_by(self, request: Request) -> Iterator[Change]:
-        """The changes that a request's invocations made."""
+        """The stream changes that the invocations of a request made."""
         for _, change in self.changes:
             if isinstance(change.by, Invocation) and change.by.request_id == request.id:
                 yield change
 
     @property
     def starts(self) -> Iterator[tuple[Stream, Change, Invocation]]:
-        """The changes that the function made."""
+        """The changes to the encryption that the function started."""
         for stream, change in self.changes:
             if change.key is not None and isinstance(change.by, Invocation):
                 yield stream, change, change.by
 
-    def looks(self, invocation: Invocation, before: float) -> list[Call]:
-        """The looks at the stream that an invocation has been shown the outcome of."""
+    def descriptions(self, invocation: Invocation, before: float) -> list[Call]:
+        """The DescribeStreamSummary calls whose result an invocation received."""
         return [
             call
             for call in invocation.calls
@@ -154,10 +149,10 @@ class Case:
             and (not call.error or call.error == "ResourceNotFoundException")
         ]
 
-    def last_look(self, invocation: Invocation, before: float) -> float:
-        """When that was served which the invocation knew last of the stream."""
-        looks = self.looks(invocation, before)
-        return looks[-1].served or 0.0 if looks else invocation.began
+    def last_described(self, invocation: Invocation, before: float) -> float:
+        """When Kinesis served the last stream description that the invocation received."""
+        descriptions = self.descriptions(invocation, before)
+        return descriptions[-1].served or 0.0 if descriptions else invocation.began
 
 
 Check = Callable[[Case], Iterator[str]]
@@ -165,31 +160,31 @@ CHECKS: dict[str, Check] = {}
 
 
 def invariant(letter: str) -> Callable[[Check], Check]:
-    """Enter a check under the letter of its invariant."""
+    """Register a check under the letter of its invariant."""
 
-    def enter(check: Check) -> Check:
+    def register(check: Check) -> Check:
         CHECKS[f"{letter} {check.__name__}"] = check
         return check
 
-    return enter
+    return register
 
 
-def judge(world: World) -> Verdict:
-    """Check everything about a world that has happened."""
-    case = Case(world)
+def check_invariants(aws: SimulatedAws) -> CheckResult:
+    """Run all checks on a finished schedule."""
+    case = Case(aws)
     for name, check in CHECKS.items():
         for detail in check(case):
-            case.verdict.violations.append(Violation(name, detail))
-    return case.verdict
+            case.result.violations.append(Violation(name, detail))
+    return case.result
 
 
-# a. Each request has exactly one effective answer, and none after its invocation is over.
+# a. Each request has exactly one effective response, and none after its invocation has ended.
 
 
 @invariant("a")
-def every_request_is_answered(case: Case) -> Iterator[str]:
+def every_request_gets_a_response(case: Case) -> Iterator[str]:
     for request in case.requests.values():
-        if request.answer is not None or request.closed is None or request.cancelled:
+        if request.response is not None or request.closed is None or request.canceled:
             continue
         invocations = [
             one
@@ -197,36 +192,36 @@ def every_request_is_answered(case: Case) -> Iterator[str]:
             if one.began < request.expires - LAST_SECONDS
         ]
         puts = [put for put in case.puts.get(request.id, []) if put.began < request.expires]
-        hops = max((one.hops for one in invocations), default=0)
-        last = [one for one in invocations if one.hops == hops]
-        if not last or any(_handed_over(one) for one in last):
-            case.exempt("a: Lambda did not deliver the request, or its next hop, in time")
+        continuation = max((one.continuation for one in invocations), default=0)
+        last = [one for one in invocations if one.continuation == continuation]
+        if not last or any(_continued(one) for one in last):
+            case.exempt("a: Lambda did not deliver the request, or its continuation, in time")
         elif any(put.status == 403 for put in puts):
-            case.exempt("a: the endpoint refused the answer for good")
+            case.exempt("a: the endpoint rejected the response permanently")
         elif any(put.status != OK for put in puts):
             case.exempt("a: the endpoint could not be reached")
         elif all(one.how == "killed" for one in last):
             case.exempt("a: Lambda killed every attempt")
-        elif _tells_no_time(case, request):
+        elif _age_unknown(case, request):
             case.exempt(UNDATED)
         else:
-            yield f"{request} was not answered"
+            yield f"{request} got no response"
 
 
 @invariant("a")
 def no_invocation_ends_without_effect(case: Case) -> Iterator[str]:
-    """One that returns has answered, or handed over."""
-    for one in case.world.lambda_service.invocations:
+    """One that returns has sent a response or continued in a new invocation."""
+    for one in case.aws.lambda_service.invocations:
         if one.how != "returned":
             continue
         puts = [put for put in case.puts.get(one.request_id, []) if put.invocation is one]
-        told = any(put.status in (OK, 403) for put in puts)
-        if not told and not _handed_over(one):
-            yield f"{one} returned without an answer or a next hop"
+        responded = any(put.status in (OK, 403) for put in puts)
+        if not responded and not _continued(one):
+            yield f"{one} returned without a response or a continuation"
 
 
 @invariant("a")
-def an_answer_is_tried_to_the_end(case: Case) -> Iterator[str]:
+def a_response_is_retried_until_the_end(case: Case) -> Iterator[str]:
     """One that is not accepted is sent again until the invocation or the request ends."""
     for request in case.requests.values():
         tried: dict[int, Put] = {}
@@ -237,94 +232,94 @@ def an_answer_is_tried_to_the_end(case: Case) -> Iterator[str]:
             end = min(invocation.deadline, request.expires)
             if last.status in (OK, 403) or invocation.how == "killed" or last.ended is None:
                 continue
-            if last.ended < end - LONGEST_PAUSE and invocation.began < end - LAST_SECONDS:
+            if last.ended < end - MAX_RETRY_PAUSE and invocation.began < end - LAST_SECONDS:
                 yield f"{invocation} gave up {end - last.ended:.0f} s before the end"
 
 
 @invariant("a")
 def nothing_outlives_its_invocation(case: Case) -> Iterator[str]:
-    for invocation in case.world.lambda_service.invocations:
+    for invocation in case.aws.lambda_service.invocations:
         if invocation.left_running:
             yield f"{invocation} left a thread or timer behind"
-    for put in case.world.endpoint.puts:
+    for put in case.aws.endpoint.puts:
         ended = put.invocation.ended
         if ended is not None and put.accepted is not None and put.accepted > ended:
-            yield f"{put.invocation} answered after its end"
+            yield f"{put.invocation} responded after its end"
 
 
 @invariant("a")
-def no_invocation_answers_twice(case: Case) -> Iterator[str]:
+def no_invocation_responds_twice(case: Case) -> Iterator[str]:
     for puts in case.puts.values():
         done: set[int] = set()
         for put in puts:
             if put.invocation.number in done:
-                yield f"{put.invocation} answered again after the endpoint had accepted"
+                yield f"{put.invocation} responded again after the endpoint had accepted"
             if put.status == OK:
                 done.add(put.invocation.number)
 
 
 @invariant("a")
-def answers_are_valid(case: Case) -> Iterator[str]:
+def responses_are_valid(case: Case) -> Iterator[str]:
     for request in case.requests.values():
-        if request.answer and request.answer.invalid:
-            yield f"{request}: {request.answer.invalid}"
+        if request.response and request.response.invalid:
+            yield f"{request}: {request.response.invalid}"
 
 
-# b. SUCCESS: at that moment ACTIVE, KMS, the wanted key, settled.
+# b. SUCCESS: ACTIVE, KMS, and the desired key at that moment, after the propagation wait.
 
 
 @invariant("b")
-def success_means_encrypted_with_the_wanted_key(case: Case) -> Iterator[str]:
-    for request, put in _answered(case, "SUCCESS", "Create", "Update"):
+def success_means_encrypted_with_the_desired_key(case: Case) -> Iterator[str]:
+    for request, put in _responded(case, "SUCCESS", "Create", "Update"):
         stream = case.stream_of(request)
         if stream is None or is_malformed(request.properties):
-            yield f"{request} is malformed and answered SUCCESS"
+            yield f"{request} is malformed and its response is SUCCESS"
             continue
-        assert request.answered is not None
-        when, key = request.answered, request.properties["KeyId"]
+        assert request.responded is not None
+        when, key = request.responded, request.properties["KeyId"]
         state = stream.history.at(when)
-        if state.status == "ACTIVE" and case.world.kms.same(state.key, key, when):
+        if state.status == "ACTIVE" and case.aws.kms.same(state.key, key, when):
             continue
-        looked = case.last_look(put.invocation, put.began) - case.staleness
-        looks_at_key = [one.began for one in put.invocation.calls if _is_key_look(one, put.began)]
-        if _others_did_something(case, stream, put.invocation, looked, when) or _an_alias_moved(
-            case, min(looks_at_key[-1:], default=when), when
+        described_at = case.last_described(put.invocation, put.began) - case.staleness
+        key_checks = [one.began for one in put.invocation.calls if _is_key_check(one, put.began)]
+        if _changed_by_others(case, stream, put.invocation, described_at, when) or _alias_moved(
+            case, min(key_checks[-1:], default=when), when
         ):
-            case.exempt("b: the stream or the key was changed after the last look")
+            case.exempt("b: the stream or the key was changed after the last check")
         elif state.status == "ACTIVE" and _alias_unreadable(put.invocation, put.began):
-            case.exempt("b: the function could not look up which key an alias means")
+            case.exempt("b: the function could not resolve an alias")
         else:
-            yield f"{request} answered SUCCESS, stream is {state}, wanted {key}"
+            yield f"{request} is SUCCESS, stream is {state}, desired {key}"
 
 
 @invariant("b")
-def success_means_settled(case: Case) -> Iterator[str]:
-    for request, put in _answered(case, "SUCCESS", "Create", "Update"):
+def success_follows_the_propagation_wait(case: Case) -> Iterator[str]:
+    for request, put in _responded(case, "SUCCESS", "Create", "Update"):
         stream = case.stream_of(request)
         assert stream is not None
-        assert request.answered is not None
-        when, invocation = request.answered, put.invocation
+        assert request.responded is not None
+        when, invocation = request.responded, put.invocation
         done = [one for one in stream.changes if one.done is not None and one.done <= when]
         if not done or not _is_by(done[-1], request):
             continue
         change, since = done[-1], done[-1].done or when
-        if when - since >= SETTLING:
+        if when - since >= PROPAGATION_WAIT:
             continue
-        if since > case.last_look(invocation, when) - case.staleness:
-            case.exempt("b: the stream or the key was changed after the last look")
+        if since > case.last_described(invocation, when) - case.staleness:
+            case.exempt("b: the stream or the key was changed after the last check")
         elif _is_parallel(change, invocation) and invocation.began - request.issued < RETRIED:
             case.exempt("b: a parallel delivery of a young request changed the stream")
-        elif case.world.kms.same(change.before.key, change.key or "", change.when):
-            case.exempt("b: the key was set again, which leaves no trace between two looks")
-        elif case.world.schedule.signature == "opaque":
+        elif case.aws.kms.same(change.before.key, change.key or "", change.when):
+            case.exempt("b: the key was set again, which leaves no trace between two checks")
+        elif case.aws.schedule.signature == "opaque":
             case.exempt(UNDATED)
         else:
-            yield f"{request} answered {when - since:.1f} s after the change"
+            yield f"{request} is SUCCESS {when - since:.1f} s after the change"
 
 
 @invariant("b")
-def attributes_are_true(case: Case) -> Iterator[str]:
-    for request, put in _answered(case, "SUCCESS", "Create", "Update"):
+def attributes_are_correct(case: Case) -> Iterator[str]:
+    for request, put in _responded(case, "SUCCESS", "Create", "Update"):
         data = json.loads(put.body)["Data"]
         stream = case.stream_of(request)
         assert stream is not None
@@ -341,49 +336,49 @@ def attributes_are_true(case: Case) -> Iterator[str]:
             continue
         since = put.invocation.began - case.staleness
         for name in ("KeyId", "KeyArn"):
-            right = case.world.kms.same(data[name], request.properties["KeyId"], put.began)
-            if not right and not (
-                _others_did_something(case, stream, put.invocation, since, put.began)
+            correct = case.aws.kms.same(data[name], request.properties["KeyId"], put.began)
+            if not correct and not (
+                _changed_by_others(case, stream, put.invocation, since, put.began)
                 or _alias_unreadable(put.invocation, put.began)
             ):
                 yield f"{request}: {name} is {data[name]}"
-        if request.answer and request.answer.physical_id != stream.arn:
-            yield f"{request}: the physical id is {request.answer.physical_id}"
+        if request.response and request.response.physical_id != stream.arn:
+            yield f"{request}: the physical ID is {request.response.physical_id}"
 
 
-# c. FAILED: the reason names cause, stream and remedy, and is true.
+# c. FAILED: the reason names cause, stream, and remedy, and is accurate.
 
 
 @invariant("c")
 def reasons_are_complete(case: Case) -> Iterator[str]:
-    for request, _ in _answered(case, "FAILED"):
-        assert request.answer is not None
-        if request.answer.invalid:
+    for request, _ in _responded(case, "FAILED"):
+        assert request.response is not None
+        if request.response.invalid:
             continue
-        reason = request.answer.reason
-        told = read(reason)
+        reason = request.response.reason
+        parsed = parse(reason)
         stream = case.stream_of(request)
-        if told is None:
+        if parsed is None:
             yield f"{request}: no cause with remedy: {reason!r}"
         elif stream and not is_malformed(request.properties):
             if stream.name not in reason:
                 yield f"{request}: the stream is not named: {reason!r}"
-            keyless = told[0] in (FailureCode.STREAM_NOT_FOUND, FailureCode.STREAM_DELETING)
+            keyless = parsed[0] in (FailureCode.STREAM_NOT_FOUND, FailureCode.STREAM_DELETING)
             if request.properties["KeyId"] not in reason and not keyless:
                 yield f"{request}: the key is not named: {reason!r}"
 
 
 @invariant("c")
-def reasons_are_true(case: Case) -> Iterator[str]:
-    for request, _ in _answered(case, "FAILED"):
-        assert request.answer is not None
-        told = read(request.answer.reason)
-        lie = told and truth.lie(case, request, *told)
-        if told and lie:
-            yield f"{request}: {told[0].name}: {lie}: {request.answer.reason!r}"
+def reasons_are_accurate(case: Case) -> Iterator[str]:
+    for request, _ in _responded(case, "FAILED"):
+        assert request.response is not None
+        parsed = parse(request.response.reason)
+        inaccuracy = parsed and reason_checks.inaccuracy(case, request, *parsed)
+        if parsed and inaccuracy:
+            yield f"{request}: {parsed[0].name}: {inaccuracy}: {request.response.reason!r}"
 
 
-# d. Nothing ends encryption, and a Delete does nothing at all.
+# d. Nothing stops encryption, and a Delete makes no API call.
 
 
 @invariant("d")
@@ -398,38 +393,38 @@ def a_delete_succeeds_and_calls_nothing(case: Case) -> Iterator[str]:
     for request in case.requests.values():
         if request.type != "Delete":
             continue
-        if request.answer and request.answer.status != "SUCCESS":
-            yield f"{request}: {request.answer.reason}"
+        if request.response and request.response.status != "SUCCESS":
+            yield f"{request}: {request.response.reason}"
         for invocation in case.invocations.get(request.id, []):
             for call in invocation.calls:
                 yield f"{request}: {invocation} called {call.action}"
             puts = [put for put in case.puts.get(request.id, []) if put.invocation is invocation]
             if puts and puts[0].began > invocation.began + 1:
-                yield f"{request}: {invocation} answered after {puts[0].began} s"
+                yield f"{request}: {invocation} responded after {puts[0].began} s"
 
 
-# e. No more StartStreamEncryption than necessary, and none for a bad key; no more looks than that.
+# e. No unnecessary StartStreamEncryption, none with an unusable key, and no excessive polling.
 
 
 @invariant("e")
 def every_start_is_necessary(case: Case) -> Iterator[str]:
     for stream, change, invocation in case.starts:
-        if not case.world.kms.same(change.before.key, change.key or "", change.when):
+        if not case.aws.kms.same(change.before.key, change.key or "", change.when):
             continue
         request = case.requests[invocation.request_id]
-        looked = case.last_look(invocation, change.when) - case.staleness
-        if _others_did_something(case, stream, invocation, looked, change.when):
-            case.exempt("e: the stream or the key was changed between look and start")
+        described_at = case.last_described(invocation, change.when) - case.staleness
+        if _changed_by_others(case, stream, invocation, described_at, change.when):
+            case.exempt("e: the stream or the key was changed between check and start")
         elif _alias_unreadable(invocation, change.when):
-            case.exempt("e: the function could not look up which key an alias means")
+            case.exempt("e: the function could not resolve an alias")
         else:
             yield f"{request} ({invocation}) started {change.key} on {change.before}"
 
 
 @invariant("e")
-def nobody_is_fought(case: Case) -> Iterator[str]:
-    """Who has been told that its change was accepted asks for no other one."""
-    for invocation in case.world.lambda_service.invocations:
+def no_invocation_starts_encryption_twice(case: Case) -> Iterator[str]:
+    """An invocation whose change was accepted makes no second one."""
+    for invocation in case.aws.lambda_service.invocations:
         accepted = [
             call
             for call in invocation.calls
@@ -440,15 +435,15 @@ def nobody_is_fought(case: Case) -> Iterator[str]:
 
 
 @invariant("e")
-def nothing_is_started_for_an_outdated_request(case: Case) -> Iterator[str]:
+def nothing_is_started_for_a_stale_request(case: Case) -> Iterator[str]:
     for stream, change, invocation in case.starts:
         request = case.requests[invocation.request_id]
-        over = min(request.answered or change.when, request.closed or change.when)
+        over = min(request.responded or change.when, request.closed or change.when)
         if over >= change.when:
             continue
-        excuse = next(_excuses(case, request, change, invocation), None)
-        if excuse:
-            case.exempt(excuse)
+        exemption = next(_exemptions(case, request, change, invocation), None)
+        if exemption:
+            case.exempt(exemption)
         else:
             yield (
                 f"{request} ({invocation}) made {stream.name} {change.key}"
@@ -458,44 +453,43 @@ def nothing_is_started_for_an_outdated_request(case: Case) -> Iterator[str]:
 
 
 @invariant("e")
-def no_bad_key_is_tried(case: Case) -> Iterator[str]:
-    for invocation in case.world.lambda_service.invocations:
+def no_unusable_key_is_tried(case: Case) -> Iterator[str]:
+    for invocation in case.aws.lambda_service.invocations:
         for call in invocation.calls:
             if call.operation != "StartStreamEncryption" or call.served is None:
                 continue
             key = str(call.params["KeyId"])
-            if key == AWS_MANAGED_ALIAS or not _key_was_bad(case, key, call):
+            if key == AWS_MANAGED_ALIAS or not _key_was_unusable(case, key, call):
                 continue
-            looks = [
+            checks = [
                 one
                 for one in invocation.calls
                 if one.operation == "DescribeKey" and one.ended and one.ended <= call.began
             ]
-            # A look in vain at an alias may have taken the time of the one at the key.
-            others = [one for one in looks if one.params["KeyId"] != key and not _in_vain(one)]
-            looks = [one for one in looks if one not in others]
-            if not looks or not _in_vain(looks[-1]):
+            # A failing check of an alias may have used up the time for that of the key.
+            checks = [one for one in checks if one.params["KeyId"] == key or _failed(one)]
+            if not checks or not _failed(checks[-1]):
                 yield f"{invocation} tried {key}"
             else:
-                case.exempt("e: the function could not look at the key")
+                case.exempt("e: the function could not describe the key")
 
 
 @invariant("e")
-def a_cancelled_create_never_applies_its_deleted_key(case: Case) -> Iterator[str]:
-    """A key that was created with it goes with the rollback: that has the fewest excuses."""
-    new = {operation.new_key for operation in case.world.schedule.operations}
+def a_canceled_create_never_applies_its_deleted_key(case: Case) -> Iterator[str]:
+    """The rollback deletes a key that was created with it, so fewer exemptions apply."""
+    new = {operation.new_key for operation in case.aws.schedule.operations}
     for stream, change, invocation in case.starts:
         request = case.requests[invocation.request_id]
-        cancelled = request.type == "Create" and request.cancelled
-        key = case.world.kms.resolve(request.properties["KeyId"], change.when)
-        # What is asked for after the deletion is judged by no_bad_key_is_tried.
-        if not cancelled or key is None or key.key_id not in new or not key.is_fit:
+        canceled = request.type == "Create" and request.canceled
+        key = case.aws.kms.resolve(request.properties["KeyId"], change.when)
+        # A start after the deletion is the subject of no_unusable_key_is_tried.
+        if not canceled or key is None or key.key_id not in new or not key.is_suitable:
             continue
         if change.when <= (request.closed or change.when):
             continue
-        excuse = next(_excuses(case, request, change, invocation), None)
-        if excuse not in (UNREADABLE, NOT_SHOWN, ENDED_SOON, UNDATED):
-            yield f"{request} ({invocation}) made {stream.name} {change.key}: {excuse}"
+        exemption = next(_exemptions(case, request, change, invocation), None)
+        if exemption not in (UNREADABLE, END_NOT_SHOWN, ENDED_SOON, UNDATED):
+            yield f"{request} ({invocation}) made {stream.name} {change.key}: {exemption}"
 
 
 @invariant("e")
@@ -508,24 +502,24 @@ def nothing_is_called_for_a_malformed_request(case: Case) -> Iterator[str]:
 
 
 @invariant("e")
-def a_spent_quota_is_not_tried_for_ever(case: Case) -> Iterator[str]:
-    for invocation in case.world.lambda_service.invocations:
+def an_exhausted_quota_is_not_retried_forever(case: Case) -> Iterator[str]:
+    for invocation in case.aws.lambda_service.invocations:
         starts = [one for one in invocation.calls if one.operation == "StartStreamEncryption"]
-        # One that gets no answer may have been accepted: what is refused after it begins anew.
-        for unanswered, series in groupby(starts, lambda one: one.unanswered):
+        # One without a response may have been accepted: the count starts again after it.
+        for unknown, series in groupby(starts, lambda one: one.outcome_unknown):
             refused = [one.began for one in series if _names_quota(one)]
-            if unanswered or not refused:
+            if unknown or not refused:
                 continue
-            if refused[-1] - refused[0] > QUOTA_PATIENCE:
+            if refused[-1] - refused[0] > QUOTA_SECONDS:
                 yield f"{invocation} tried for {refused[-1] - refused[0]:.0f} s"
             if len(refused) > QUOTA_TRIES:
                 yield f"{invocation} tried {len(refused)} times"
 
 
 @invariant("e")
-def looks_that_protect_cost_little(case: Case) -> Iterator[str]:
-    for invocation in case.world.lambda_service.invocations:
-        vain = [
+def preflight_checks_are_cheap(case: Case) -> Iterator[str]:
+    for invocation in case.aws.lambda_service.invocations:
+        failed = [
             call
             for call in invocation.calls
             if call.operation in ("DescribeKey", "DescribeStackResource", "DescribeStacks")
@@ -534,15 +528,15 @@ def looks_that_protect_cost_little(case: Case) -> Iterator[str]:
             and call.ended is not None
             and not call.hung
         ]
-        cost = sum((call.ended or call.began) - call.began for call in vain)
-        if cost > PROTECTION:
-            yield f"{invocation} spent {cost:.0f} s on {len(vain)} looks in vain"
+        cost = sum((call.ended or call.began) - call.began for call in failed)
+        if cost > PREFLIGHT_SECONDS:
+            yield f"{invocation} spent {cost:.0f} s on {len(failed)} failing checks"
 
 
 @invariant("e")
-def looks_keep_their_pace(case: Case) -> Iterator[str]:
-    """While a stream changes and nothing goes wrong: not too often, and often enough."""
-    for invocation in case.world.lambda_service.invocations:
+def polling_keeps_its_pace(case: Case) -> Iterator[str]:
+    """While a stream changes and no call fails: neither too often nor too rarely."""
+    for invocation in case.aws.lambda_service.invocations:
         slowed = [one.ended or 0.0 for one in invocation.calls if _slows(one)]
         gaps = [
             after.began - (before.ended or after.began)
@@ -551,50 +545,50 @@ def looks_keep_their_pace(case: Case) -> Iterator[str]:
             and after.operation == before.operation
             and not any(before.began - SLOWED < one <= after.began for one in slowed)
         ]
-        # One may be short: the last look falls on the deadline.
-        short = [gap for gap in gaps if gap < SHORTEST_GAP][1:]
-        for gap in (*short, *(gap for gap in gaps if gap > LONGEST_GAP)):
-            yield f"{invocation} looked again after {gap:.2f} s"
+        # One may be short: the last check falls on the deadline.
+        short = [gap for gap in gaps if gap < MIN_POLL_GAP][1:]
+        for gap in (*short, *(gap for gap in gaps if gap > MAX_POLL_GAP)):
+            yield f"{invocation} polled again after {gap:.2f} s"
 
 
-# f. CloudFormation comes to rest, and the stream has the key that the stack says.
+# f. CloudFormation reaches a final status, and the stream has the key of the stack.
 
 
 @invariant("f")
-def the_stack_comes_to_rest(case: Case) -> Iterator[str]:
-    if not case.world.cloudformation.finished:
-        yield "CloudFormation still waits"
-    for stack in case.world.cloudformation.stacks:
-        if not stack.status.endswith(("_COMPLETE", "_FAILED")):
+def the_stack_reaches_a_final_status(case: Case) -> Iterator[str]:
+    if not case.aws.cloudformation.finished:
+        yield "CloudFormation is still waiting"
+    for stack in case.aws.cloudformation.stacks:
+        if not stack.status.endswith(FINISHED):
             yield f"{stack.arn} is {stack.status}"
 
 
 @invariant("f")
 def the_stream_has_the_key_of_the_stack(case: Case) -> Iterator[str]:
-    stacks = case.world.cloudformation.stacks
-    if not stacks or stacks[-1].status not in RESTED:
+    stacks = case.aws.cloudformation.stacks
+    if not stacks or stacks[-1].status not in STABLE_STATUSES:
         return
     stack, resource = stacks[-1], stacks[-1].resource
-    stream = case.world.kinesis.streams[stream_arn(resource.properties)]
+    stream = case.aws.kinesis.streams[stream_arn(resource.properties)]
     last = [change for change in stream.changes if change.done is not None][-1:]
     if not last or not isinstance(last[0].by, Invocation):
         return
     starter = case.requests[last[0].by.request_id]
     if (starter.closed or 0.0) < last[0].when:
-        return  # see nothing_is_started_for_an_outdated_request
-    state, now = stream.history.value, case.world.scheduler.now
-    same = case.world.kms.same(state.key, resource.properties["KeyId"], now)
+        return  # see nothing_is_started_for_a_stale_request
+    state, now = stream.history.value, case.aws.scheduler.now
+    same = case.aws.kms.same(state.key, resource.properties["KeyId"], now)
     if same or state.created != last[0].before.created:
         return
-    told = [
+    last_put = [
         put
-        for request, put in _answered(case, "SUCCESS", "Create", "Update")
+        for request, put in _responded(case, "SUCCESS", "Create", "Update")
         if request.event["LogicalResourceId"] == resource.logical_id
     ][-1]
-    looked = case.last_look(told.invocation, told.began) - case.staleness
-    if last[0].done is not None and last[0].done >= looked:
-        return  # see success_means_encrypted_with_the_wanted_key
-    if any(len(one.between(starter.issued, now)) > 1 for one in case.world.kms.aliases.values()):
+    described_at = case.last_described(last_put.invocation, last_put.began) - case.staleness
+    if last[0].done is not None and last[0].done >= described_at:
+        return  # see success_means_encrypted_with_the_desired_key
+    if any(len(one.between(starter.issued, now)) > 1 for one in case.aws.kms.aliases.values()):
         return
     if starter.event["LogicalResourceId"] != resource.logical_id:
         case.exempt("f: what a renamed construct changed stays when it is rolled back")
@@ -603,12 +597,12 @@ def the_stream_has_the_key_of_the_stack(case: Case) -> Iterator[str]:
 
 
 @invariant("f")
-def chains_of_invocations_are_short(case: Case) -> Iterator[str]:
-    # Other code that leaves aside what it is told begins to count anew.
-    chains = 1 + case.world.faults.counts["lambda: other code behind a hand-over"]
-    for invocation in case.world.lambda_service.invocations:
-        if invocation.hops > HOPS * chains:
-            yield f"{invocation} is hop {invocation.hops}"
+def continuations_are_few(case: Case) -> Iterator[str]:
+    # A version that ignores the fields of the continuation starts counting again.
+    chains = 1 + case.aws.faults.counts["lambda: another version receives a continuation"]
+    for invocation in case.aws.lambda_service.invocations:
+        if invocation.continuation > MAX_CONTINUATIONS * chains:
+            yield f"{invocation} is continuation {invocation.continuation}"
 
 
 # g. The presigned URL is a credential.
@@ -616,34 +610,34 @@ def chains_of_invocations_are_short(case: Case) -> Iterator[str]:
 
 @invariant("g")
 def the_url_is_never_logged(case: Case) -> Iterator[str]:
-    for invocation in case.world.lambda_service.invocations:
+    for invocation in case.aws.lambda_service.invocations:
         if any(SECRET in line for line in invocation.log):
             yield f"{invocation} logged it"
 
 
-def _answered(case: Case, status: str, *types: str) -> Iterator[tuple[Request, Put]]:
+def _responded(case: Case, status: str, *types: str) -> Iterator[tuple[Request, Put]]:
     for request in case.requests.values():
-        answer = request.answer
-        if answer and answer.status == status and (not types or request.type in types):
-            assert request.answered_by is not None
-            yield request, request.answered_by
+        response = request.response
+        if response and response.status == status and (not types or request.type in types):
+            assert request.response_put is not None
+            yield request, request.response_put
 
 
-def _handed_over(invocation: Invocation) -> bool:
-    """Whether Lambda has taken an invocation's hand-over."""
+def _continued(invocation: Invocation) -> bool:
+    """Whether Lambda accepted the continuation of an invocation."""
     return any(call.operation == "Invoke" and call.result for call in invocation.calls)
 
 
-def _tells_no_time(case: Case, request: Request) -> bool:
-    """Whether the function could not know when a request had been sent."""
-    undated = case.world.schedule.signature == "opaque"
-    forgotten = case.world.faults.counts["lambda: other code behind a hand-over"] > 0
+def _age_unknown(case: Case, request: Request) -> bool:
+    """Whether the function could not know when a request was sent."""
+    undated = case.aws.schedule.signature == "opaque"
+    restarted = case.aws.faults.counts["lambda: another version receives a continuation"] > 0
     return undated and (
-        forgotten
+        restarted
         or all(
             one.began > request.issued + 2 or one.how == "killed"
             for one in case.invocations[request.id]
-            if not one.hops
+            if not one.continuation
         )
     )
 
@@ -653,59 +647,61 @@ def _is_by(change: Change, request: Request) -> bool:
 
 
 def _is_parallel(change: Change, invocation: Invocation) -> bool:
-    """Whether a change was made by another delivery that has not handed over to this one."""
+    """Whether a parallel delivery made a change, rather than a predecessor of this one."""
     return (
         isinstance(change.by, Invocation)
         and change.by is not invocation
-        and change.by.hops >= invocation.hops
+        and change.by.continuation >= invocation.continuation
     )
 
 
 def _slows(call: Call) -> bool:
-    """Whether a call failed so that the ones that follow should come later."""
-    return call.operation == "DescribeStreamSummary" and (call.unanswered or call.throttled)
+    """Whether a call failed in a way that calls for longer pauses."""
+    return call.operation == "DescribeStreamSummary" and (call.outcome_unknown or call.throttled)
 
 
 def _names_quota(call: Call) -> bool:
-    """Whether a call was refused in the words of a spent quota."""
+    """Whether the error message is the one of an exhausted quota."""
     return call.message.startswith(CHANGES_EXCEEDED.partition("{")[0])
 
 
-def _in_vain(look: Call) -> bool:
-    """Whether a look at a key showed nothing of it."""
-    return not look.shown and look.error != "NotFoundException"
+def _failed(call: Call) -> bool:
+    """Whether a check of a key returned no information about it."""
+    return not call.shown and call.error != "NotFoundException"
 
 
 def _shows_change(call: Call) -> bool:
-    """Whether a call is a look that showed a stream which changes."""
+    """Whether a call showed a stream in transition."""
     summary = (call.shown or {}).get("StreamDescriptionSummary", {})
     return summary.get("StreamStatus") in ("CREATING", "UPDATING")
 
 
-def _others_did_something(
+def _changed_by_others(
     case: Case, stream: Stream, invocation: Invocation, begin: float, end: float
 ) -> bool:
-    """Whether anybody but an invocation touched stream or aliases between two times."""
+    """Whether anything but an invocation changed stream or aliases between two times."""
     touched = any(
         one.by is not invocation and (begin <= one.when <= end or begin <= (one.done or 0) <= end)
         for one in stream.changes
     )
     states = {state.created for state in stream.history.between(begin, end)}
     gone = any(state.status == "DELETING" for state in stream.history.between(begin, end))
-    return touched or gone or len(states) > 1 or _an_alias_moved(case, begin, end)
+    return touched or gone or len(states) > 1 or _alias_moved(case, begin, end)
 
 
-def _an_alias_moved(case: Case, begin: float, end: float) -> bool:
-    begin -= case.world.kms.lag
-    return any(len(alias.between(begin, end)) > 1 for alias in case.world.kms.aliases.values())
+def _alias_moved(case: Case, begin: float, end: float) -> bool:
+    begin -= case.aws.kms.lag
+    return any(len(alias.between(begin, end)) > 1 for alias in case.aws.kms.aliases.values())
 
 
-def _is_key_look(call: Call, before: float) -> bool:
+def _is_key_check(call: Call, before: float) -> bool:
     return call.operation == "DescribeKey" and call.began < before
 
 
-def _excuses(case: Case, request: Request, change: Change, invocation: Invocation) -> Iterator[str]:
-    """Say why a request that made a change could not be proved to be over."""
+def _exemptions(
+    case: Case, request: Request, change: Change, invocation: Invocation
+) -> Iterator[str]:
+    """Yield why a request that made a change could not be recognized as stale."""
     closed = request.closed or change.when
     calls = [one for one in invocation.calls if one.began < change.when]
     asked = [one for one in calls if one.operation == "DescribeStackResource"]
@@ -717,60 +713,54 @@ def _excuses(case: Case, request: Request, change: Change, invocation: Invocatio
     if not (removed or last.shown) or (stack and not stack.shown):
         yield UNREADABLE
     done = stack or last
-    if change.when - (done.ended or done.began) >= LOOK_VALIDITY:
+    if change.when - (done.ended or done.began) >= CHECK_VALIDITY:
         return
-    traits = case.world.schedule.cloudformation
+    traits = case.aws.schedule.cloudformation
     if last.served is not None and last.served - traits.lag <= closed:
-        yield NOT_SHOWN
-    if case.world.schedule.signature == "opaque":
-        # It counts from the arrival of this delivery, or of the one that handed over to it.
-        forgets = case.world.faults.counts["lambda: other code behind a hand-over"] > 0
+        yield END_NOT_SHOWN
+    if case.aws.schedule.signature == "opaque":
+        # The age counts from the arrival of this delivery, or of the one that it continues.
+        restarted = case.aws.faults.counts["lambda: another version receives a continuation"] > 0
         deliveries = case.invocations[request.id]
-        arrivals = [one.began for one in deliveries if forgets or not one.hops]
+        arrivals = [one.began for one in deliveries if restarted or not one.continuation]
         arrived = max(one for one in arrivals if one <= invocation.began)
         if closed - arrived <= MINUTE or last.began - arrived <= MINUTE:
             yield UNDATED
     elif removed and stack and stack.shown:
         status = stack.shown["Stacks"][0]["StackStatus"]
-        yield from _excuses_of_stack(request, status, age=last.began - request.issued)
+        yield from _exemptions_of_stack(request, status, age=last.began - request.issued)
     elif last.shown:
         detail = last.shown["StackResourceDetail"]
         newer_by = detail["LastUpdatedTimestamp"].timestamp() - request.issued
-        yield from _excuses_of_status(request, detail["ResourceStatus"], newer_by)
+        yield from _exemptions_of_status(request, detail["ResourceStatus"], newer_by)
 
 
-def _excuses_of_stack(request: Request, status: str, age: float) -> Iterator[str]:
-    undone = status.startswith(("ROLLBACK_", "UPDATE_ROLLBACK_", "DELETE_"))
-    if undone and status.endswith(FINISHED) and age <= MINUTE:
+def _exemptions_of_stack(request: Request, status: str, age: float) -> Iterator[str]:
+    rolled_back = status.startswith(("ROLLBACK_", "UPDATE_ROLLBACK_", "DELETE_"))
+    if rolled_back and status.endswith(FINISHED) and age <= MINUTE:
         yield ROLLED_BACK_SOON
     if status.startswith(("UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")):
         yield REMOVED
 
 
-def _excuses_of_status(request: Request, status: str, newer_by: float) -> Iterator[str]:
+def _exemptions_of_status(request: Request, status: str, newer_by: float) -> Iterator[str]:
     if status in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
         if newer_by <= MINUTE:
             yield ANOTHER_SOON
     elif status == "UPDATE_ROLLBACK_IN_PROGRESS":
         yield ROLLING_BACK
-    elif newer_by <= SOON:
+    elif newer_by <= STATUS_MARGIN:
         ended = (request.closed or request.expires) - request.issued
-        yield ENDED_SOON if ended <= SOON else NOT_SHOWN_YET
+        yield ENDED_SOON if ended <= STATUS_MARGIN else NOT_SHOWN_YET
 
 
 def _alias_unreadable(invocation: Invocation, before: float) -> bool:
-    """Whether a look at an alias failed that would have told that the start is needless."""
-    return any(
-        call.operation == "DescribeKey"
-        and call.began < before
-        and not call.shown
-        and call.error != "NotFoundException"
-        for call in invocation.calls
-    )
+    """Whether a key check failed that would have shown the start to be unnecessary."""
+    return any(_is_key_check(call, before) and _failed(call) for call in invocation.calls)
 
 
-def _key_was_bad(case: Case, spelling: str, call: Call) -> bool:
-    """Whether a key was unfit all the time in which a look at it could count."""
-    kms = case.world.kms
-    times = kms.moments(call.began - LOOK_VALIDITY - kms.lag, call.began)
-    return not any((key := kms.resolve(spelling, when)) and key.is_fit for when in times)
+def _key_was_unusable(case: Case, identifier: str, call: Call) -> bool:
+    """Whether a key was unusable for as long as a check of it is valid."""
+    kms = case.aws.kms
+    times = kms.moments(call.began - CHECK_VALIDITY - kms.lag, call.began)
+    return not any((key := kms.resolve(identifier, when)) and key.is_suitable for when in times)

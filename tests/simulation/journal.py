@@ -1,4 +1,4 @@
-"""What happened, and how often a fault was injected."""
+"""Journal of events, and injection of faults."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Protocol
 
 
 class Time(Protocol):
-    """Whoever knows the time."""
+    """A source of the current time."""
 
     now: float
 
 
 class Journal:
-    """The events of one schedule in their order, to be read when it fails.
+    """The events of one schedule in order, for a failure message.
 
     Parameters
     ----------
@@ -29,11 +29,11 @@ class Journal:
         self._lines: list[tuple[float, str, str, tuple[object, ...]]] = []
 
     def note(self, who: str, what: str, *details: object) -> None:
-        """Write an event down; the details, which must not change any more, are shown later."""
+        """Record an event; the details are formatted later and must not change until then."""
         self._lines.append((self._time.now, who, what, details))
 
     def text(self) -> str:
-        """Show all of it, a line for each event with the seconds since the beginning."""
+        """Format all events, one a line, with the seconds since the start."""
         return "\n".join(
             f"{when - self._began:10.3f}  {who:<16} {what}"
             + "".join(f" {detail}" for detail in details)
@@ -47,7 +47,7 @@ class Faults:
     Parameters
     ----------
     rng
-        Source of all decisions.
+        Source of randomness.
     rates
         Probability of each kind of fault, at each opportunity.
     """
@@ -58,7 +58,7 @@ class Faults:
         self.counts: Counter[str] = Counter()
 
     def hit(self, kind: str) -> bool:
-        """Tell whether a fault of a kind is due now."""
+        """Decide whether a fault of a kind is injected now."""
         rate = self._rates.get(kind, 0.0)
         if rate == 0.0 or self.rng.random() >= rate:
             return False
@@ -66,5 +66,5 @@ class Faults:
         return True
 
     def count(self, kind: str) -> None:
-        """Count a fault that was decided on elsewhere."""
+        """Count a fault that is decided elsewhere."""
         self.counts[kind] += 1

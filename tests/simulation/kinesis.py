@@ -1,4 +1,4 @@
-"""Simulated Kinesis: streams that change in their own time, and are shown a little late."""
+"""Simulated Kinesis: streams that take time to change, and descriptions that may be stale."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from tests.simulation.service import ACCOUNT, Params, ServiceError, arn
 from tests.simulation.stage import Stage
 
 DAY = 24 * 3600
-CHANGES_A_DAY = 25
-LOOKS_A_SECOND = 20.0
-STARTS_A_SECOND = 5.0
+CHANGES_PER_DAY = 25
+DESCRIBES_PER_SECOND = 20.0
+STARTS_PER_SECOND = 5.0
 
 SAME_KEY_AGAIN = (3.0, 5.0)
-"""Bounds of the seconds for which a stream is UPDATING that is given the key that it has."""
+"""Bounds of the seconds of UPDATING when a stream gets the key that it already has."""
 
 DURATIONS = ((0.0, 0.0), (0.2, 10.0), (10.0, 120.0), (120.0, 840.0), (840.0, 3540.0))
-"""Bounds of the seconds that a change may take: mostly few, as AWS says, up to 59 minutes."""
+"""Bounds of the seconds that a change takes: usually few, as AWS documents, up to 59 minutes."""
 
 RATE_EXCEEDED = f"Rate exceeded for account {ACCOUNT}."
 CHANGES_EXCEEDED = f"Rate exceeded for stream {{name}} under account {ACCOUNT}."
-"""What sibling quotas of 24 hours are recorded to answer: no word of a day."""
+"""Recorded message of similar quotas of 24 hours, which does not mention a day."""
 
 
 @dataclass(frozen=True)
 class State:
-    """A stream as it is at a time.
+    """State of a stream at one time.
 
     Parameters
     ----------
     status
-        ``CREATING``, ``ACTIVE``, ``UPDATING`` or ``DELETING``; empty when there is none.
+        ``CREATING``, ``ACTIVE``, ``UPDATING``, or ``DELETING``; empty when there is no stream.
     key
-        Key in the form in which it is described; None in plaintext.
+        Key identifier in the described format; None when unencrypted.
     created
         Creation time of this incarnation.
     """
@@ -48,7 +48,7 @@ class State:
     created: float
 
     def __str__(self) -> str:
-        return f"{self.status or 'no such stream'} {self.key or 'plaintext'}"
+        return f"{self.status or 'no such stream'} {self.key or 'unencrypted'}"
 
 
 NOTHING = State("", None, 0.0)
@@ -63,11 +63,11 @@ class Change:
     when
         When it was accepted.
     by
-        Invocation or actor.
+        Invocation or other principal.
     key
-        The new key; None for plaintext.
+        The new key; None when encryption is stopped.
     before
-        The stream as it was.
+        The previous state of the stream.
     done
         When the stream was ACTIVE again; None before that.
     """
@@ -80,16 +80,16 @@ class Change:
 
 
 class Stream:
-    """One stream's name and all its past.
+    """A stream name and the history of its streams.
 
     Parameters
     ----------
     arn
         Its ARN.
     now, state
-        Since when it is what.
+        Initial state, and its start.
     spent
-        When encryption was started before that.
+        When encryption was started before that, for the quota.
     """
 
     def __init__(self, arn: str, now: float, state: State, spent: list[float]) -> None:
@@ -100,7 +100,7 @@ class Stream:
         self.started = list(spent)
         self.stopped: list[float] = []
         self.not_active = ("", 0.0)
-        """Status with which changes are refused, and until when, while ACTIVE is described."""
+        """Status with which changes are rejected, and until when, while ACTIVE is described."""
 
 
 class Bucket:
@@ -111,9 +111,9 @@ class Bucket:
     scheduler
         Source of time.
     rate
-        Tokens a second; what others in the account take of them is gone already.
+        Tokens per second that other callers in the account leave.
     size
-        Tokens at most.
+        Maximum number of tokens.
     """
 
     def __init__(self, scheduler: Scheduler, rate: float, size: float) -> None:
@@ -136,22 +136,22 @@ class Bucket:
 
 @dataclass(frozen=True)
 class KinesisTraits:
-    """What is the service's own choice in a schedule.
+    """Behavior that AWS does not document, drawn for each schedule.
 
     Parameters
     ----------
     staleness
-        Seconds by which a description may be late.
+        Seconds by which a description may be stale.
     shows_target
-        Whether a stream that is UPDATING shows the new encryption already, as kinesis-mock has it;
-        AWS is recorded not to.
+        Whether a stream that is UPDATING already shows the new encryption, as in kinesis-mock.
+        Recordings of AWS do not.
     load
-        Share of the account's rate that others take.
+        Share of the account rate that other callers use.
     durations
-        Weights of the `DURATIONS` from which it is drawn how long a change takes.
+        Weights of the `DURATIONS` of a change.
     describes_alias
-        How a customer managed key is described that was given by an alias: ``as given``, ``key
-        ARN`` or ``alias ARN``.
+        How a customer managed key is described that was specified by its alias: ``as given``,
+        ``key ARN``, or ``alias ARN``.
     """
 
     staleness: float
@@ -167,13 +167,13 @@ class Kinesis:
     Parameters
     ----------
     stage
-        Time, memory and mishaps.
+        Clock, journal, and faults.
     kms
-        The keys.
+        Keys of the account.
     traits
-        The service's own choices.
+        Undocumented behavior of the service.
     rng
-        Source of what is left to chance.
+        Source of random behavior.
     """
 
     def __init__(
@@ -190,24 +190,26 @@ class Kinesis:
         self.traits = traits
         self._rng = rng
         self.streams: dict[str, Stream] = {}
-        self.on_look: Callable[[Stream], None] = lambda stream: None
+        self.on_describe: Callable[[Stream], None] = lambda stream: None
         free = 1 - traits.load
-        self._looks = Bucket(stage.scheduler, LOOKS_A_SECOND * free, max(LOOKS_A_SECOND * free, 1))
-        self._calls = Bucket(
-            stage.scheduler, STARTS_A_SECOND * free, max(STARTS_A_SECOND * free, 1)
+        self._describe_rate = Bucket(
+            stage.scheduler, DESCRIBES_PER_SECOND * free, max(DESCRIBES_PER_SECOND * free, 1)
+        )
+        self._start_rate = Bucket(
+            stage.scheduler, STARTS_PER_SECOND * free, max(STARTS_PER_SECOND * free, 1)
         )
 
     def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
-        """Carry out an operation for the handler."""
+        """Perform an operation for the handler."""
         name = params.get("StreamName") or params["StreamARN"].split("/")[1]
         stream = self.streams.get(arn("kinesis", f"stream/{name}"))
         if operation == "DescribeStreamSummary":
-            if not self._looks.take():
+            if not self._describe_rate.take():
                 raise self._rate_exceeded()
             described = _existing(stream, name)
-            self.on_look(described)
+            self.on_describe(described)
             return self._describe(described)
-        if not self._calls.take():
+        if not self._start_rate.take():
             raise self._rate_exceeded()
         if self._faults.hit("kinesis: a stream is throttled"):
             raise ServiceError("LimitExceededException", CHANGES_EXCEEDED.format(name=name))
@@ -216,12 +218,12 @@ class Kinesis:
         return {}
 
     def change(self, stream: Stream, key: str | None, by: object) -> Change:
-        """Start encryption with a key, or stop it; for the handler and for others."""
+        """Start encryption with a key, or stop it, for the handler or another principal."""
         now, state = self._scheduler.now, stream.history.value
         if not state.status or state.status == "DELETING":
             raise ServiceError("ResourceNotFoundException", f"Stream {stream.name} not found.")
-        really, until = stream.not_active
-        status = really if now < until else state.status
+        actual, until = stream.not_active
+        status = actual if now < until else state.status
         if status != "ACTIVE":
             raise ServiceError(
                 "ResourceInUseException",
@@ -236,8 +238,8 @@ class Kinesis:
             )
         spent = stream.stopped if key is None else stream.started
         spent[:] = [when for when in spent if when > now - DAY]
-        if len(spent) >= CHANGES_A_DAY:
-            self._faults.count("kinesis: the day's changes are spent")
+        if len(spent) >= CHANGES_PER_DAY:
+            self._faults.count("kinesis: the daily quota is exhausted")
             raise ServiceError("LimitExceededException", CHANGES_EXCEEDED.format(name=stream.name))
         spent.append(now)
         change = Change(now, by, self._described_key(key), state)
@@ -247,7 +249,7 @@ class Kinesis:
             bounds = SAME_KEY_AGAIN
         duration = self._rng.uniform(*bounds)
         self._journal.note(
-            "kinesis", stream.name, "goes to", key or "plaintext", f"{duration:.1f} s"
+            "kinesis", stream.name, "changes to", key or "unencrypted", f"{duration:.1f} s"
         )
         if duration == 0:
             self._finish(stream, change)
@@ -258,7 +260,7 @@ class Kinesis:
         return change
 
     def create(self, stream: Stream) -> None:
-        """Create a stream anew; it is CREATING for some seconds."""
+        """Create a stream again; it is CREATING for some seconds."""
         now = self._scheduler.now
         # AWS shows whole seconds, and no two incarnations within one.
         stream.history.set(now, State("CREATING", None, now))
@@ -281,27 +283,27 @@ class Kinesis:
         stream.history.set(self._scheduler.now, replace(state, status="DELETING"))
         self._journal.note("kinesis", stream.name, "DELETING")
 
-        def gone() -> None:
+        def deleted() -> None:
             stream.history.set(self._scheduler.now, NOTHING)
-            self._journal.note("kinesis", stream.name, "is gone")
+            self._journal.note("kinesis", stream.name, "is deleted")
 
-        self._scheduler.after(self._rng.uniform(1, 30), gone)
+        self._scheduler.after(self._rng.uniform(1, 30), deleted)
 
     def _finish(self, stream: Stream, change: Change) -> None:
         now, state = self._scheduler.now, stream.history.value
         if state.created != change.before.created or state.status not in ("UPDATING", "ACTIVE"):
-            return  # deleted meanwhile
+            return  # deleted in the meantime
         change.done = now
         self._activate(stream, State("ACTIVE", change.key, state.created), "UPDATING")
-        self._journal.note("kinesis", stream.name, "ACTIVE with", change.key or "plaintext")
+        self._journal.note("kinesis", stream.name, "ACTIVE with", change.key or "no encryption")
 
     def _activate(self, stream: Stream, state: State, before: str) -> None:
         stream.history.set(self._scheduler.now, state)
-        if self._faults.hit("kinesis: ACTIVE that is not yet"):
+        if self._faults.hit("kinesis: described as ACTIVE too early"):
             stream.not_active = (before, self._scheduler.now + self._rng.uniform(0.2, 6.0))
 
     def _described_key(self, key: str | None) -> str | None:
-        """Form in which a key is described that was given in some form."""
+        """Format in which a key is described, given the identifier that was passed."""
         if key is None or "alias/" not in key or key.endswith(AWS_MANAGED_ALIAS):
             return key
         alias = key[key.index("alias/") :]
@@ -314,8 +316,8 @@ class Kinesis:
         return key
 
     def _describe(self, stream: Stream) -> dict[str, Any]:
-        late = self._rng.uniform(0, self.traits.staleness) if self.traits.staleness else 0.0
-        state = stream.history.at(self._scheduler.now - late)
+        lag = self._rng.uniform(0, self.traits.staleness) if self.traits.staleness else 0.0
+        state = stream.history.at(self._scheduler.now - lag)
         if not state.status:
             raise ServiceError("ResourceNotFoundException", f"Stream {stream.name} not found.")
         if state != stream.history.value:
@@ -332,7 +334,7 @@ class Kinesis:
         return {"StreamDescriptionSummary": summary}
 
     def _rate_exceeded(self) -> ServiceError:
-        self._faults.count("kinesis: the account's rate is spent")
+        self._faults.count("kinesis: the account rate is exhausted")
         return ServiceError("LimitExceededException", RATE_EXCEEDED)
 
 

@@ -1,9 +1,9 @@
-"""Simulated KMS: keys of every state and kind, and aliases that can be pointed elsewhere."""
+"""Simulated KMS: keys of every state and kind, and aliases that can be updated."""
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Generic, TypeVar
@@ -15,29 +15,29 @@ AWS_MANAGED_ALIAS = "alias/aws/kinesis"
 T = TypeVar("T")
 USABLE = ("Enabled", "Updating")
 MISSING = "Missing"
-"""State of a key that does not exist, though somebody gives it."""
+"""State of a key that does not exist, although a template refers to it."""
 _KEY_ARN = re.compile(r"arn:[^:]+:kms:([^:]+):[0-9]{12}:(.+)")
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key as it is at a time.
+    """A key at one time.
 
     Parameters
     ----------
     key_id
-        Its id.
+        Its ID.
     state, spec, usage
         As DescribeKey shows them.
-    open_to_kinesis
-        Whether its policy lets the stream's users and this function use it.
+    allows_kinesis
+        Whether its policy lets users of the stream and this function use it.
     """
 
     key_id: str
     state: str = "Enabled"
     spec: str = "SYMMETRIC_DEFAULT"
     usage: str = "ENCRYPT_DECRYPT"
-    open_to_kinesis: bool = True
+    allows_kinesis: bool = True
 
     @property
     def arn(self) -> str:
@@ -45,7 +45,7 @@ class Key:
         return arn("kms", f"key/{self.key_id}")
 
     @property
-    def is_fit(self) -> bool:
+    def is_suitable(self) -> bool:
         """Whether DescribeKey shows a key that a stream can be encrypted with."""
         return (
             self.state in USABLE
@@ -55,7 +55,7 @@ class Key:
 
 
 class History(Generic[T]):
-    """A value and all that it was before."""
+    """A value and its previous ones."""
 
     def __init__(self, began: float, value: T) -> None:
         self._times = [began]
@@ -68,21 +68,21 @@ class History(Generic[T]):
 
     @property
     def value(self) -> T:
-        """What it is."""
+        """Current value."""
         return self._values[-1]
 
     def at(self, when: float) -> T:
-        """What it was at a time."""
-        return self._values[max(bisect_right(self._times, when) - 1, 0)]
+        """Value at a time."""
+        return self._values[max(bisect(self._times, when) - 1, 0)]
 
     def changed(self, begin: float, end: float) -> list[float]:
         """When it changed between two times."""
         return [when for when in self._times if begin < when <= end]
 
     def between(self, begin: float, end: float) -> list[T]:
-        """All that it was between two times, both included."""
-        first = max(bisect_right(self._times, begin) - 1, 0)
-        return self._values[first : bisect_right(self._times, end)] or [self._values[first]]
+        """All values between two times, both included."""
+        first = max(bisect(self._times, begin) - 1, 0)
+        return self._values[first : bisect(self._times, end)] or [self._values[first]]
 
 
 class Kms:
@@ -91,15 +91,15 @@ class Kms:
     Parameters
     ----------
     time, journal, faults
-        The world's.
+        Parts shared with the other services.
     keys
-        Keys at the beginning.
+        Initial keys.
     aliases
-        Key id by alias name.
+        Key ID by alias name.
     lag
-        Seconds by which what is read may be late, each time by another time.
+        Seconds by which a read may be stale at most.
     rng
-        Source of that.
+        Source of the staleness.
     """
 
     def __init__(
@@ -121,11 +121,11 @@ class Kms:
         self.keys = {key.key_id: History(time.now, key) for key in keys}
         self.aliases = {name: History(time.now, key_id) for name, key_id in aliases.items()}
 
-    def resolve(self, spelling: str, when: float | None = None) -> Key | None:
-        """Find the key that a spelling means at a time; None when there is none."""
+    def resolve(self, identifier: str, when: float | None = None) -> Key | None:
+        """Resolve a key identifier at a time; None when there is no such key."""
         when = self._time.now if when is None else when
-        resource = spelling
-        matched = _KEY_ARN.fullmatch(spelling)
+        resource = identifier
+        matched = _KEY_ARN.fullmatch(identifier)
         if matched:
             if matched[1] != REGION:
                 return None
@@ -138,13 +138,13 @@ class Kms:
         return key if key and key.state != MISSING else None
 
     def moments(self, begin: float, end: float) -> list[float]:
-        """A time, and all after it until another one at which a key or an alias changed."""
+        """A time, and all later ones until another time at which a key or an alias changed."""
         changed = [each.changed(begin, end) for each in self.keys.values()]
         changed += [each.changed(begin, end) for each in self.aliases.values()]
         return [begin, *(when for each in changed for when in each)]
 
     def same(self, one: str | None, other: str, when: float) -> bool:
-        """Tell whether two spellings mean the same key at a time."""
+        """Whether two key identifiers refer to the same key at a time."""
         if one is None:
             return False
         keys = self.resolve(one, when), self.resolve(other, when)
@@ -154,12 +154,12 @@ class Kms:
         return keys[0].key_id == keys[1].key_id
 
     def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
-        """Carry out DescribeKey."""
-        spelling = params["KeyId"]
-        key = self._read(spelling)
+        """Perform DescribeKey."""
+        identifier = params["KeyId"]
+        key = self._read(identifier)
         if key is None:
-            kind = "Alias" if "alias/" in spelling else "Key"
-            raise ServiceError("NotFoundException", f"{kind} '{spelling}' does not exist")
+            kind = "Alias" if "alias/" in identifier else "Key"
+            raise ServiceError("NotFoundException", f"{kind} '{identifier}' does not exist")
         return {
             "KeyMetadata": {
                 "KeyId": key.key_id,
@@ -170,12 +170,12 @@ class Kms:
             }
         }
 
-    def check_for_kinesis(self, spelling: str) -> None:
-        """Do what Kinesis does with a key before it accepts it."""
-        key = self._read(spelling)
+    def check_for_kinesis(self, identifier: str) -> None:
+        """Raise the error with which Kinesis rejects a key."""
+        key = self._read(identifier)
         if key is None:
-            raise ServiceError("KMSNotFoundException", f"Key {spelling} is not found")
-        if not key.open_to_kinesis:
+            raise ServiceError("KMSNotFoundException", f"Key {identifier} is not found")
+        if not key.allows_kinesis:
             raise ServiceError(
                 "KMSAccessDeniedException",
                 f"The ciphertext refers to a key {key.arn} that"
@@ -183,26 +183,26 @@ class Kms:
             )
         if key.state == "Disabled":
             raise ServiceError("KMSDisabledException", f"{key.arn} is disabled.")
-        if not key.is_fit:
+        if not key.is_suitable:
             raise ServiceError(
                 "KMSInvalidStateException", f"{key.arn} is not valid: {key.state}, {key.usage}"
             )
 
-    def _read(self, spelling: str) -> Key | None:
-        """Find the key as it was a short while ago: KMS is eventually consistent."""
-        late = self._rng.uniform(0, self.lag) if self.lag else 0.0
-        key = self.resolve(spelling, self._time.now - late)
-        if self._faults and key != self.resolve(spelling):
+    def _read(self, identifier: str) -> Key | None:
+        """Resolve a key as it was a short while ago: KMS is eventually consistent."""
+        lag = self._rng.uniform(0, self.lag) if self.lag else 0.0
+        key = self.resolve(identifier, self._time.now - lag)
+        if self._faults and key != self.resolve(identifier):
             self._faults.count("kms: stale description")
         return key
 
     def set_state(self, key_id: str, state: str) -> None:
-        """Enable, disable or delete a key."""
+        """Enable, disable, or delete a key."""
         history = self.keys[key_id]
         history.set(self._time.now, replace(history.value, state=state))
         self._journal.note("kms", "key", key_id, "is", state)
 
     def point_alias(self, name: str, key_id: str) -> None:
-        """Let an alias mean another key."""
+        """Point an alias to another key."""
         self.aliases[name].set(self._time.now, key_id)
-        self._journal.note("kms", name, "now means", key_id)
+        self._journal.note("kms", name, "now points to", key_id)

@@ -1,4 +1,4 @@
-"""Simulated Lambda: asynchronous, at least once, retried, killed at any point, warm or fresh."""
+"""Simulated Lambda: asynchronous, at least once, retried, killed at any point, warm or cold."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 from stream_encryption.protocol.continuation import FIELD, VERSION
 from stream_encryption.runtime import Runtime
 from tests.simulation.api import Api, Call, Client
-from tests.simulation.endpoint import Endpoint
+from tests.simulation.response_endpoint import ResponseEndpoint
 from tests.simulation.scheduler import Entry, Killed, Lock, Scheduler, Task
 from tests.simulation.service import FUNCTION_ARN, Params, ServiceError
 from tests.simulation.stage import Stage
 
 ATTEMPTS = 3
-REPORTING = 0.001
-"""Seconds until Lambda knows that the function has returned; its threads still run meanwhile."""
-KEPT_WARM = 600.0
-HOPS = 16
-"""How often a function may have invoked itself when Lambda takes it for a loop and stops it."""
+RETURN_DELAY = 0.001
+"""Seconds until Lambda registers that the function returned; its threads still run until then."""
+WARM_SECONDS = 600.0
+RECURSION_LIMIT = 16
+"""Chain length at which recursive loop detection stops the function."""
 MAX_PAYLOAD = 256 * 1024
 
 Function = Callable[[dict[str, Any], Any], None]
@@ -35,25 +35,25 @@ class Invocation:
     Parameters
     ----------
     number
-        Counts them.
+        Sequence number.
     event
         Event as it was delivered.
     request_id
-        Request of CloudFormation that it is about.
-    hops
-        How often the function had invoked itself before it.
+        CloudFormation request that it handles.
+    continuation
+        How often the function had invoked itself before; 0 for the request itself.
     attempt
-        First delivery or retry.
+        1 for the first delivery, then one more for each retry.
     began, deadline
-        When it began, and when Lambda ends it.
+        When it started, and when it times out.
     ended
-        When it was over; None before that.
+        When it ended; None before that.
     how
-        ``returned``, ``raised``, ``killed`` or ``timed out``.
+        ``returned``, ``raised``, ``killed``, or ``timed out``.
     calls
         Calls to AWS.
     log
-        Lines that it wrote.
+        Lines that it logged.
     left_running
         Whether a thread or timer of it outlived it.
     """
@@ -61,7 +61,7 @@ class Invocation:
     number: int
     event: dict[str, Any]
     request_id: str
-    hops: int
+    continuation: int
     attempt: int
     began: float
     deadline: float
@@ -77,7 +77,7 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Context:
-    """What Lambda gives a function besides the event."""
+    """Lambda context."""
 
     scheduler: Scheduler
     invocation: Invocation
@@ -91,9 +91,9 @@ class Context:
 
 
 class Container:
-    """One execution environment: the function and what it keeps in memory.
+    """One execution environment: the function and its memory.
 
-    It is the clock, too, as time passes for the function only while it runs.
+    It is also the clock of the function, for which time passes only while it runs.
     """
 
     def __init__(self, service: LambdaService) -> None:
@@ -102,13 +102,13 @@ class Container:
         self.invocation: Invocation | None = None
         self.free_since = service.scheduler.now
         self.tasks: list[Task] = []
-        self.alarms: list[Alarm] = []
+        self.timers: list[Timer] = []
         self.function = service.make_function(
             Runtime(
                 clock=self,
                 client=lambda name: Client(service.api, name, self),
                 put=self.put,
-                timer=lambda seconds, action: Alarm(self, seconds, action),
+                timer=lambda seconds, action: Timer(self, seconds, action),
                 lock=lambda: Lock(service.scheduler),
                 uniform=service.handler_rng.uniform,
                 write=self.write,
@@ -127,35 +127,35 @@ class Container:
         return self._scheduler.now
 
     def sleep(self, seconds: float) -> None:
-        """Return after that many seconds, if the container lives so long."""
-        self.running  # noqa: B018 - a dead process doesn't sleep
+        """Return after that many seconds, unless the container is killed before."""
+        self.running  # noqa: B018 - a killed process does not sleep
         self._scheduler.sleep(seconds)
         self.running  # noqa: B018
 
     def write(self, line: str) -> None:
-        """Take a line of the log."""
+        """Log a line."""
         self.running.log.append(line)
 
     def put(self, url: str, body: bytes, timeout: float) -> int:
-        """Deliver an answer."""
-        self.may_die("before")
+        """Send a response."""
+        self.kill_if_due("before")
         try:
             return self._service.endpoint.put(url, body, timeout, self.running)
         finally:
-            self.may_die("after")
+            self.kill_if_due("after")
 
-    def may_die(self, moment: str) -> None:
-        """Be killed, if that is due at this call."""
+    def kill_if_due(self, moment: str) -> None:
+        """Kill the invocation, if a fault is injected at this call."""
         if self.invocation is None:
             raise Killed
         if self._service.faults.hit(f"lambda: killed {moment} a call"):
             self._service.end(self, "killed")
-            self.die()
+            self.kill()
 
-    def die(self) -> None:
-        """End all that runs in the container; at once if the caller is among it."""
-        for alarm in self.alarms:
-            alarm.cancel()
+    def kill(self) -> None:
+        """Kill all tasks of the container, the calling one last."""
+        for timer in self.timers:
+            timer.cancel()
         own = [task for task in self.tasks if task.is_current]
         for task in self.tasks:
             if not task.is_current:
@@ -164,8 +164,8 @@ class Container:
             raise Killed
 
 
-class Alarm:
-    """A timer of the function, which goes off in a thread of its own."""
+class Timer:
+    """A timer of the function, which runs its action in a thread of its own."""
 
     def __init__(self, container: Container, seconds: float, action: Callable[[], None]) -> None:
         self._container = container
@@ -174,26 +174,26 @@ class Alarm:
         self._entry: Entry | None = None
 
     def start(self) -> None:
-        """Begin to count."""
-        self._container.alarms.append(self)
+        """Start the timer."""
+        self._container.timers.append(self)
         scheduler = self._container._scheduler
-        self._entry = scheduler.after(self._seconds, self._go_off)
+        self._entry = scheduler.after(self._seconds, self._fire)
 
     def cancel(self) -> None:
-        """Let it not happen, unless it already has."""
+        """Cancel the timer, unless it has already fired."""
         if self._entry:
             self._entry.cancel()
             self._entry = None
 
     @property
     def pending(self) -> bool:
-        """Whether it is going to go off."""
+        """Whether it is going to fire."""
         return self._entry is not None
 
-    def _go_off(self) -> None:
+    def _fire(self) -> None:
         self._entry = None
         service = self._container._service
-        service.faults.count("lambda: the function's alarm went off")
+        service.faults.count("lambda: the timeout guard fired")
         task = service.scheduler.spawn(self._action)
         self._container.tasks.append(task)
 
@@ -204,34 +204,34 @@ class _Delivery:
 
     payload: str
     request_id: str
-    hops: int
+    continuation: int
     attempt: int = 1
 
 
 class LambdaService:
-    """The function, and all that invokes it.
+    """The function and its asynchronous invocations.
 
     Parameters
     ----------
     stage
-        Time, memory and mishaps.
+        Clock, journal, and faults.
     api, endpoint
-        What the function reaches.
+        AWS APIs and response endpoint.
     make_function
-        Makes the function of a fresh container.
+        Makes the function of a new container.
     timeout
-        The function's, in seconds.
+        Timeout of the function, in seconds.
     rng
-        Source of what is left to chance; the function gets one of its own.
+        Source of random behavior of Lambda.
     handler_rng
-        The function's own source of chance.
+        Source of randomness of the function itself.
     """
 
     def __init__(
         self,
         stage: Stage,
         api: Api,
-        endpoint: Endpoint,
+        endpoint: ResponseEndpoint,
         *,
         make_function: MakeFunction,
         timeout: float,
@@ -249,18 +249,18 @@ class LambdaService:
         self._timeout = timeout
         self._rng = rng
         self._warm: list[Container] = []
-        self._over: dict[int, Callable[[str], None]] = {}
+        self._on_end: dict[int, Callable[[str], None]] = {}
 
-    def invoke(self, payload: str, request_id: str, hops: int = 0) -> None:
-        """Take an event and deliver it: as a rule soon, and once."""
-        self._deliver(_Delivery(payload, request_id, hops), self._delay())
+    def invoke(self, payload: str, request_id: str, continuation: int = 0) -> None:
+        """Accept an event and deliver it: usually soon, and once."""
+        self._deliver(_Delivery(payload, request_id, continuation), self._delay())
         while self.faults.hit("lambda: delivered twice"):
             spread = self._rng.choice((0.2, 3.0, 30.0, 120.0, 3600.0))
             delay = self._delay() + self._rng.uniform(0, spread)
-            self._deliver(_Delivery(payload, request_id, hops), delay)
+            self._deliver(_Delivery(payload, request_id, continuation), delay)
 
     def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
-        """Carry out Invoke: the function invokes itself."""
+        """Perform Invoke: the function invokes itself."""
         assert isinstance(caller, Invocation)
         assert operation == "Invoke", operation
         if params["FunctionName"] != FUNCTION_ARN or params.get("InvocationType") != "Event":
@@ -268,13 +268,13 @@ class LambdaService:
         payload = bytes(params["Payload"]).decode()
         if len(payload) > MAX_PAYLOAD:
             raise ServiceError("RequestTooLargeException", "Request must be smaller", 413)
-        if self.faults.hit("lambda: other code behind a hand-over"):
+        if self.faults.hit("lambda: another version receives a continuation"):
             payload = json.dumps(_of_another_version(json.loads(payload)))
-        self.journal.note("lambda", str(caller), "hands over to hop", caller.hops + 1)
-        if caller.hops + 1 < HOPS:
-            self.invoke(payload, caller.request_id, caller.hops + 1)
+        self.journal.note("lambda", str(caller), "starts continuation", caller.continuation + 1)
+        if caller.continuation + 1 < RECURSION_LIMIT:
+            self.invoke(payload, caller.request_id, caller.continuation + 1)
         else:
-            self.faults.count("lambda: a chain of invocations was stopped")
+            self.faults.count("lambda: a recursive loop was stopped")
         return {"StatusCode": 202}
 
     def _delay(self) -> float:
@@ -292,7 +292,7 @@ class LambdaService:
             number=len(self.invocations),
             event=json.loads(delivery.payload),
             request_id=delivery.request_id,
-            hops=delivery.hops,
+            continuation=delivery.continuation,
             attempt=attempt,
             began=now,
             deadline=now + self._timeout,
@@ -302,9 +302,10 @@ class LambdaService:
         self.journal.note(
             "lambda",
             str(invocation),
-            "begins:",
+            "starts:",
             invocation.request_id,
-            f"hop {invocation.hops}" if invocation.hops else invocation.event.get("RequestType"),
+            invocation.event.get("RequestType"),
+            f"continuation {invocation.continuation}",
             f"attempt {attempt}",
         )
         deadline = self.scheduler.at(invocation.deadline, lambda: self._time_out(container))
@@ -316,48 +317,48 @@ class LambdaService:
                 container.function(event, Context(self.scheduler, invocation))
             except Exception as error:  # noqa: BLE001 - as Lambda does
                 how, detail = "raised", f"{type(error).__name__}: {error}"
-            container.sleep(REPORTING)
+            container.sleep(RETURN_DELAY)
             self.end(container, how, detail)
 
-        def over(how: str) -> None:
+        def on_end(how: str) -> None:
             deadline.cancel()
             if how != "returned" and attempt < ATTEMPTS:
                 again = replace(delivery, attempt=attempt + 1)
                 self._deliver(again, self._rng.uniform(0.9, 1.4) * 60.0 * attempt)
 
-        self._over[invocation.number] = over
+        self._on_end[invocation.number] = on_end
         container.tasks = [self.scheduler.spawn(run)]
 
     def end(self, container: Container, how: str, detail: str = "") -> None:
-        """Note that an invocation is over, and let Lambda try again if it failed."""
+        """End an invocation, and retry it if it failed."""
         invocation = container.invocation
         assert invocation is not None
         now = self.scheduler.now
         invocation.ended, invocation.how = now, how
         self.journal.note("lambda", str(invocation), how, detail)
         container.invocation = None
-        self._over.pop(invocation.number)(how)
+        self._on_end.pop(invocation.number)(how)
         if how in ("returned", "raised"):
-            left = [alarm for alarm in container.alarms if alarm.pending]
+            left = [timer for timer in container.timers if timer.pending]
             left_tasks = [task for task in container.tasks if not task.over and not task.is_current]
             invocation.left_running = bool(left or left_tasks)
-            container.alarms = []
+            container.timers = []
             container.free_since = now
             self._warm.append(container)
 
     def _time_out(self, container: Container) -> None:
         self.faults.count("lambda: timed out")
         self.end(container, "timed out")
-        container.die()
+        container.kill()
 
     def _container(self) -> Container:
         now = self.scheduler.now
-        self._warm = [one for one in self._warm if now - one.free_since < KEPT_WARM]
+        self._warm = [one for one in self._warm if now - one.free_since < WARM_SECONDS]
         if self._warm and not self.faults.hit("lambda: fresh container"):
             return self._warm.pop(self._rng.randrange(len(self._warm)))
         return Container(self)
 
 
 def _of_another_version(payload: dict[str, Any]) -> dict[str, Any]:
-    """Turn what one version of the function hands over into what another one would."""
+    """Turn a continuation of one version of the function into one of another version."""
     return {**payload, FIELD: {"Version": VERSION + 1, "Since": payload[FIELD]["Issued"]}}

@@ -1,4 +1,4 @@
-"""Reads a reason back: which entry of the catalogue of failures it is, and with which fields."""
+"""Parses a failure reason back into its failure code and fields."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ from string import Formatter
 
 from stream_encryption.encryption.failure import FailureCode
 
-_CUT = " ..."
+_TRUNCATED = " ..."
 
 
-def read(reason: str) -> tuple[FailureCode, dict[str, str]] | None:
-    """Find the catalogue's entry of a reason; None when it is not one, or has no remedy.
+def parse(reason: str) -> tuple[FailureCode, dict[str, str]] | None:
+    """Return code and fields of a reason; None when no code matches, or the remedy is missing.
 
-    Words of AWS at the end of the cause may have been cut, which shows.
+    A message of AWS at the end of the cause may be truncated, which is marked.
     """
-    for cause in FailureCode:
-        for end in ("", _CUT):
-            matched = _pattern(cause, end).fullmatch(reason)
+    for code in FailureCode:
+        for end in ("", _TRUNCATED):
+            matched = _pattern(code, end).fullmatch(reason)
             if matched:
-                return cause, matched.groupdict()
+                return code, matched.groupdict()
     return None
 
 
 @cache
-def _pattern(cause: FailureCode, end: str) -> re.Pattern[str]:
-    """Pattern of an entry, whose cause ends as it should or otherwise after its last field."""
-    known: set[str] = set()
-    summary = [re.escape(f"{cause.name}: "), *_parts(cause.cause, known)]
+def _pattern(code: FailureCode, end: str) -> re.Pattern[str]:
+    """Pattern of a failure code, whose cause is complete or truncated after its last field."""
+    named: set[str] = set()
+    summary = [re.escape(f"{code.name}: "), *_parts(code.cause, named)]
     if end:
         fields = [index for index, part in enumerate(summary) if part.startswith("(?P<")]
         if not fields:
             return re.compile("(?!)")
         summary = [*summary[: fields[-1] + 1], re.escape(end)]
-    return re.compile("".join([*summary, " ", *_parts(cause.remedy, known)]), re.DOTALL)
+    return re.compile("".join([*summary, " ", *_parts(code.remedy, named)]), re.DOTALL)
 
 
-def _parts(text: str, known: set[str]) -> list[str]:
+def _parts(text: str, named: set[str]) -> list[str]:
     parts = []
     for literal, name, _, _ in Formatter().parse(text):
         parts.append(re.escape(literal))
-        if name in known:
+        if name in named:
             parts.append(f"(?P={name})")
         elif name:
-            known.add(name)
+            named.add(name)
             parts.append(f"(?P<{name}>.+?)")
     return parts

@@ -6,17 +6,17 @@ import argparse
 import sys
 from pprint import pformat
 
-from tests.simulation.invariants import judge
-from tests.simulation.run import happened
+from tests.simulation.invariants import check_invariants
+from tests.simulation.run import simulate
 
 
 def show(seed: int) -> str:
-    """Give all events of a schedule, and what is wrong with it."""
-    world = happened(seed)
-    verdict = judge(world)
-    wrong = [f"VIOLATION {violation}" for violation in verdict.violations] or ["no violation"]
-    exempt = [f"exempted {count} x {kind}" for kind, count in sorted(verdict.exemptions.items())]
-    return "\n".join((pformat(world.schedule, width=100), world.journal.text(), *exempt, *wrong))
+    """Return all events of a schedule and its violations."""
+    aws = simulate(seed)
+    result = check_invariants(aws)
+    violations = [f"VIOLATION {violation}" for violation in result.violations] or ["no violation"]
+    exempt = [f"exempted {count} x {kind}" for kind, count in sorted(result.exemptions.items())]
+    return "\n".join((pformat(aws.schedule, width=100), aws.journal.text(), *exempt, *violations))
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Puts campaigns' results into docs/testing.md: python -m tests.simulation.report SUMMARY..."""
+"""Writes campaign results into docs/testing.md: python -m tests.simulation.report SUMMARY..."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _result(summaries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             sum(one["faults"].values()),
             sum(one["violations"].values()),
         )
-        told = " | ".join(f"{figure:,}" for figure in figures)
-        yield f"| `{one['revision']}` | {first} to {first + schedules - 1} | {told} |"
+        cells = " | ".join(f"{figure:,}" for figure in figures)
+        yield f"| `{one['revision']}` | {first} to {first + schedules - 1} | {cells} |"
     yield ""
     yield "All of them together:"
     yield ""

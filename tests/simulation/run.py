@@ -1,4 +1,4 @@
-"""Runs the schedule of one seed and judges it."""
+"""Runs the schedule of one seed and checks its invariants."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
-from tests.simulation.invariants import Violation, judge
+from tests.simulation.invariants import Violation, check_invariants
 from tests.simulation.schedule import draw
-from tests.simulation.world import World
+from tests.simulation.simulated_aws import SimulatedAws
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a schedule came to.
+    """Result of a schedule.
 
     Parameters
     ----------
     seed, profile
-        Which schedule.
+        Seed of the schedule, and its profile.
     requests, invocations, calls
-        How much happened in it.
+        How many there were.
     faults
         Faults injected, by kind.
     errors
@@ -35,7 +35,7 @@ class Outcome:
     violations
         Invariants that did not hold.
     stack
-        Status that the last stack ended in.
+        Final status of the last stack.
     """
 
     seed: int
@@ -50,38 +50,38 @@ class Outcome:
     stack: str
 
 
-def happened(seed: int, make_handler: Callable[[Runtime], Any] = Handler) -> World:
-    """Let the schedule of a seed happen."""
-    with _log_level_kept():
-        world = World(draw(seed), make_handler)
-        world.happen()
-    return world
+def simulate(seed: int, make_handler: Callable[[Runtime], Any] = Handler) -> SimulatedAws:
+    """Run the schedule of a seed."""
+    with _restored_log_level():
+        aws = SimulatedAws(draw(seed), make_handler)
+        aws.run()
+    return aws
 
 
 def run(seed: int, make_handler: Callable[[Runtime], Any] = Handler) -> Outcome:
-    """Let the schedule of a seed happen, and judge it."""
-    world = happened(seed, make_handler)
-    verdict = judge(world)
-    invocations = world.lambda_service.invocations
+    """Run the schedule of a seed, and check its invariants."""
+    aws = simulate(seed, make_handler)
+    result = check_invariants(aws)
+    invocations = aws.lambda_service.invocations
     calls = [call for one in invocations for call in one.calls]
-    stacks = world.cloudformation.stacks
+    stacks = aws.cloudformation.stacks
     return Outcome(
         seed=seed,
-        profile=world.schedule.profile,
-        requests=len(world.cloudformation.requests),
+        profile=aws.schedule.profile,
+        requests=len(aws.cloudformation.requests),
         invocations=len(invocations),
         calls=len(calls),
-        faults=world.faults.counts,
+        faults=aws.faults.counts,
         errors=Counter(f"{call.operation} {call.error}" for call in calls if call.error),
-        exemptions=verdict.exemptions,
-        violations=tuple(verdict.violations),
+        exemptions=result.exemptions,
+        violations=tuple(result.violations),
         stack=stacks[-1].status if stacks else "",
     )
 
 
 @contextmanager
-def _log_level_kept() -> Iterator[None]:
-    """crhelper sets the root logger's level; put it back for whoever else logs here."""
+def _restored_log_level() -> Iterator[None]:
+    """Restore the level of the root logger, which crhelper sets."""
     level = logging.root.level
     try:
         yield

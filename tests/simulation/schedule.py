@@ -1,16 +1,16 @@
-"""What happens in one schedule, drawn from its seed."""
+"""Draws what happens in one schedule from its seed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from tests.simulation.actors import Deed
 from tests.simulation.cloudformation import CloudFormationTraits, Operation, Properties
-from tests.simulation.endpoint import Trouble
 from tests.simulation.iam import Denial
 from tests.simulation.kinesis import NOTHING, KinesisTraits, State
 from tests.simulation.kms import AWS_MANAGED_ALIAS, MISSING, Key
+from tests.simulation.other_principals import ExternalChange
+from tests.simulation.response_endpoint import Outage
 from tests.simulation.service import arn
 
 BEGIN = 1_800_000_000.0
@@ -33,8 +33,8 @@ PROFILES = {
     "network": 3,
     "crashes": 3,
     "slow": 2,
-    "answers": 3,
-    "rights": 2,
+    "responses": 3,
+    "permissions": 2,
     "keys": 3,
     "endpoints": 3,
     "others": 4,
@@ -46,23 +46,23 @@ _NETWORK = {
     "api: KMS throttled": 0.1,
     "api: server error": 0.06,
     "api: connection failed": 0.04,
-    "api: answer lost": 0.08,
+    "api: response lost": 0.08,
     "api: slow": 0.1,
 }
 _REFUSALS = {
-    "api: kinesis refuses a look": 0.01,
+    "api: kinesis refuses a read": 0.01,
     "api: kinesis refuses a change": 0.1,
-    "api: kms refuses a look": 0.05,
+    "api: kms refuses a read": 0.05,
     "api: lambda refuses a change": 0.1,
     "api: long message": 0.3,
 }
-_NONSENSE = {
-    "api: kinesis answers nonsense": 0.03,
-    "api: kms answers nonsense": 0.3,
-    "api: cloudformation answers nonsense": 0.3,
-    "api: lambda answers nonsense": 0.2,
+_INVALID_RESPONSES = {
+    "api: kinesis returns an invalid response": 0.03,
+    "api: kms returns an invalid response": 0.3,
+    "api: cloudformation returns an invalid response": 0.3,
+    "api: lambda returns an invalid response": 0.2,
 }
-_KINESIS = {"kinesis: ACTIVE that is not yet": 0.25, "kinesis: a stream is throttled": 0.1}
+_KINESIS = {"kinesis: described as ACTIVE too early": 0.25, "kinesis: a stream is throttled": 0.1}
 _HANGS = {"api: hangs": 0.02}
 _CRASHES = {
     "lambda: killed before a call": 0.04,
@@ -73,15 +73,15 @@ _DELIVERIES = {
     "lambda: delivered twice": 0.3,
     "lambda: delivered late": 0.1,
     "lambda: fresh container": 0.3,
-    "lambda: other code behind a hand-over": 0.1,
+    "lambda: another version receives a continuation": 0.1,
 }
-_ANSWERS = {
+_RESPONSES = {
     "endpoint: connection failed": 0.2,
     "endpoint: slow": 0.15,
     "endpoint: server error": 0.25,
-    "endpoint: answer lost": 0.1,
+    "endpoint: response lost": 0.1,
 }
-_OTHERS = {"others: right after a look": 0.06}
+_OTHERS = {"other principals: just after a description": 0.06}
 RATES: dict[str, dict[str, float]] = {
     "quiet": {},
     "busy": _DELIVERIES | _KINESIS,
@@ -92,31 +92,31 @@ RATES: dict[str, dict[str, float]] = {
         "lambda: delivered twice": 0.1,
         "api: throttled": 0.05,
         "api: server error": 0.08,
-        "api: answer lost": 0.04,
+        "api: response lost": 0.04,
         "api: lambda refuses a change": 0.02,
     },
-    "answers": _ANSWERS | _DELIVERIES,
-    "rights": {"lambda: delivered twice": 0.1},
+    "responses": _RESPONSES | _DELIVERIES,
+    "permissions": {"lambda: delivered twice": 0.1},
     "keys": {"lambda: delivered twice": 0.1},
-    "endpoints": {"lambda: delivered twice": 0.1, **_NONSENSE, **_KINESIS},
+    "endpoints": {"lambda: delivered twice": 0.1, **_INVALID_RESPONSES, **_KINESIS},
     "others": {"lambda: delivered twice": 0.1, **_OTHERS},
     "everything": {
         kind: rate / 4
         for kind, rate in (
             _NETWORK
             | _REFUSALS
-            | _NONSENSE
+            | _INVALID_RESPONSES
             | _KINESIS
             | _HANGS
             | _CRASHES
             | _DELIVERIES
-            | _ANSWERS
+            | _RESPONSES
             | _OTHERS
         ).items()
     },
 }
 
-_BAD_PROPERTIES: tuple[tuple[str, str | None], ...] = (
+_INVALID_PROPERTIES: tuple[tuple[str, str | None], ...] = (
     ("KeyId", "aws/kinesis"),
     ("KeyId", "alias/aws/s3"),
     ("KeyId", "my-key"),
@@ -131,25 +131,25 @@ _BAD_PROPERTIES: tuple[tuple[str, str | None], ...] = (
     ("OnDelete", "Restore"),
     ("Retries", "3"),
 )
-"""Properties to spoil sound ones with; None stands for a property that is missing."""
+"""Invalid values of properties; None removes the property."""
 
 _SLOW, _USUAL = (1, 3, 3, 2, 4), (3, 12, 4, 1, 0)
-"""Weights of Kinesis' durations."""
+"""Weights of `kinesis.DURATIONS`."""
 
 
 def is_malformed(properties: Properties) -> bool:
-    """Tell whether the properties are some that the handler has to refuse."""
+    """Whether the handler has to reject the properties."""
     if ("StreamArn" in properties) == ("StreamName" in properties):
         return True
     return any(
         (name not in properties) if value is None else properties.get(name) == value
-        for name, value in _BAD_PROPERTIES
+        for name, value in _INVALID_PROPERTIES
         if name != "StreamName" and (name, value) != ("StreamArn", None)
     )
 
 
 def stream_arn(properties: Properties) -> str:
-    """ARN of the stream that sound properties name in one of the two ways."""
+    """ARN of the stream, from either property of valid properties."""
     name = properties.get("StreamName")
     return arn("kinesis", f"stream/{name}") if name else properties.get("StreamArn", "")
 
@@ -159,36 +159,36 @@ _STATES = ("Disabled", "PendingDeletion", "PendingImport", "Unavailable", "Creat
 
 @dataclass(frozen=True)
 class Schedule:
-    """All that is decided before a schedule begins; what is left to chance follows its seed.
+    """All that is decided before a schedule starts; the rest is random, by the same seed.
 
     Parameters
     ----------
     seed, profile
-        What it was drawn from, and which faults it is about.
+        Seed, and kinds of faults.
     streams
-        The streams' states at the beginning.
+        Initial states of the streams.
     spent
-        Times of the changes that each stream has behind it.
+        Times of earlier changes of each stream, for the quota.
     keys, aliases
         Keys of the account.
     operations
         What the user does.
-    deeds
-        What others do.
+    external_changes
+        Changes by other principals.
     denials
-        What the function's role may not do, and when.
-    troubles
-        When the answer endpoint doesn't work.
+        Actions that the role of the function is not allowed, and when.
+    outages
+        When the response endpoint does not work.
     rates
         Probability of each kind of fault.
     function_timeout
         The function's timeout.
     silent
-        Endpoints that never answer it.
+        Endpoints that never respond to it.
     signature
-        How the answers' URLs are signed.
+        How the response URLs are signed.
     kms_lag
-        Seconds by which it may be late what KMS shows, or Kinesis sees of it.
+        Seconds by which KMS reads may be stale, by the handler and by Kinesis.
     """
 
     seed: int
@@ -198,9 +198,9 @@ class Schedule:
     keys: tuple[Key, ...]
     aliases: dict[str, str]
     operations: tuple[Operation, ...]
-    deeds: tuple[Deed, ...]
+    external_changes: tuple[ExternalChange, ...]
     denials: tuple[Denial, ...]
-    troubles: tuple[Trouble, ...]
+    outages: tuple[Outage, ...]
     kinesis: KinesisTraits
     cloudformation: CloudFormationTraits
     function_timeout: float
@@ -213,23 +213,25 @@ class Schedule:
 
 def draw(seed: int) -> Schedule:
     """Draw the schedule of a seed."""
-    return _inconsistent(_draw(seed), Random(f"consistency {seed}"))
+    return _with_consistency_windows(_draw(seed), Random(f"consistency {seed}"))
 
 
-def _inconsistent(schedule: Schedule, rng: Random) -> Schedule:
-    """Draw when services show what has changed, keys that are new, and who denies.
+def _with_consistency_windows(schedule: Schedule, rng: Random) -> Schedule:
+    """Draw when services show changes, new keys, and the policies of denials.
 
-    From a source of its own, so that the rest of a seed's schedule stays what it was.
+    From a random source of its own, so that the rest of the schedule does not depend on it.
     """
     quiet = schedule.profile == "quiet"
     traits = replace(
         schedule.cloudformation,
-        shows=rng.choice(("at once", "at once", "at its end", "at the end")),
+        shows=rng.choice(
+            ("immediately", "immediately", "after the request", "after the operation")
+        ),
         lag=rng.choice((0.0, 0.0, 1.0, 3.0)),
-        tells_rollbacks=rng.random() < 0.2,
+        reports_rollbacks=rng.random() < 0.2,
     )
     denials = [replace(denial, policy=rng.choice(POLICIES)) for denial in schedule.denials]
-    if schedule.profile == "rights" and rng.random() < 0.5:
+    if schedule.profile == "permissions" and rng.random() < 0.5:
         lag = rng.choice((5.0, 50.0, float("inf")))
         denials.append(
             Denial("cloudformation:DescribeStacks", rng.random() < 0.3, 0.0, BEGIN + lag)
@@ -244,10 +246,10 @@ def _inconsistent(schedule: Schedule, rng: Random) -> Schedule:
     ]
     if deployed and rng.random() < 0.3:
         number = rng.choice(deployed)
-        spelling = rng.choice((new.key_id, new.arn, NEW_ALIAS, arn("kms", NEW_ALIAS)))
+        identifier = rng.choice((new.key_id, new.arn, NEW_ALIAS, arn("kms", NEW_ALIAS)))
         operations[number] = replace(
             operations[number],
-            properties={**operations[number].properties, "KeyId": spelling},
+            properties={**operations[number].properties, "KeyId": identifier},
             new_key=new.key_id,
         )
     return replace(
@@ -272,7 +274,7 @@ def _draw(seed: int) -> Schedule:
     keys, aliases = _keys(rng, bad=about("keys"))
     slow = about("slow")
     timeout, function_timeout = _timeouts(rng, slow=slow)
-    operations = _operations(rng, keys, timeout, bad_properties=about("keys", chance=0.1))
+    operations = _operations(rng, keys, timeout, invalid_properties=about("keys", chance=0.1))
     end = sum(operation.after for operation in operations) + 600
     spent: dict[str, list[float]] = {name: [] for name in STREAMS}
     if about("keys", chance=0.2):
@@ -287,16 +289,16 @@ def _draw(seed: int) -> Schedule:
         keys=keys,
         aliases=aliases,
         operations=operations,
-        deeds=_deeds(rng, keys, end) if about("others") else (),
+        external_changes=_external_changes(rng, keys, end) if about("others") else (),
         denials=(
             _denials(rng)
-            if about("rights")
-            # Another account's key, of which only its own administrators may know more.
+            if about("permissions")
+            # A key of another account, whose policy does not allow DescribeKey.
             else (Denial("kms:DescribeKey", explicit=False, begins=0.0, ends=float("inf")),)
             if about("keys", chance=0.1) and rng.random() < 0.4
             else ()
         ),
-        troubles=_troubles(rng, end) if about("answers", chance=0.2) else (),
+        outages=_outages(rng, end) if about("responses", chance=0.2) else (),
         kinesis=KinesisTraits(
             staleness=rng.choice((0.0, 0.0, 1.0, 3.0, 8.0)) if profile != "quiet" else 0.0,
             shows_target=rng.random() < 0.5,
@@ -305,8 +307,8 @@ def _draw(seed: int) -> Schedule:
             describes_alias=rng.choice(("as given", "key ARN", "alias ARN")),
         ),
         cloudformation=CloudFormationTraits(
-            failed_id_sticks=rng.random() < 0.7,
-            unanswered_create_is_deleted=rng.random() < 0.7,
+            keeps_failed_id=rng.random() < 0.7,
+            timed_out_create_is_deleted=rng.random() < 0.7,
             shows_deleted=rng.random() < 0.5,
             clock_skew=rng.choice((0.0, 0.5, 2.0)),
         ),
@@ -323,15 +325,15 @@ def _timeouts(rng: Random, *, slow: bool) -> tuple[int, float]:
     if slow:
         return rng.choice((1200, 2400, 3540)), rng.choice((300.0, 900.0, 900.0))
     kind = rng.random()
-    if kind < 0.6:  # as the construct has it by default
+    if kind < 0.6:  # default of the construct
         return 600, 900.0
-    if kind < 0.8:  # as a plain template may have it
+    if kind < 0.8:  # possible in a plain template
         return 3600, 900.0
     return rng.choice((30, 60, 120, 240)), rng.choice((60.0, 300.0, 900.0))
 
 
 def _silent(rng: Random) -> frozenset[str]:
-    """What a function in a VPC may have no endpoint of."""
+    """Services without an endpoint in the VPC of the function."""
     if rng.random() < 0.3:
         return frozenset()
     silent = rng.sample(("kms", "cloudformation", "lambda"), rng.choice((1, 1, 2, 3)))
@@ -342,21 +344,21 @@ def _keys(rng: Random, *, bad: bool) -> tuple[tuple[Key, ...], dict[str, str]]:
     ids = [f"{rng.getrandbits(32):08x}-0000-4000-8000-{rng.getrandbits(48):012x}" for _ in range(4)]
     keys = [Key(id_) for id_ in ids]
     if bad:
-        flaw = rng.random()
-        if flaw < 0.45:
+        kind = rng.random()
+        if kind < 0.45:
             keys[1] = Key(ids[1], state=rng.choice(_STATES))
-        elif flaw < 0.6:
+        elif kind < 0.6:
             keys[1] = Key(ids[1], state=MISSING)
-        elif flaw < 0.8:
+        elif kind < 0.8:
             usage = rng.choice(("SIGN_VERIFY", "ENCRYPT_DECRYPT"))
             keys[1] = Key(ids[1], spec="RSA_2048", usage=usage)
         else:
-            keys[1] = Key(ids[1], open_to_kinesis=False)
+            keys[1] = Key(ids[1], allows_kinesis=False)
     aliases = {ALIASES[0]: ids[0], ALIASES[1]: ids[2], AWS_MANAGED_ALIAS: ids[3]}
     return tuple(keys), aliases
 
 
-def _spelling(rng: Random, keys: tuple[Key, ...]) -> str:
+def _key_identifier(rng: Random, keys: tuple[Key, ...]) -> str:
     alias = rng.choice(ALIASES)
     return rng.choice(
         (
@@ -378,14 +380,14 @@ def _stream(rng: Random, keys: tuple[Key, ...]) -> State:
     if kind < 0.6:
         return State("ACTIVE", None, created)
     if kind < 0.95:
-        return State("ACTIVE", _spelling(rng, keys), created)
+        return State("ACTIVE", _key_identifier(rng, keys), created)
     return NOTHING
 
 
 def _operations(
-    rng: Random, keys: tuple[Key, ...], timeout: int, *, bad_properties: bool
+    rng: Random, keys: tuple[Key, ...], timeout: int, *, invalid_properties: bool
 ) -> tuple[Operation, ...]:
-    """What the user does: create, some updates, mostly a deletion; now and then a second life."""
+    """User operations: create, some updates, usually a deletion, sometimes a new stack."""
 
     def gap() -> float:
         return rng.uniform(0, 1) * rng.choice((5.0, 60.0, 600.0, 7200.0))
@@ -397,7 +399,7 @@ def _operations(
             gap(),
             properties,
             sibling_fails=rng.random() < 0.15,
-            cancelled_after=soon if rng.random() < 0.12 else float("inf"),
+            canceled_after=soon if rng.random() < 0.12 else float("inf"),
             renamed=rng.random() < 0.12,
         )
 
@@ -406,8 +408,8 @@ def _operations(
     for _ in range(rng.choice((1, 1, 2, 2, 3, 4))):
         if operations:
             properties = _next_properties(rng, keys, properties)
-        bad = bad_properties and rng.random() < 0.3
-        operations.append(deploy(_spoilt(rng, properties) if bad else properties))
+        bad = invalid_properties and rng.random() < 0.3
+        operations.append(deploy(_with_invalid_value(rng, properties) if bad else properties))
         if rng.random() < 0.3:
             operations.append(Operation("retry", gap()))
     if rng.random() < 0.7:
@@ -422,7 +424,7 @@ def _operations(
 def _first_properties(rng: Random, keys: tuple[Key, ...], timeout: int) -> Properties:
     properties = {
         **_naming(rng, STREAMS[0]),
-        "KeyId": _spelling(rng, keys),
+        "KeyId": _key_identifier(rng, keys),
     }
     if timeout < 3600 or rng.random() < 0.5:  # CloudFormation's default
         properties["ServiceTimeout"] = str(timeout)
@@ -447,23 +449,23 @@ def _next_properties(rng: Random, keys: tuple[Key, ...], last: Properties) -> Pr
         return {**_naming(rng, STREAMS[1 - STREAMS.index(stream)]), **rest}
     if kind < 0.3:
         return {**_naming(rng, stream), **rest}
-    if kind < 0.4:  # to have it looked at again
+    if kind < 0.4:  # to have the stream checked again
         return {**last, "Revision": f"{rng.getrandbits(16):04x}"}
-    return {**last, "KeyId": _spelling(rng, keys)}
+    return {**last, "KeyId": _key_identifier(rng, keys)}
 
 
-def _spoilt(rng: Random, sound: Properties) -> Properties:
-    name, value = rng.choice(_BAD_PROPERTIES)
+def _with_invalid_value(rng: Random, valid: Properties) -> Properties:
+    name, value = rng.choice(_INVALID_PROPERTIES)
     if name.startswith("Stream"):
-        sound = {**sound, "StreamArn": stream_arn(sound)}
+        valid = {**valid, "StreamArn": stream_arn(valid)}
     if name == "StreamArn":
-        sound = {key: one for key, one in sound.items() if key != "StreamName"}
-    others = {key: one for key, one in sound.items() if key != name}
-    return others if value is None else {**others, name: value}
+        valid = {key: one for key, one in valid.items() if key != "StreamName"}
+    rest = {key: one for key, one in valid.items() if key != name}
+    return rest if value is None else {**rest, name: value}
 
 
-def _deeds(rng: Random, keys: tuple[Key, ...], end: float) -> tuple[Deed, ...]:
-    deeds = []
+def _external_changes(rng: Random, keys: tuple[Key, ...], end: float) -> tuple[ExternalChange, ...]:
+    changes = []
     for _ in range(rng.randint(1, 5)):
         when = BEGIN + rng.choice((rng.uniform(0, min(end, 60)), rng.uniform(0, end)))
         stream = rng.choice((STREAMS[0], STREAMS[0], STREAMS[1]))
@@ -472,19 +474,21 @@ def _deeds(rng: Random, keys: tuple[Key, ...], end: float) -> tuple[Deed, ...]:
         )[0]
         match what:
             case "start":
-                deeds.append(Deed(when, what, stream, _spelling(rng, keys)))
+                changes.append(ExternalChange(when, what, stream, _key_identifier(rng, keys)))
             case "recreate":
-                deeds.append(Deed(when, "delete", stream))
-                deeds.append(Deed(when + rng.uniform(35, 300), what, stream))
+                changes.append(ExternalChange(when, "delete", stream))
+                changes.append(ExternalChange(when + rng.uniform(35, 300), what, stream))
             case "point alias":
-                deeds.append(Deed(when, what, rng.choice(ALIASES), rng.choice(keys[:3]).key_id))
+                changes.append(
+                    ExternalChange(when, what, rng.choice(ALIASES), rng.choice(keys[:3]).key_id)
+                )
             case "set state":
                 key = rng.choice(keys[:3]).key_id
-                deeds.append(Deed(when, what, key, "Disabled"))
-                deeds.append(Deed(when + rng.uniform(1, 600), what, key, "Enabled"))
+                changes.append(ExternalChange(when, what, key, "Disabled"))
+                changes.append(ExternalChange(when + rng.uniform(1, 600), what, key, "Enabled"))
             case _:
-                deeds.append(Deed(when, what, stream))
-    return tuple(deeds)
+                changes.append(ExternalChange(when, what, stream))
+    return tuple(changes)
 
 
 def _denials(rng: Random) -> tuple[Denial, ...]:
@@ -496,21 +500,21 @@ def _denials(rng: Random) -> tuple[Denial, ...]:
         "cloudformation:DescribeStackResource",
     )
     denials = []
-    if rng.random() < 0.7:  # a role made a moment ago
+    if rng.random() < 0.7:  # a role that was just created
         for action in actions:
             lag = rng.choice((0.0, 2.0, 20.0, 50.0, 90.0)) * rng.random()
             denials.append(Denial(action, False, 0.0, BEGIN + lag))
-    else:  # a role that lacks rights, or is denied them
+    else:  # a role without permissions, or with a deny
         lacking = rng.sample(actions, rng.randint(1, 2))
         denials = [Denial(one, rng.random() < 0.5, 0.0, float("inf")) for one in lacking]
     return tuple(denials)
 
 
-def _troubles(rng: Random, end: float) -> tuple[Trouble, ...]:
-    troubles = []
+def _outages(rng: Random, end: float) -> tuple[Outage, ...]:
+    outages = []
     for _ in range(rng.randint(1, 3)):
         begins = BEGIN + rng.choice((0.0, rng.uniform(0, end)))
         length = rng.choice((10.0, 60.0, 600.0, 5000.0)) * rng.random()
         kind = rng.choice(("503", "500", "429", "refusing", "unreachable", "slow"))
-        troubles.append(Trouble(kind, begins, begins + length))
-    return tuple(troubles)
+        outages.append(Outage(kind, begins, begins + length))
+    return tuple(outages)

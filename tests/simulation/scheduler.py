@@ -1,4 +1,4 @@
-"""Virtual time, and the tasks that live in it: one runs at a time, in an order that is fixed."""
+"""Virtual time and its tasks: one task runs at a time, in a deterministic order."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from greenlet import getcurrent, greenlet
 
 
 class Killed(BaseException):
-    """The process that a task belongs to has ended; not an Exception, so nobody survives it."""
+    """The process of a task has ended; not an Exception, so that no handler catches it."""
 
 
 class Entry:
-    """Something that is going to happen, unless it is cancelled."""
+    """A scheduled action, which can be canceled."""
 
     __slots__ = ("action",)
 
@@ -23,12 +23,12 @@ class Entry:
         self.action: Callable[[], object] | None = action
 
     def cancel(self) -> None:
-        """Let it not happen."""
+        """Cancel the action."""
         self.action = None
 
 
 class Task:
-    """A flow of control of its own that can sleep, wait and be killed."""
+    """A flow of control that can sleep, wait, and be killed."""
 
     def __init__(self, scheduler: Scheduler, run: Callable[[], None]) -> None:
         self._scheduler = scheduler
@@ -37,27 +37,27 @@ class Task:
 
     @property
     def over(self) -> bool:
-        """Whether it has come to its end."""
+        """Whether it has ended."""
         return self._greenlet.dead
 
     @property
     def is_current(self) -> bool:
-        """Whether it is the one that runs."""
+        """Whether it is the running task."""
         return getcurrent() is self._greenlet
 
     def resume(self) -> None:
-        """Go on with it, from the scheduler only."""
+        """Resume the task; only the scheduler calls this."""
         if not self._greenlet.dead:
             self._greenlet.switch()
 
     def kill(self) -> None:
-        """End it where it stands; when it is the current one, it ends itself by an exception."""
+        """End the task where it is; the current task ends itself by an exception."""
         if self.is_current:
             raise Killed
-        if not self._greenlet:  # not begun yet, or over
+        if not self._greenlet:  # not started yet, or ended
             self._run = _nothing
             return
-        # The victim ends while its killer waits.
+        # The killed task ends while the current one waits.
         self._greenlet.parent = getcurrent()
         self._greenlet.throw(Killed)
         self._greenlet.parent = self._scheduler.hub
@@ -70,12 +70,12 @@ class Task:
 
 
 class Scheduler:
-    """The virtual clock and what is going to happen.
+    """The virtual clock and the scheduled actions.
 
     Parameters
     ----------
     now
-        Seconds since the epoch at which the world begins.
+        Start of the simulation, in seconds since the epoch.
     """
 
     def __init__(self, now: float) -> None:
@@ -86,36 +86,36 @@ class Scheduler:
         self._until = float("inf")
 
     def at(self, when: float, action: Callable[[], object]) -> Entry:
-        """Let something happen at a time; at the same time, first come, first served."""
+        """Schedule an action at a time; actions at the same time run in the order of the calls."""
         entry = Entry(action)
         heapq.heappush(self._queue, (max(when, self.now), next(self._order), entry))
         return entry
 
     def after(self, seconds: float, action: Callable[[], object]) -> Entry:
-        """Let something happen in so many seconds."""
+        """Schedule an action after some seconds."""
         return self.at(self.now + seconds, action)
 
     def spawn(self, run: Callable[[], None]) -> Task:
-        """Begin a task, now."""
+        """Start a task now."""
         task = Task(self, run)
         self.at(self.now, task.resume)
         return task
 
     def sleep(self, seconds: float) -> None:
-        """Let the current task do nothing for a while, and the others go on meanwhile."""
+        """Suspend the current task for some seconds, in which other tasks run."""
         wake = self.now + max(seconds, 0.0)
         if self._next_time() > wake and wake <= self._until:
-            self.now = wake  # nothing else happens until then: no need to change tasks
+            self.now = wake  # nothing else happens until then: no need to switch tasks
             return
         self.at(wake, _resume(getcurrent()))
         self.hub.switch()
 
     def signal(self) -> Signal:
-        """Make what the current task can wait for."""
+        """Create a signal that the current task can wait for."""
         return Signal(self)
 
     def run(self, until: float, stop: Callable[[], bool] = lambda: False) -> None:
-        """Let everything happen, up to a time or until a condition holds."""
+        """Run all actions, up to a time or until a condition holds."""
         self._until = until
         while self._next_time() <= until and not stop():
             when, _, entry = heapq.heappop(self._queue)
@@ -131,28 +131,28 @@ class Scheduler:
 
 
 class Signal:
-    """Something that one task waits for, with an end to its patience."""
+    """An event that one task waits for, with a timeout."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self._resume: Callable[[], None] | None = None
 
     def wait(self, timeout: float = float("inf")) -> None:
-        """Let the current task go on when the signal is given, or time is up."""
+        """Suspend the current task until the signal is given or the timeout has passed."""
         self._resume = _resume(getcurrent())
         if timeout < float("inf"):
             self._scheduler.after(timeout, self.give)
         self._scheduler.hub.switch()
 
     def give(self) -> None:
-        """Let the waiting task go on; has no effect a second time."""
+        """Resume the waiting task; a second call has no effect."""
         resume, self._resume = self._resume, None
         if resume:
             resume()
 
 
 class Lock:
-    """What `threading.RLock` is to threads, for tasks."""
+    """Equivalent of `threading.RLock` for tasks."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -182,13 +182,13 @@ class Lock:
 
 
 def _resume(task: greenlet) -> Callable[[], None]:
-    """Go on with a task that may have been killed meanwhile."""
+    """Return a function that resumes a task, unless it was killed in the meantime."""
 
-    def go_on() -> None:
+    def resume() -> None:
         if not task.dead:
             task.switch()
 
-    return go_on
+    return resume
 
 
 def _nothing() -> None:

@@ -1,9 +1,9 @@
-"""Short stories of a stream, to be told to the simulated Kinesis and to another one alike."""
+"""Short scripts of API calls, to compare the simulated Kinesis with another one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 KEYS = {
@@ -14,14 +14,14 @@ KEYS = {
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that is done to the stream.
+    """One step of a script.
 
     Parameters
     ----------
     method
-        Of Kinesis' client; ``settle`` waits until the stream changes no more.
+        Method of the Kinesis client, or ``wait``: until the stream status is stable.
     key
-        Which key it is about; empty for none.
+        Name of the key; empty for none.
     """
 
     method: str
@@ -30,22 +30,22 @@ class Step:
 
 @dataclass(frozen=True)
 class Script:
-    """A story: what is done, in order."""
+    """A named sequence of steps."""
 
     name: str
-    steps: tuple[Step, ...] = field(default_factory=tuple)
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What is seen after a step.
+class Observation:
+    """Result of a step.
 
     Parameters
     ----------
     method
-        What was done.
+        Method of the step.
     error
-        Error code that it ended with; empty for none.
+        Its error code; empty for none.
     status, encryption, key
         The stream as described afterwards; all empty when there is none.
     """
@@ -57,24 +57,24 @@ class Seen:
     key: str = ""
 
 
-class Telling(Protocol):
-    """A Kinesis that a script can be told to."""
+class ScriptTarget(Protocol):
+    """A Kinesis that can run a script."""
 
     def do(self, step: Step) -> str:
-        """Take a step and give the error code that it ended with; empty for none."""
+        """Perform a step and return its error code; empty for none."""
 
-    def look(self) -> tuple[str, str, str]:
+    def describe(self) -> tuple[str, str, str]:
         """Describe the stream: status, encryption type and key; all empty when there is none."""
 
 
-def tell(script: Script, kinesis: Telling) -> Iterator[Seen]:
-    """Tell a script, and give what is seen after each step."""
+def run_script(script: Script, target: ScriptTarget) -> Iterator[Observation]:
+    """Run a script, and yield the result of each step."""
     for step in script.steps:
-        error = kinesis.do(step)
-        yield Seen(step.method, error, *kinesis.look())
+        error = target.do(step)
+        yield Observation(step.method, error, *target.describe())
 
 
-_CREATE, _DELETE, _SETTLE = Step("create_stream"), Step("delete_stream"), Step("settle")
+_CREATE, _DELETE, _WAIT = Step("create_stream"), Step("delete_stream"), Step("wait")
 
 
 def _start(key: str) -> Step:
@@ -86,28 +86,28 @@ def _stop(key: str) -> Step:
 
 
 SCRIPTS = (
-    Script("a stream is created and deleted", (_CREATE, _SETTLE, _DELETE, _SETTLE)),
-    Script("encryption begins", (_CREATE, _SETTLE, _start("first"), _SETTLE)),
+    Script("a stream is created and deleted", (_CREATE, _WAIT, _DELETE, _WAIT)),
+    Script("encryption starts", (_CREATE, _WAIT, _start("first"), _WAIT)),
     Script(
         "another key",
-        (_CREATE, _SETTLE, _start("first"), _SETTLE, _start("second"), _SETTLE),
+        (_CREATE, _WAIT, _start("first"), _WAIT, _start("second"), _WAIT),
     ),
     Script(
-        "the same key again is a change, too",
-        (_CREATE, _SETTLE, _start("first"), _SETTLE, _start("first"), _SETTLE),
+        "the same key again is also a change",
+        (_CREATE, _WAIT, _start("first"), _WAIT, _start("first"), _WAIT),
     ),
     Script(
-        "encryption ends",
-        (_CREATE, _SETTLE, _start("first"), _SETTLE, _stop("first"), _SETTLE),
+        "encryption stops",
+        (_CREATE, _WAIT, _start("first"), _WAIT, _stop("first"), _WAIT),
     ),
     Script(
-        "no change while another is under way",
-        (_CREATE, _SETTLE, _start("first"), _start("second"), _stop("first"), _SETTLE),
+        "no change during another one",
+        (_CREATE, _WAIT, _start("first"), _start("second"), _stop("first"), _WAIT),
     ),
-    Script("no change while it is created", (_CREATE, _start("first"), _SETTLE)),
+    Script("no change during creation", (_CREATE, _start("first"), _WAIT)),
     Script("no stream", (_start("first"), _stop("first"))),
     Script(
         "a new stream of the same name has nothing of the old one",
-        (_CREATE, _SETTLE, _start("first"), _SETTLE, _DELETE, _SETTLE, _CREATE, _SETTLE),
+        (_CREATE, _WAIT, _start("first"), _WAIT, _DELETE, _WAIT, _CREATE, _WAIT),
     ),
 )

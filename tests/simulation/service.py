@@ -1,4 +1,4 @@
-"""What the simulated services have in common."""
+"""Common parts of the simulated services."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Params = Mapping[str, Any]
 
 
 class ServiceError(Exception):
-    """An error that a service answers with.
+    """An error response of a service.
 
     Parameters
     ----------
     code, message
-        As in the service's reference.
+        As in the API reference.
     status
         HTTP status.
     """
@@ -36,14 +36,14 @@ class Service(Protocol):
     """A simulated service."""
 
     def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
-        """Carry an operation out; raise `ServiceError` when it fails."""
+        """Perform an operation; raise `ServiceError` when it fails."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who changes things by hand, or another program."""
+    """Another principal, who makes changes by hand or by program."""
 
-    name: str = "somebody else"
+    name: str = "another principal"
 
 
 def arn(service: str, resource: str, region: str = REGION) -> str:

@@ -1,4 +1,4 @@
-"""What all parts of the simulation share."""
+"""Clock, journal, and faults, which all parts of the simulation share."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from tests.simulation.scheduler import Scheduler
 
 @dataclass(frozen=True)
 class Stage:
-    """Time, memory and mishaps of one schedule.
+    """Clock, journal, and faults of one schedule.
 
     Parameters
     ----------
     scheduler
-        The virtual clock, and what is going to happen.
+        Virtual clock and scheduled actions.
     journal
-        Takes what happened.
+        Records events.
     faults
-        Decides on faults and counts them.
+        Injects faults and counts them.
     """
 
     scheduler: Scheduler

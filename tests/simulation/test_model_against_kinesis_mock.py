@@ -1,4 +1,4 @@
-"""The simulated Kinesis behaves as kinesis-mock does in the same short scripts."""
+"""The simulated Kinesis behaves like kinesis-mock in the same short scripts."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from tests.simulation.kinesis import NOTHING, Kinesis, KinesisTraits, Stream
 from tests.simulation.kms import Key, Kms
 from tests.simulation.schedule import BEGIN
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.scripts import KEYS, SCRIPTS, Script, Seen, Step, tell
+from tests.simulation.scripts import KEYS, SCRIPTS, Observation, Script, Step, run_script
 from tests.simulation.service import ServiceError, arn
 from tests.simulation.stage import Stage
 
 NAME = "orders"
 ARN = arn("kinesis", f"stream/{NAME}")
-SETTLED = ("ACTIVE", "")
-PATIENCE = 60.0
+STABLE = ("ACTIVE", "")
+TIMEOUT = 60.0
 NO_STREAM = ("", "", "")
 CHANGE = 0.5
-"""Seconds that a creation takes in kinesis-mock, and here a change of encryption, too."""
+"""Seconds that a creation takes in kinesis-mock, and in this test also a change of encryption."""
 
 REMOVAL = 1.5
-"""Seconds after which kinesis-mock has removed a deleted stream, and would remove a new one too."""
+"""Seconds until kinesis-mock removes a deleted stream, or a new one of the same name."""
 
 
 class Simulated:
-    """The simulated Kinesis, in a world of its own."""
+    """The simulated Kinesis with a clock of its own."""
 
     def __init__(self) -> None:
         self.scheduler = Scheduler(BEGIN)
@@ -55,7 +55,7 @@ class Simulated:
         params = {"StreamName": NAME, "EncryptionType": "KMS", "KeyId": KEYS.get(step.key, "")}
         try:
             match step.method:
-                case "settle":
+                case "wait":
                     self.scheduler.run(self.scheduler.now + 3600)
                 case "create_stream":
                     self.kinesis.create(self.stream)
@@ -69,29 +69,29 @@ class Simulated:
             return error.code
         return ""
 
-    def look(self) -> tuple[str, str, str]:
+    def describe(self) -> tuple[str, str, str]:
         try:
-            answer = self.kinesis.serve("DescribeStreamSummary", {"StreamName": NAME}, "script")
+            response = self.kinesis.serve("DescribeStreamSummary", {"StreamName": NAME}, "script")
         except ServiceError:
             return NO_STREAM
-        return _described(answer)
+        return _described(response)
 
 
 class Emulated:
-    """kinesis-mock, with a stream for each telling."""
+    """kinesis-mock, with a stream for each run of a script."""
 
     def __init__(self, client: Any, name: str) -> None:
         self.client = client
         self.name = name
         self.late = False
-        """Whether the machine was so busy that a change may have been over when looked at."""
+        """Whether a slow machine described the stream when a change may already have ended."""
         self._changes_until = math.inf
 
     def do(self, step: Step) -> str:
         params: dict[str, Any] = {"StreamName": self.name}
-        if step.method == "settle":
+        if step.method == "wait":
             self._changes_until = math.inf
-            return self._settle()
+            return self._wait_until_stable()
         self._changes_until = min(self._changes_until, time.monotonic() + CHANGE)
         if step.method == "create_stream":
             params["ShardCount"] = 1
@@ -103,7 +103,7 @@ class Emulated:
             return str(error.response["Error"]["Code"])
         return ""
 
-    def look(self) -> tuple[str, str, str]:
+    def describe(self) -> tuple[str, str, str]:
         try:
             return _described(self.client.describe_stream_summary(StreamName=self.name))
         except self.client.exceptions.ResourceNotFoundException:
@@ -111,18 +111,18 @@ class Emulated:
         finally:
             self.late = self.late or time.monotonic() >= self._changes_until
 
-    def _settle(self) -> str:
-        end = time.monotonic() + PATIENCE
-        while self.look()[0] not in SETTLED:
-            assert time.monotonic() < end, self.look()
+    def _wait_until_stable(self) -> str:
+        end = time.monotonic() + TIMEOUT
+        while self.describe()[0] not in STABLE:
+            assert time.monotonic() < end, self.describe()
             time.sleep(0.1)
-        if self.look() == NO_STREAM:
+        if self.describe() == NO_STREAM:
             time.sleep(REMOVAL)
         return ""
 
 
-def _described(answer: dict[str, Any]) -> tuple[str, str, str]:
-    summary = answer["StreamDescriptionSummary"]
+def _described(response: dict[str, Any]) -> tuple[str, str, str]:
+    summary = response["StreamDescriptionSummary"]
     status, encryption = summary["StreamStatus"], summary.get("EncryptionType", "NONE")
     return (status, encryption, summary.get("KeyId", "") if encryption == "KMS" else "")
 
@@ -135,14 +135,14 @@ def kinesis_mock() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
-def test_both_show_the_same(script: Script, kinesis_mock: Any) -> None:
-    assert list(tell(script, Simulated())) == told_in_time(script, kinesis_mock)
+def test_both_return_the_same(script: Script, kinesis_mock: Any) -> None:
+    assert list(run_script(script, Simulated())) == observations_in_time(script, kinesis_mock)
 
 
-def told_in_time(script: Script, kinesis_mock: Any) -> list[Seen]:
-    """What kinesis-mock shows, from the first telling with all looks in time."""
+def observations_in_time(script: Script, kinesis_mock: Any) -> list[Observation]:
+    """Results of kinesis-mock, from the first run whose descriptions were all in time."""
     while True:
         emulated = Emulated(kinesis_mock, name=f"orders-{uuid.uuid4().hex[:8]}")
-        shown = list(tell(script, emulated))
+        shown = list(run_script(script, emulated))
         if not emulated.late:
             return shown

@@ -1,4 +1,4 @@
-"""The handler holds its invariants in every schedule, and broken handlers are caught."""
+"""The handler keeps its invariants in every schedule, and broken handlers are caught."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ SCHEDULES = 2000
 BATCHES = 8
 NEW = 400
 RARE = (5079, 2571)
-"""Seeds of what is too rare for the others: nonsense that answers a hand-over, and a key that only
-Kinesis finds to be disabled."""
+"""Seeds of events too rare for the others: an invalid response to a continuation, and a key that
+only Kinesis sees as disabled."""
 
 
 def _check(outcomes: list[Outcome]) -> None:
     violating = [outcome for outcome in outcomes if outcome.violations]
     if violating:
         first = violating[0].seed
-        told = "\n".join(
+        details = "\n".join(
             f"seed {one.seed}: {violation}" for one in violating for violation in one.violations
         )
-        pytest.fail(f"{told}\n\npython -m tests.simulation.replay {first}\n{show(first)}")
+        pytest.fail(f"{details}\n\npython -m tests.simulation.replay {first}\n{show(first)}")
 
 
 @cache
@@ -45,7 +45,7 @@ def test_invariants_hold(batch: int) -> None:
 
 
 def test_invariants_hold_on_seeds_never_tried_before() -> None:
-    """Others each time; the message of a failure says which, and how to see it again."""
+    """New seeds each time; a failure message names them, and how to replay them."""
     base = new_base()
     _check([run(seed) for seed in range(base, base + NEW)])
 
@@ -59,26 +59,26 @@ def test_invariants_hold_where_they_once_did_not(seed: int) -> None:
 
 @pytest.mark.parametrize("broken", BROKEN_HANDLERS, ids=str)
 def test_broken_handler_is_caught(broken: BrokenHandler) -> None:
-    """The invariant that is broken on purpose shows; what else breaks with it does not matter."""
+    """The expected invariant is violated; others may be violated with it."""
     for seed in range(SCHEDULES):
         letters = {one.check[0] for one in run(seed, broken.make).violations}
         if broken.invariant in letters:
             break
     else:
         pytest.fail(f"not caught in {SCHEDULES} schedules: {broken.name}")
-    # The handler as it is passes the same schedule.
+    # The intact handler passes the same schedule.
     intact = {one.check[0] for one in run(seed).violations}
     assert broken.invariant not in intact
 
 
-def test_a_schedule_replays_alike() -> None:
+def test_a_schedule_replays_identically() -> None:
     seeds = range(40)
     assert [run(seed) for seed in seeds] == [run(seed) for seed in seeds]
     assert show(7) == show(7)
 
 
 def test_schedules_are_of_all_kinds() -> None:
-    """Quiet ones, every fault, every error of the service models, and every end of a stack."""
+    """Quiet ones, every fault, every error of the service models, and every final stack status."""
     outcomes = [outcome for batch in range(BATCHES) for outcome in _outcomes(batch)]
     outcomes += map(run, RARE)
     profiles = Counter(outcome.profile for outcome in outcomes)
@@ -89,15 +89,15 @@ def test_schedules_are_of_all_kinds() -> None:
     stacks = {outcome.stack for outcome in outcomes}
     assert {f"{kind}_COMPLETE" for kind in ("CREATE", "UPDATE", "DELETE", "ROLLBACK")} <= stacks
     assert {"UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED", "DELETE_FAILED"} <= stacks
-    # Refusals without a reason in the state of things are drawn; the others have to come about.
+    # Errors without a cause in the simulated state are drawn; the others have to occur.
     errors = {error for outcome in outcomes for error in outcome.errors}
     drawn = {f"{operation} {code}" for operation, codes in REFUSALS.items() for code in codes}
-    of_the_models = {
+    modeled = {
         f"{model.name} {shape.name}"
         for model in map(operation_model, *zip(*CALLED, strict=True))
         for shape in model.error_shapes
     }
-    assert sorted(of_the_models - errors - drawn) == []
+    assert sorted(modeled - errors - drawn) == []
     assert len(drawn & errors) > len(drawn) / 2
 
 

@@ -1,4 +1,4 @@
-"""The answer endpoint: presigned URLs of S3, behind which CloudFormation reads the answers."""
+"""Response endpoint: presigned URLs of S3, from which CloudFormation reads the responses."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 VALIDITY = 7200
 SECRET = "presigned-url"
-"""What must be seen nowhere but in the URL, and is no part of anything else, such as a key ID."""
+"""A value that must appear in the URL only, and that is part of nothing else, such as a key ID."""
 ERROR_STATUSES = {"503": 503, "500": 500, "429": 429, "refusing": 403}
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """A time in which the endpoint doesn't work.
+class Outage:
+    """A time in which the endpoint does not work.
 
     Parameters
     ----------
     kind
-        ``503``, ``500``, ``429``, ``refusing`` (403), ``unreachable`` or ``slow``.
+        ``503``, ``500``, ``429``, ``refusing`` (403), ``unreachable``, or ``slow``.
     begins, ends
         In seconds since the epoch.
     """
@@ -38,18 +38,18 @@ class Trouble:
 
 @dataclass
 class Put:
-    """An attempt to answer.
+    """An attempt to send a response.
 
     Parameters
     ----------
     request_id, invocation, body
-        What was answered, by whom, how.
+        Request, sender, and content of the response.
     began, ended
-        When the attempt was made and was over; None while it is not.
+        When the attempt started and ended; None until then.
     accepted
-        When the endpoint took it; None when it did not.
+        When the endpoint accepted it; None when it did not.
     status
-        HTTP status that came back; None when none did.
+        HTTP status that the sender received; None when it received none.
     """
 
     request_id: str
@@ -61,18 +61,18 @@ class Put:
     status: int | None = None
 
 
-class Endpoint:
-    """Takes answers.
+class ResponseEndpoint:
+    """Accepts responses.
 
     Parameters
     ----------
     stage
-        Time, memory and mishaps.
-    troubles
-        When it doesn't work, and how.
+        Clock, journal, and faults.
+    outages
+        When and how it does not work.
     signature
         How its URLs are signed: ``V4`` (with the date), ``V2`` (with the end of their validity) or
-        ``opaque`` (with neither, as an endpoint of one's own may have it).
+        ``opaque`` (with neither, as another endpoint may do).
     rng
         Source of latencies.
     """
@@ -80,22 +80,22 @@ class Endpoint:
     def __init__(
         self,
         stage: Stage,
-        troubles: tuple[Trouble, ...],
+        outages: tuple[Outage, ...],
         signature: str,
         rng: Random,
     ) -> None:
         self._scheduler = stage.scheduler
         self._journal = stage.journal
         self._faults = stage.faults
-        self._troubles = troubles
+        self._outages = outages
         self._signature = signature
         self._rng = rng
         self._signed: dict[str, tuple[str, float]] = {}
         self.puts: list[Put] = []
-        self.take: Callable[[Put], None] = lambda put: None
+        self.on_accept: Callable[[Put], None] = lambda put: None
 
     def sign(self, request_id: str) -> str:
-        """Make a URL for the answer to a request."""
+        """Create the URL for the response to a request."""
         now = self._scheduler.now
         match self._signature:
             case "V4":
@@ -114,49 +114,49 @@ class Endpoint:
         return url
 
     def put(self, url: str, body: bytes, timeout: float, invocation: Invocation) -> int:
-        """Take a body by PUT and give the status; OSError when none comes in time."""
+        """Handle a PUT request and return the status; OSError when none arrives in time."""
         request_id, signed = self._signed[url]
         put = Put(request_id, invocation, body, self._scheduler.now)
         self.puts.append(put)
         try:
-            put.status = self._travel(put, signed, timeout)
+            put.status = self._receive(put, signed, timeout)
             return put.status
         finally:
             put.ended = self._scheduler.now
-            self._journal.note(str(invocation), "PUT", put.status or "no answer", body.decode())
+            self._journal.note(str(invocation), "PUT", put.status or "no response", body.decode())
 
-    def _travel(self, put: Put, signed: float, timeout: float) -> int:
+    def _receive(self, put: Put, signed: float, timeout: float) -> int:
         scheduler, faults = self._scheduler, self._faults
         scheduler.sleep(self._rng.uniform(0.005, 0.1))
-        trouble = self._trouble()
-        if trouble == "unreachable" or faults.hit("endpoint: connection failed"):
+        outage = self._current_outage()
+        if outage == "unreachable" or faults.hit("endpoint: connection failed"):
             raise OSError("connection refused")
-        if trouble == "slow" or faults.hit("endpoint: slow"):
+        if outage == "slow" or faults.hit("endpoint: slow"):
             scheduler.sleep(timeout - 0.01)
             if self._rng.random() < 0.5:
                 raise OSError("timed out")
             put.accepted = scheduler.now
-            self.take(put)
+            self.on_accept(put)
             scheduler.sleep(0.01)
-            raise OSError("timed out, but taken")
-        if trouble in ERROR_STATUSES:
-            return ERROR_STATUSES[trouble]
+            raise OSError("timed out, but accepted")
+        if outage in ERROR_STATUSES:
+            return ERROR_STATUSES[outage]
         if faults.hit("endpoint: server error"):
             return self._rng.choice((500, 503))
         if scheduler.now > signed + VALIDITY:
             faults.count("endpoint: URL expired")
             return 403
         put.accepted = scheduler.now
-        self.take(put)
-        if faults.hit("endpoint: answer lost"):
+        self.on_accept(put)
+        if faults.hit("endpoint: response lost"):
             raise OSError("connection reset")
         scheduler.sleep(self._rng.uniform(0.005, 0.1))
         return 200
 
-    def _trouble(self) -> str:
+    def _current_outage(self) -> str:
         now = self._scheduler.now
-        for trouble in self._troubles:
-            if trouble.begins <= now < trouble.ends:
-                self._faults.count(f"endpoint: {trouble.kind} for a while")
-                return trouble.kind
+        for outage in self._outages:
+            if outage.begins <= now < outage.ends:
+                self._faults.count(f"endpoint: {outage.kind} for a while")
+                return outage.kind
         return ""

@@ -1,4 +1,4 @@
-"""All parts of the simulation put together, and let live."""
+"""Connects all parts of the simulation and runs a schedule."""
 
 from __future__ import annotations
 
@@ -8,40 +8,41 @@ from typing import Any
 
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
-from tests.simulation.actors import Actors
 from tests.simulation.api import Api
 from tests.simulation.cloudformation import CloudFormation
-from tests.simulation.endpoint import Endpoint
 from tests.simulation.iam import Iam
 from tests.simulation.journal import Faults, Journal
 from tests.simulation.kinesis import Kinesis, Stream
 from tests.simulation.kms import Kms
 from tests.simulation.lambda_service import LambdaService
+from tests.simulation.other_principals import OtherPrincipals
+from tests.simulation.response_endpoint import ResponseEndpoint
 from tests.simulation.schedule import BEGIN, Schedule
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.service import Service
 from tests.simulation.stage import Stage
 
-LONGEST = 30 * 24 * 3600.0
-AFTERMATH = 3 * 3600.0
-"""Seconds after the user's last operation in which all has to come to rest."""
+MAX_DURATION = 30 * 24 * 3600.0
+IDLE_AFTER = 3 * 3600.0
+"""Seconds after the last user operation until everything has to be idle."""
 
 
-class World:
-    """One schedule, ready to happen.
+class SimulatedAws:
+    """The simulated services of one schedule, with their user.
 
     Parameters
     ----------
     schedule
-        What is going to happen.
+        Schedule to run.
     make_handler
-        Makes the handler; tests give broken ones.
+        Makes the handler; tests pass broken ones.
     """
 
     def __init__(
         self, schedule: Schedule, make_handler: Callable[[Runtime], Any] = Handler
     ) -> None:
         def rng(part: str) -> Random:
+            # The name selects the random sequence: renaming it changes the schedule of each seed.
             return Random(f"{part} {schedule.seed}")
 
         self.schedule = schedule
@@ -62,7 +63,9 @@ class World:
         self.kinesis = Kinesis(stage, self.kms, schedule.kinesis, rng("kinesis"))
         for name, state in schedule.streams.items():
             self.kinesis.streams[name] = Stream(name, BEGIN, state, schedule.spent[name])
-        self.endpoint = Endpoint(stage, schedule.troubles, schedule.signature, rng("endpoint"))
+        self.endpoint = ResponseEndpoint(
+            stage, schedule.outages, schedule.signature, rng("endpoint")
+        )
         self.cloudformation = CloudFormation(
             stage,
             self.endpoint,
@@ -95,14 +98,14 @@ class World:
             handler_rng=rng("handler"),
         )
         services["lambda"] = self.lambda_service
-        Actors(stage, self.kinesis, self.kms, schedule.deeds, rng("actors"))
+        OtherPrincipals(stage, self.kinesis, self.kms, schedule.external_changes, rng("actors"))
 
-    def happen(self) -> None:
-        """Let the user do all there is to do, and everything come to rest."""
+    def run(self) -> None:
+        """Run all user operations, and then wait until everything is idle."""
         scheduler = self.scheduler
-        scheduler.spawn(self.cloudformation.live)
-        scheduler.run(BEGIN + LONGEST, stop=lambda: self.cloudformation.finished)
-        scheduler.run(scheduler.now + AFTERMATH)
+        scheduler.spawn(self.cloudformation.run_operations)
+        scheduler.run(BEGIN + MAX_DURATION, stop=lambda: self.cloudformation.finished)
+        scheduler.run(scheduler.now + IDLE_AFTER)
 
     def _invoke(self, payload: str, request_id: str) -> None:
         self.lambda_service.invoke(payload, request_id)
