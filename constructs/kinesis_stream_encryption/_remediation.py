@@ -28,7 +28,7 @@ class Remediation:
     def __init__(self, *, max_changes_per_stream: int = 3, max_streams_per_hour: int = 10) -> None:
         self.max_changes_per_stream = max_changes_per_stream
         self.max_streams_per_hour = max_streams_per_hour
-        # Of a stream's 25 changes in 24 hours; and what an item of DynamoDB has room for.
+        # Of a stream's 25 changes in 24 hours; and what fits into a DynamoDB item.
         for name, most in {"max_changes_per_stream": 5, "max_streams_per_hour": 1_000}.items():
             if not 1 <= (value := getattr(self, name)) <= most:
                 raise ValueError(f"{name} {value!r} is out of bounds: pass 1 to {most}")

@@ -33,7 +33,7 @@ __all__ = [
 _TOKEN = re.compile(r"\$\{Token\[[\w:.-]*\]\}")
 # "Using dynamic references to specify template values", CloudFormation User Guide.
 _DYNAMIC_REFERENCE = "{{resolve:"
-# ContextProvider.get_value returns it until the CDK CLI has looked up the value.
+# ContextProvider.get_value returns it until the CDK CLI has resolved the lookup.
 _LOOKUP_DUMMY = "dummy-value-for-"
 
 

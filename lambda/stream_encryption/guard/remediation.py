@@ -101,7 +101,7 @@ class Remediator:
     def _remediate(self, message: Remediate, began: float) -> None:
         record = self._record(message.stream)
         if record.claimed_until:
-            record = self._settle(record)
+            record = self._complete(record)
         item = self._due(message)
         now, stack = self._clock.now(), idle_stack(self._environment)
         if now - began > DEPLOYMENT_TAIL:
@@ -252,7 +252,7 @@ class Remediator:
             raise RetryLater("the stream could not be changed yet") from error
         raise error
 
-    def _settle(self, record: Record) -> Record:
+    def _complete(self, record: Record) -> Record:
         """Complete what another invocation has begun and, after a crash, not completed."""
         now = self._clock.now()
         if now < record.claimed_until:
