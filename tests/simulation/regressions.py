@@ -28,4 +28,5 @@ REGRESSIONS: dict[int, str] = {
     83: "a key that Kinesis did not see as usable yet was refused at once",
     206: "the remedy of a denial named another policy than AWS did",
     1436: "the reason of a wait that took too long did not name the last error",
+    157300070963: "an alias that the key check resolved was not compared with the key in use",
 }

@@ -202,6 +202,15 @@ class TestEventualConsistencyOfKms:
         assert ("does not exist" if state == "Missing" else state) in reason
         assert aws.clock.elapsed == pytest.approx(5, abs=0.1)
 
+    def test_alias_that_the_check_resolves_is_compared_again(self, aws: StubbedAws) -> None:
+        """KMS did not show it when the stream was described, and shows it a moment later."""
+        aws.kinesis.keeps_showing("ACTIVE", KEY)
+        aws.kms.fails("describe_key", "NotFoundException")
+        aws.kms.shows(asked=ALIAS)
+        aws.kms.shows(asked=ALIAS_ARN)
+        aws.cloudformation.shows("CREATE_IN_PROGRESS")
+        assert aws.succeeds(event(KeyId=ALIAS))["Data"]["KeyArn"] == KEY
+
     def test_new_alias_is_resolved(self, aws: StubbedAws) -> None:
         aws.kinesis.keeps_showing("ACTIVE", KEY)
         aws.kms.fails("describe_key", "NotFoundException", times=4)

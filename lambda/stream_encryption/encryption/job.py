@@ -190,7 +190,7 @@ class EncryptionJob:
 
     def _check_key(self) -> None:
         """Raise the defect of the key, if it is permanent."""
-        since = None
+        since, resolved = None, self.key.resolved_alias
         while defect := self.key.defect():
             code, fields = defect
             self._unusable_key = self._failure(code, **fields)
@@ -203,6 +203,8 @@ class EncryptionJob:
                     raise self._unusable_key
             self.log.info("the key is not usable yet", reason=str(self._unusable_key))
             self.wait.pause()
+            self._described = float("-inf")
+        if self._description and self._description.key_id and self.key.resolved_alias != resolved:
             # An alias that KMS did not show before may now turn out to be the key in use.
             self._described = float("-inf")
         self._unusable_key = None
