@@ -20,14 +20,11 @@ JSII := .local-aws/jsii
 INSTALLED := $(VENV)/.installed $(EMULATOR_VENV)/.installed node_modules/.installed $(JSII)/.installed
 SUITES := unit synth simulation local_aws package benchmarks
 # Folders and files whose language is checked.
-PROSE := .github .ci acceptance benchmarks local_aws template tests/benchmarks tests/package \
-	tests/local_aws/test_harness.py docs/architecture.md docs/local-aws.md docs/performance.md \
-	lambda tests/unit/stubs.py $(wildcard tests/unit/test_*.py) docs/aws-evidence.md docs/behavior.md \
-	CONTRIBUTING.md SECURITY.md Makefile package.json pyproject.toml requirements*.txt
-PROSE += README.md CHANGELOG.md examples/README.md tests/conftest.py \
-	$(filter-out %/test_guard.py %/guard_app.py,$(wildcard tests/local_aws/*.py)) \
-	$(patsubst %,docs/%.md,key-switch migration operations other-languages security synthesis \
-	troubleshooting vpc)
+PROSE := .github .ci acceptance benchmarks constructs lambda local_aws template tests \
+	$(patsubst %,docs/%.md,architecture aws-evidence behavior key-switch local-aws migration \
+	operations other-languages performance security synthesis troubleshooting vpc) \
+	README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md examples/README.md \
+	Makefile package.json pyproject.toml requirements*.txt
 
 # npm, jsii, and the CDK CLI find node on the PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)

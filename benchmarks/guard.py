@@ -10,7 +10,7 @@ from datetime import timedelta
 from benchmarks.figures import Row, Target, judge, show, summary, table
 from local_aws import Cdk, LocalAws, folders
 from local_aws.deployed_guard import DeployedGuard, poll
-from tests.simulation.guard.sweeping import SIZES, sweep  # codespell:ignore sweep,sweeping
+from tests.simulation.guard.scanning import SIZES, scan
 
 _STREAM, _STACK = "payments", "guarded-stream"
 _TIMEOUT = 60.0
@@ -98,12 +98,12 @@ second. Prices are those of us-east-1, without free tiers.
 
 
 def _scan(streams: int) -> Row:
-    figures = sweep(streams)  # codespell:ignore sweep
+    figures = scan(streams)
     return {
         "streams": streams,
         "minutes": figures.minutes,
-        "calls per second": figures.looks_a_second,  # codespell:ignore looks
-        "max calls per second": figures.most_looks_in_a_second,  # codespell:ignore looks
+        "calls per second": figures.checks_a_second,
+        "max calls per second": figures.most_checks_in_a_second,
         "messages": figures.messages,
         "lost": figures.throttled + figures.stopped,
         "dollars": figures.dollars,

@@ -1,4 +1,4 @@
-"""CDK app of the guard's tests: one guard, that looks at streams by their prefix."""
+"""CDK app of the guard's tests: one guard that selects streams by prefix."""
 
 from aws_cdk import App, CfnOutput, Stack
 from aws_cdk import aws_events as events
@@ -19,7 +19,7 @@ def guard_app(
     iam_enforced: bool,
     remediation: Remediation | None = None,
 ) -> None:
-    """Declare a stack with a guard; its sweep may begin more often than the construct lets it."""
+    """Declare a stack with a guard; its scan may start more often than the construct allows."""
     stack = Stack(app, name)
     guard = StreamEncryptionGuard(
         stack,

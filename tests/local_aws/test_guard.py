@@ -51,13 +51,13 @@ class Guarded:
             StreamName=name, EncryptionType="KMS", KeyId=self.key
         )
 
-    def tells(self, name: str, state: str, *, seconds: float = 60) -> dict[str, Any]:
+    def notified(self, name: str, state: str, *, seconds: float = 60) -> dict[str, Any]:
         """The next notification, which is about this."""
-        told = self.guarding.next_notification(seconds)
-        assert told, f"nothing is told of {name}: {self.guarding.item(name)}"
-        assert name in told["Message"]
-        assert f"State: {state}\n" in told["Message"]
-        return told
+        notification = self.guarding.next_notification(seconds)
+        assert notification, f"no notification about {name}: {self.guarding.item(name)}"
+        assert name in notification["Message"]
+        assert f"State: {state}\n" in notification["Message"]
+        return notification
 
     def _status(self, name: str) -> str:
         found = self.aws.client("kinesis").describe_stream_summary(StreamName=name)
@@ -123,28 +123,28 @@ def guarded_iam(local_aws_iam: LocalAws) -> Iterator[Guarded]:
         yield guarded
 
 
-def test_stop_is_told_once_and_its_end_too(guarded: Guarded) -> None:
+def test_stop_is_reported_once_and_its_end_too(guarded: Guarded) -> None:
     """While the stream is UPDATING, the message waits in the queue."""
     name = guarded.make_stream(guarded.key)
     guarded.stop(name)
     for _ in range(2):
         guarded.guarding.send_api_call("StopStreamEncryption", name, keyId=guarded.key)
-    told = guarded.tells(name, "unencrypted")
-    assert told["Subject"] == f"Stream {name} is unencrypted"
-    assert f"Changed by: {ALICE}\n" in told["Message"]
-    assert f"Desired key: {guarded.key}\n" in told["Message"]
+    notification = guarded.notified(name, "unencrypted")
+    assert notification["Subject"] == f"Stream {name} is unencrypted"
+    assert f"Changed by: {ALICE}\n" in notification["Message"]
+    assert f"Desired key: {guarded.key}\n" in notification["Message"]
     until(lambda: guarded.guarding.item(name)["notifying_since"] == "")
     row = guarded.guarding.item(name)
     assert (row["state"], row["key"], row["caller"]) == ("unencrypted", "", ALICE)
     assert row["call"] == "StopStreamEncryption"
     guarded.start(name, guarded.key)
     guarded.guarding.send_api_call("StartStreamEncryption", name, keyId=guarded.key)
-    guarded.tells(name, "compliant")
+    guarded.notified(name, "compliant")
     assert guarded.guarding.next_notification(3) is None
     assert guarded.guarding.item(name)["key"] == guarded.key
 
 
-def test_created_stream_is_looked_at_once_it_is_active(guarded: Guarded) -> None:
+def test_created_stream_is_checked_once_it_is_active(guarded: Guarded) -> None:
     kinesis, name = guarded.aws.client("kinesis"), f"{guarded.prefix}created"
     kinesis.create_stream(StreamName=name, ShardCount=1)
     guarded.guarding.send_api_call("CreateStream", name)
@@ -160,10 +160,10 @@ def test_tag_exempts_a_stream(guarded: Guarded) -> None:
     until(lambda: guarded.guarding.item(name).get("state") == "compliant")
     guarded.aws.client("kinesis").add_tags_to_stream(StreamName=name, Tags={"exempt": "yes"})
     guarded.guarding.send_api_call("AddTagsToStream", name)
-    guarded.tells(name, "exempt")
+    guarded.notified(name, "exempt")
 
 
-def test_sweep_finds_what_no_event_told(guarded: Guarded) -> None:
+def test_scan_finds_what_no_event_reported(guarded: Guarded) -> None:
     """All streams by ListStreams; and those that are gone, by what the table knows."""
     name, gone = guarded.make_stream(guarded.key), guarded.make_stream(guarded.key)
     guarded.guarding.send({"scan": {}})
@@ -225,18 +225,18 @@ def _lets_through(guarded: Guarded, event: dict[str, Any]) -> bool:
 
 
 def test_role_suffices_with_iam_enforced(guarded_iam: Guarded) -> None:
-    """The schedule begins the sweep here: rule, queue, function, table and topic are all real."""
+    """The schedule starts the scan here: rule, queue, function, table, and topic are all real."""
     name = guarded_iam.make_stream(guarded_iam.key)
     until(lambda: guarded_iam.guarding.item(name).get("state") == "compliant", seconds=150)
     guarded_iam.stop(name)
     guarded_iam.guarding.send_api_call("StopStreamEncryption", name)
-    guarded_iam.tells(name, "unencrypted")
+    guarded_iam.notified(name, "unencrypted")
     guarded_iam.guarding.send("nonsense")
     assert until(guarded_iam.guarding.dead_letters)[0]["Body"] == "nonsense"
 
 
 def test_role_can_change_nothing(guarded_iam: Guarded) -> None:
-    """The very calls that it has to tell of are denied to it."""
+    """The role does not allow the calls that the guard reports."""
     aws = guarded_iam.aws
     name = guarded_iam.make_stream(guarded_iam.key)
     function = aws.client("lambda").get_function(
@@ -276,7 +276,7 @@ def test_stopped_encryption_is_restored_until_the_owner_insists(remediating: Gua
         until(lambda: guarding.item(name).get("state") == "compliant")
         remediating.stop(name)
         guarding.send_api_call("StopStreamEncryption", name, keyId=remediating.key)
-        remediating.tells(name, "unencrypted")
+        remediating.notified(name, "unencrypted")
 
     guarding.send({"check": name, "exempt": None})
     stop()
@@ -309,8 +309,8 @@ def test_no_role_can_stop_encryption(remediating: Guarded) -> None:
 
 def _is_empty(aws: LocalAws, queue: str) -> bool:
     numbers = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
-    answer = aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=numbers)
-    return not any(int(number) for number in answer["Attributes"].values())
+    response = aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=numbers)
+    return not any(int(number) for number in response["Attributes"].values())
 
 
 def test_deleting_the_stack_leaves_nothing_behind(local_aws: LocalAws) -> None:
@@ -320,7 +320,7 @@ def test_deleting_the_stack_leaves_nothing_behind(local_aws: LocalAws) -> None:
         name = guarded.make_stream(guarded.key)
         guarded.guarding.send({"scan": {}})
         until(lambda: guarded.guarding.item(name))
-        # What is still running would write to the log group, and the emulator make it anew.
+        # A running function would write to the log group, and the emulator would create it again.
         until(lambda: _is_empty(aws, outputs["QueueUrl"]))
         _destroy(aws, guarded.stack)
     for queue in ("QueueUrl", "DeadLetterQueueUrl"):

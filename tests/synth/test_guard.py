@@ -128,10 +128,10 @@ def infos(stack: Stack) -> list[str]:
     return [each for each in texts if "[ack: cdk-kinesis-stream-encryption:" in each]
 
 
-def test_function_is_told_all_it_needs(stack: Stack) -> None:
+def test_function_has_all_settings(stack: Stack) -> None:
     everything(stack, "named")
-    told = settings(stack)
-    assert told == Settings(
+    found = settings(stack)
+    assert found == Settings(
         queue="GuardQueue",
         dead_letter_queue="GuardDeadLetters",
         table="GuardTable",
@@ -144,7 +144,7 @@ def test_function_is_told_all_it_needs(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "told"),
+    ("choice", "expected"),
     [
         ("named", {"names": ["orders", "returns"]}),
         ("prefixed", {"prefix": "prod-"}),
@@ -152,11 +152,11 @@ def test_function_is_told_all_it_needs(stack: Stack) -> None:
         ("all", {}),
     ],
 )
-def test_choice_reaches_the_function(stack: Stack, choice: str, told: dict[str, Any]) -> None:
+def test_choice_reaches_the_function(stack: Stack, choice: str, expected: dict[str, Any]) -> None:
     guard(stack, streams=CHOICES[choice])
     found = settings(stack)
     assert (found.key, found.topic, found.exempt_tag_key) == (None, None, None)
-    assert found._asdict() | told == found._asdict()
+    assert found._asdict() | expected == found._asdict()
 
 
 def test_alias_reaches_the_function_as_such(stack: Stack) -> None:
@@ -260,7 +260,7 @@ def test_undelivered_events_land_in_the_dead_letter_queue(stack: Stack, name: st
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_rights_are_reads_and_what_is_the_guards_own(stack: Stack, choice: str) -> None:
+def test_permissions_are_reads_and_the_guards_own_resources(stack: Stack, choice: str) -> None:
     everything(stack, choice)
     allowed = {action for each in statements(stack) for action in as_list(each["Action"])}
     assert allowed <= READS | OF_ITS_OWN
@@ -268,7 +268,7 @@ def test_rights_are_reads_and_what_is_the_guards_own(stack: Stack, choice: str) 
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_rights_are_as_documented(stack: Stack, choice: str) -> None:
+def test_permissions_are_as_documented(stack: Stack, choice: str) -> None:
     everything(stack, choice)
     kinds = {
         "AWS::SQS::Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue",
@@ -291,12 +291,12 @@ def test_rights_are_as_documented(stack: Stack, choice: str) -> None:
     assert set(found) <= known
 
 
-def test_named_streams_alone_may_be_looked_at(stack: Stack) -> None:
+def test_role_allows_describing_only_named_streams(stack: Stack) -> None:
     guard(stack, streams=CHOICES["named"])
-    (looks,) = (
+    (statement,) = (
         each for each in statements(stack) if "kinesis:DescribeStreamSummary" in each["Action"]
     )
-    assert filled_in(looks["Resource"]) == [stream_arn("orders"), stream_arn("returns")]
+    assert filled_in(statement["Resource"]) == [stream_arn("orders"), stream_arn("returns")]
     assert not [each for each in statements(stack) if each["Resource"] == "*"]
 
 
@@ -410,7 +410,7 @@ def test_parts_are_offered(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (GuardedStreams.named, "no stream is named"),
         (lambda: GuardedStreams.named("orders", "my stream"), "malformed stream name 'my stream'"),
@@ -426,13 +426,13 @@ def test_parts_are_offered(stack: Stack) -> None:
         (lambda: GuardedStreams.tagged("class", "x" * 257), "takes up to 256 characters"),
     ],
 )
-def test_bad_choice_is_refused(make: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(said)):
+def test_bad_choice_is_rejected(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
         make()
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"check_interval": Duration.minutes(14)}, "check_interval 14 minutes is out of bounds"),
         ({"check_interval": Duration.hours(73)}, "check_interval 3 days 1 hour is out of bounds"),
@@ -440,12 +440,12 @@ def test_bad_choice_is_refused(make: Any, said: str) -> None:
         ({"exempt_tag_key": "x" * 129}, "takes 1 to 128 characters"),
     ],
 )
-def test_bad_option_is_refused(stack: Stack, options: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_bad_option_is_rejected(stack: Stack, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         guard(stack, **options)
 
 
-def test_key_that_kinesis_cannot_use_is_refused(stack: Stack) -> None:
+def test_key_that_kinesis_cannot_use_is_rejected(stack: Stack) -> None:
     key = kms.Alias.from_alias_name(stack, "Alias", "alias/aws/s3")
     with pytest.raises(ValueError, match="another AWS service"):
         guard(stack, encryption_key=key)
@@ -481,20 +481,20 @@ class TestStreamsAsConstructs:
         assert {stream_arn("orders"), stream_arn("returns")} <= set(allowed)
 
     @pytest.mark.parametrize(
-        ("place", "said"),
+        ("place", "message"),
         [
             ({"region": "us-east-1"}, f"is in region 'us-east-1', and the guard in '{REGION}'"),
             ({"account": "444455556666"}, "is in account '444455556666', and the guard in"),
         ],
     )
     def test_stream_elsewhere_is_rejected(
-        self, stack: Stack, place: dict[str, str], said: str
+        self, stack: Stack, place: dict[str, str], message: str
     ) -> None:
         """A guard describes streams by name, so another stream of that name would be guarded."""
         elsewhere = stream_in(stack, **place)
         guard(stack, streams=GuardedStreams.named(elsewhere))
         (error,) = errors(stack)
-        assert said in error
+        assert message in error
 
 
 class TestFunctionOptions:
@@ -556,7 +556,7 @@ class TestFunctionOptions:
             return set(re.findall(r'"(\w+:[\w*]+)"', warning))
 
         given = iam.Role.from_role_arn(stack, "Role", f"arn:aws:iam::{ACCOUNT}:role/mine")
-        # Only needed to find a queue by its name, which nobody does here.
+        # Only needed to find a queue by its name, which is not used here.
         assert actions(None, "Own") - actions(given, "Given") == {"sqs:GetQueueUrl"}
 
     def test_vpc_endpoints_precede_the_function(self, app: App, stack: Stack) -> None:
@@ -609,7 +609,7 @@ class TestKeys:
         assert warnings(stack) == [], "it may allow it, and cdk deploy --strict fails on warnings"
 
     def test_managed_key_of_the_queues_is_rejected(self, stack: Stack) -> None:
-        """EventBridge could not deliver, and nobody can change the policy of that key."""
+        """EventBridge could not deliver, and no principal can change that key policy."""
         alias = kms.Alias.from_alias_name(stack, "Alias", "alias/aws/sqs")
         with pytest.raises(ValueError, match="EventBridge is not allowed to use: pass a customer"):
             guard(stack, queue_encryption_key=alias)
@@ -668,11 +668,11 @@ class TestKeys:
 def test_as_many_names_as_fit_the_environment_fit_the_policies(app: App, stack: Stack) -> None:
     guard(stack, streams=GuardedStreams.named(*(f"orders-{n:03}" for n in range(140))))
     app.synth()
-    looks = [arn for each in documents(stack).values() for arn in looked_at(each)]
-    assert len(set(looks)) == 140
+    described = [arn for each in documents(stack).values() for arn in described_streams(each)]
+    assert len(set(described)) == 140
 
 
-def looked_at(document: dict[str, Any]) -> list[Any]:
+def described_streams(document: dict[str, Any]) -> list[Any]:
     return [
         json.dumps(arn)
         for each in document["Statement"]
@@ -688,24 +688,26 @@ def test_more_names_than_fit_the_policies_are_refused(app: App, stack: Stack) ->
         app.synth()
 
 
-def test_key_of_another_account_may_be_looked_at(stack: Stack) -> None:
+def test_role_allows_describing_a_key_of_another_account(stack: Stack) -> None:
     theirs = KEY_ARN.replace(ACCOUNT, "222222222222")
     guard(stack, encryption_key=kms.Key.from_key_arn(stack, "Key", theirs))
-    (looks,) = (each for each in statements(stack) if each["Action"] == "kms:DescribeKey")
-    assert theirs in looks["Resource"]
+    (statement,) = (each for each in statements(stack) if each["Action"] == "kms:DescribeKey")
+    assert theirs in statement["Resource"]
 
 
 def test_guard_in_a_nested_stack_watches_the_deployment_of_all(stack: Stack) -> None:
     nested = NestedStack(NestedStack(stack, "Outer"), "Inner")
     guard(nested)
-    told = settings(nested).stack
-    assert told.startswith("referencetoStack")
-    assert "AWSStackId" in told
-    (looks,) = (e for e in statements(nested) if e["Action"] == "cloudformation:DescribeStacks")
-    assert looks["Resource"] == {"Ref": told} or told in json.dumps(looks["Resource"])
+    stack_id = settings(nested).stack
+    assert stack_id.startswith("referencetoStack")
+    assert "AWSStackId" in stack_id
+    (statement,) = (e for e in statements(nested) if e["Action"] == "cloudformation:DescribeStacks")
+    assert statement["Resource"] == {"Ref": stack_id} or stack_id in json.dumps(
+        statement["Resource"]
+    )
     # It is the outermost stack whose deployment ends last.
     detail = rule(nested, "Deployments")["EventPattern"]["detail"]
-    assert detail["stack-id"] == [{"Ref": told}]
+    assert detail["stack-id"] == [{"Ref": stack_id}]
 
 
 def test_longest_choice_fits_the_environment(stack: Stack) -> None:
@@ -719,9 +721,9 @@ def test_longest_choice_fits_the_environment(stack: Stack) -> None:
             stack, "Topic", f"arn:aws:sns:{REGION}:{ACCOUNT}:{'x' * 250}"
         ),
     )
-    told = settings(stack)
+    found = settings(stack)
     # What deployment fills in: two URLs, a table's name, and the stack's id.
-    assert len(json.dumps(told._asdict())) + 2 * 150 + 255 + 200 < 4096
+    assert len(json.dumps(found._asdict())) + 2 * 150 + 255 + 200 < 4096
 
 
 def test_guard_works_in_any_account(env_agnostic_stack: Stack) -> None:

@@ -38,12 +38,12 @@ CONTEXT_KEY = f"ssm:account={ACCOUNT}:parameterName={PARAMETER}:region={REGION}"
 DEFAULT_ARN = stream_arn("default", region="us-east-1", account="123456789012")
 
 
-def look_up(stack: Stack, default: str | None = None) -> str:
+def resolve_from_context(stack: Stack, default: str | None = None) -> str:
     return ssm.StringParameter.value_from_lookup(stack, PARAMETER, default)
 
 
 def missing(app: App) -> list[str]:
-    """Keys of the context that the CDK CLI must look up, from the manifest."""
+    """Keys of the context that the CDK CLI must resolve, from the manifest."""
     manifest = json.loads(Path(app.synth().directory, "manifest.json").read_text())
     return [each["key"] for each in manifest.get("missing", [])]
 
@@ -106,7 +106,7 @@ LOOKUPS: dict[str, Callable[[Stack, str], None]] = {
 def test_the_first_pass_succeeds_and_lists_what_is_missing(
     app: App, stack: Stack, use: Callable[[Stack, str], None]
 ) -> None:
-    use(stack, look_up(stack))
+    use(stack, resolve_from_context(stack))
     assert missing(app) == [CONTEXT_KEY]
     assert errors(stack) == []
 
@@ -117,7 +117,7 @@ def second_pass(value: str) -> Stack:
 
 def test_the_real_value_is_used() -> None:
     stack = second_pass("orders")
-    by_name(stack, look_up(stack))
+    by_name(stack, resolve_from_context(stack))
     by_arn(stack, stream_arn("orders"), "Again")
     (error,) = errors(stack)
     assert "the stream 'orders' is already encrypted by 'Stack/Encryption'" in error
@@ -134,7 +134,7 @@ def test_the_real_value_is_used() -> None:
 def test_the_real_value_is_validated(use: Callable[[Stack, str], None], value: str) -> None:
     stack = second_pass(value)
     with pytest.raises(ValueError, match=f"malformed .*{value}"):
-        use(stack, look_up(stack))
+        use(stack, resolve_from_context(stack))
 
 
 class TestArn:
@@ -143,24 +143,24 @@ class TestArn:
     def test_cdk_rejects_a_dummy(self, stack: Stack) -> None:
         """docs/synthesis.md describes this behavior."""
         with pytest.raises(RuntimeError, match="ARNs must"):
-            by_arn(stack, look_up(stack))
+            by_arn(stack, resolve_from_context(stack))
 
     def test_a_default_arn_of_another_account_passes_the_first_pass(
         self, app: App, stack: Stack
     ) -> None:
-        by_arn(stack, look_up(stack, DEFAULT_ARN))
-        by_arn(stack, look_up(stack, DEFAULT_ARN), "Again")
+        by_arn(stack, resolve_from_context(stack, DEFAULT_ARN))
+        by_arn(stack, resolve_from_context(stack, DEFAULT_ARN), "Again")
         assert missing(app) == [CONTEXT_KEY]
 
     def test_a_default_key_arn_of_another_region_passes_the_first_pass(
         self, app: App, stack: Stack
     ) -> None:
-        with_key_arn(stack, look_up(stack, KEY_ARN.replace(REGION, "us-east-1")))
+        with_key_arn(stack, resolve_from_context(stack, KEY_ARN.replace(REGION, "us-east-1")))
         assert missing(app) == [CONTEXT_KEY]
 
     def test_the_real_arn_is_used(self) -> None:
         stack = second_pass(stream_arn("orders"))
-        by_arn(stack, look_up(stack, DEFAULT_ARN))
+        by_arn(stack, resolve_from_context(stack, DEFAULT_ARN))
         assert errors(stack) == []
 
 

@@ -133,7 +133,7 @@ def test_without_remediation_only_its_parts_are_missing() -> None:
     assert "emediation" not in json.dumps(without)
 
 
-def test_functions_are_told_of_each_other(stack: Stack) -> None:
+def test_functions_have_the_settings_of_each_other(stack: Stack) -> None:
     remediating(stack, remediation=Remediation(max_changes_per_stream=2, max_streams_per_hour=7))
     checks, remediates = (settings(stack, remediates=each) for each in (False, True))
     assert (checks.queue, checks.remediation_queue) == ("GuardQueue", "GuardRemediationQueue")

@@ -96,7 +96,7 @@ class TestKeyId:
         arn = KEY_ARN.replace("111122223333", "444455556666")
         assert self.key_id(stack, kms.Key.from_key_arn(stack, "Key", arn)) == arn
 
-    def test_looked_up_key(self, stack: Stack) -> None:
+    def test_key_from_lookup(self, stack: Stack) -> None:
         key = kms.Key.from_lookup(stack, "Key", alias_name="alias/orders")
         assert self.key_id(stack, key) == stack.resolve(key.key_arn)
 

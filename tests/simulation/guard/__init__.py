@@ -2,9 +2,10 @@
 
     python -m tests.simulation.guard.campaign --seeds 1000      schedules with new seeds
     python -m tests.simulation.guard.replay SEED                one schedule, event by event
-    python -m tests.simulation.guard.sweeping                   what a sweep takes and costs
+    python -m tests.simulation.guard.scanning                   duration and cost of a scan
 
-`world` puts a schedule's parts together: `services` are the queue, the table, the topic and the
-lists, `delivery` is Lambda and EventBridge, `people` change streams and deploy. `truth` says what
-each stream was at any time, and `invariants` holds what the guard did against it.
+`account` combines the parts of a schedule: `services` are the queue, the table, the topic, and the
+list operations; `delivery` is Lambda and EventBridge; `owners` change streams and deploy.
+`expectations` derives the state of each stream at any time, and `invariants` compares it with what
+the guard did.
 """

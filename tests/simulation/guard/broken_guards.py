@@ -1,6 +1,6 @@
 """Guards that are broken on purpose: each breaks one invariant, and has to be caught.
 
-What is broken is what others get wrong in the wild. It is broken from outside, by what the guard
+What is broken is a known mistake of other tools. It is broken from outside, by what the guard
 is shown and what becomes of what it does.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from stream_encryption.guard.handler import Guard
 from stream_encryption.guard.settings import Settings
 from stream_encryption.runtime import Runtime
-from tests.simulation.guard.world import Make
+from tests.simulation.guard.account import Make
 
 Call = Callable[..., dict[str, Any]]
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
@@ -60,9 +60,9 @@ def _described(change: Callable[[dict[str, Any], dict[str, Any]], None]) -> Make
         def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
             message = json.loads(event["Records"][0]["body"])
 
-            def instead(look: Call) -> Call:
+            def instead(describe: Call) -> Call:
                 def changed(**params: Any) -> dict[str, Any]:
-                    summary = dict(look(**params)["StreamDescriptionSummary"])
+                    summary = dict(describe(**params)["StreamDescriptionSummary"])
                     change(message, summary)
                     return {"StreamDescriptionSummary": summary}
 
@@ -77,7 +77,7 @@ def _described(change: Callable[[dict[str, Any], dict[str, Any]], None]) -> Make
 
 
 def _believe(message: dict[str, Any], summary: dict[str, Any]) -> None:
-    """After StopStreamEncryption a stream is in plaintext."""
+    """After StopStreamEncryption a stream is unencrypted."""
     if message.get("detail", {}).get("eventName") == "StopStreamEncryption":
         summary["StreamStatus"], summary["EncryptionType"] = "ACTIVE", "NONE"
         summary.pop("KeyId", None)
@@ -89,7 +89,7 @@ def _see_status_only(message: dict[str, Any], summary: dict[str, Any]) -> None:
 
 
 def _forget(runtime: Runtime, settings: Settings) -> Handler:
-    """What was told is not remembered."""
+    """Notifications are not recorded."""
 
     def instead(put: Call) -> Call:
         def changed(**params: Any) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _forget(runtime: Runtime, settings: Settings) -> Handler:
 
 
 def _ignore_the_stack(runtime: Runtime, settings: Settings) -> Handler:
-    """The own stack is taken to be at rest."""
+    """The guard's stack is taken to be idle."""
     stack = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
     shown = replaced(runtime, "cloudformation", "describe_stacks", lambda _: lambda **_: stack)
     return Guard(shown, settings)
@@ -113,33 +113,33 @@ def _skip_what_is_not_ready(runtime: Runtime, settings: Settings) -> Handler:
     """As Cloud Custodian does: what is CREATING or UPDATING is left out for good."""
     statuses: list[str] = []
 
-    def instead(look: Call) -> Call:
+    def instead(describe: Call) -> Call:
         def changed(**params: Any) -> dict[str, Any]:
-            answer = look(**params)
-            statuses.append(answer["StreamDescriptionSummary"]["StreamStatus"])
-            return answer
+            response = describe(**params)
+            statuses.append(response["StreamDescriptionSummary"]["StreamStatus"])
+            return response
 
         return changed
 
     guard = Guard(replaced(runtime, "kinesis", "describe_stream_summary", instead), settings)
 
     def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        answer = guard(event, context)
+        response = guard(event, context)
         ready = not statuses or statuses[-1] not in {"CREATING", "UPDATING"}
-        return answer if ready else {"batchItemFailures": []}
+        return response if ready else {"batchItemFailures": []}
 
     return handle
 
 
 def _has_no_patience(runtime: Runtime, settings: Settings) -> Handler:
-    """A drift is told as soon as it is seen, whoever is just about to encrypt the stream."""
+    """A drift is reported immediately, even if a deployment is about to encrypt the stream."""
 
     def instead(get: Call) -> Call:
         def changed(**params: Any) -> dict[str, Any]:
-            answer = get(**params)
-            if "Item" in answer:
-                answer["Item"]["since"] = {"S": "2020-01-01T00:00:00.000+00:00"}
-            return answer
+            response = get(**params)
+            if "Item" in response:
+                response["Item"]["since"] = {"S": "2020-01-01T00:00:00.000+00:00"}
+            return response
 
         return changed
 
@@ -157,16 +157,16 @@ def _loses_what_fails(runtime: Runtime, settings: Settings) -> Handler:
     return handle
 
 
-def _sweeps_without_end(runtime: Runtime, settings: Settings) -> Handler:
-    """Each look at one of the streams enqueues another one."""
+def _scans_without_end(runtime: Runtime, settings: Settings) -> Handler:
+    """Each check of one of the streams enqueues another one."""
     guard = Guard(runtime, settings)
 
     def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        answer = guard(event, context)
+        response = guard(event, context)
         body = event["Records"][0]["body"]
         if body.startswith('{"check": "orders"'):
             runtime.client("sqs").send_message(QueueUrl=settings.queue, MessageBody=body)
-        return answer
+        return response
 
     return handle
 
@@ -176,8 +176,8 @@ BROKEN_GUARDS = (
     BrokenGuard("a", "takes the status for ACTIVE", _described(_see_status_only)),
     BrokenGuard("a", "ignores the stack", _ignore_the_stack),
     BrokenGuard("a", "has no patience", _has_no_patience),
-    BrokenGuard("b", "forgets what it told", _forget),
+    BrokenGuard("b", "forgets what it reported", _forget),
     BrokenGuard("c", "skips what is not ready", _skip_what_is_not_ready),
     BrokenGuard("c", "loses what fails", _loses_what_fails),
-    BrokenGuard("e", "sweeps without end", _sweeps_without_end),
+    BrokenGuard("e", "scans without end", _scans_without_end),
 )

@@ -9,9 +9,9 @@ from typing import Any
 from stream_encryption.guard.handler import Guard
 from stream_encryption.guard.settings import Settings
 from stream_encryption.runtime import Runtime
+from tests.simulation.guard.account import Make
 from tests.simulation.guard.broken_guards import BrokenGuard, Call, Handler, replaced
 from tests.simulation.guard.schedule import KEY_ARNS
-from tests.simulation.guard.world import Make
 
 
 def _instead(service: str, method: str, call: Callable[[Call, Settings], Call]) -> Make:

@@ -35,7 +35,9 @@ def main() -> int:
     again = f"make simulate-guard FIRST={first} SEEDS={options.seeds}"
     sys.stderr.write(f"seeds from {first}; again: {again}\n")
     began, total, violated = time.monotonic(), Counter[str](), dict[int, list[str]]()
-    counts = {name: Counter[str]() for name in ("profiles", "told", "faults", "violations")}
+    counts = {
+        name: Counter[str]() for name in ("profiles", "notifications", "faults", "violations")
+    }
     starts = range(first, first + options.seeds, BATCH)
     with get_context("spawn").Pool(options.workers) as pool:
         for outcomes in pool.imap(_batch, [(start, first + options.seeds) for start in starts]):
@@ -47,14 +49,14 @@ def main() -> int:
                 f" {total['violated_schedules']} with violations"
             )
             sys.stderr.flush()
-    told = {
+    summary = {
         "first_seed": first,
         "seconds": round(time.monotonic() - began, 1),
         **total,
         **{name: dict(sorted(counter.items())) for name, counter in counts.items()},
         "first_violations": violated,
     }
-    text = json.dumps(told, indent=2)
+    text = json.dumps(summary, indent=2)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(f"{text}\n", encoding="utf-8")
@@ -76,7 +78,7 @@ def _add(
         violated_schedules=int(bool(outcome.violations)),
     )
     counts["profiles"][outcome.profile] += 1
-    counts["told"] += outcome.told
+    counts["notifications"] += outcome.notifications
     counts["faults"] += outcome.faults
     counts["violations"].update(each.check for each in outcome.violations)
     if outcome.violations and len(violated) < SEEDS_SHOWN:

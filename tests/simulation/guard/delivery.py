@@ -30,7 +30,7 @@ from tests.simulation.service import ACCOUNT, REGION, Params, ServiceError, arn
 from tests.simulation.stage import Stage
 
 TIMEOUT, VISIBILITY, CONCURRENCY, MOST_RECEIVES = 90.0, 120.0, 2, 100
-MOST_HOPS = 16
+MAX_CONTINUATIONS = 16
 """Invocations in a chain of messages, after which Lambda drops it."""
 
 ATTEMPTS = 4
@@ -91,8 +91,8 @@ class Trail:
         self._rng = rng
         self.events: list[Event] = []
 
-    def tell(self, call: str, stream: str, caller: str, **parameters: str) -> None:
-        """Tell of a call that was made, some time later, in one of the forms that occur."""
+    def record(self, call: str, stream: str, caller: str, **parameters: str) -> None:
+        """Deliver the event of a call some time later, in one of the forms that occur."""
         rng, hit, now = self._rng, self._stage.faults.hit, self._stage.scheduler.now
         event = Event(call, stream, caller, now)
         self.events.append(event)
@@ -152,7 +152,7 @@ class Invocation:
 class Function:
     """Lambda, the queue's event source and the guard's function.
 
-    ``settings`` gives what the function is told when it begins; ``serve`` is all services.
+    ``settings`` returns the settings of the function at its start; ``serve`` is all services.
     """
 
     def __init__(
@@ -202,8 +202,10 @@ class Function:
             message = self._waiting.popleft()
             if message.id not in self._sqs.queues[self._queue]:
                 continue
-            if message.hops >= MOST_HOPS or message.receives >= MOST_RECEIVES:
-                kept = self.dropped if message.hops >= MOST_HOPS else self.exhausted
+            if message.continuations >= MAX_CONTINUATIONS or message.receives >= MOST_RECEIVES:
+                kept = (
+                    self.dropped if message.continuations >= MAX_CONTINUATIONS else self.exhausted
+                )
                 kept.append(message)
                 self._sqs.delete(message)
                 continue
@@ -242,8 +244,8 @@ class Function:
                 invoked_function_arn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:guard",
                 function_name="guard",
             )
-            answer = self._make(runtime, invocation.settings)({"Records": [record]}, context)
-            if answer["batchItemFailures"]:
+            response = self._make(runtime, invocation.settings)({"Records": [record]}, context)
+            if response["batchItemFailures"]:
                 return
             if not self._stage.faults.hit("sqs: not deleted"):
                 self._sqs.delete(message)
@@ -295,7 +297,7 @@ class Function:
         )
         try:
             self._refuse(service, operation)
-            answer = self._serve(service, operation, params, invocation)
+            response = self._serve(service, operation, params, invocation)
             call.served = True
         except ServiceError as error:
             call.error = error.code
@@ -304,13 +306,13 @@ class Function:
         self._note(invocation, call)
         if hit("lambda: killed after a call"):
             raise Killed
-        if hit("api: answer lost"):
+        if hit("api: response lost"):
             call.error = "lost"
             if rng.random() < 0.5:
                 raise ConnectionClosedError(endpoint_url=service)
             scheduler.sleep(5)
             raise ReadTimeoutError(endpoint_url=service, error="read timeout")
-        return answer
+        return response
 
     def _note(self, invocation: Invocation, call: Call) -> None:
         self._stage.journal.note(

@@ -12,8 +12,9 @@ from typing import Any
 
 from stream_encryption.guard.handler import Guard
 from stream_encryption.guard.settings import Settings
+from tests.simulation.guard.account import Make
 from tests.simulation.guard.delivery import Function, Invocation, Trail
-from tests.simulation.guard.people import People
+from tests.simulation.guard.owners import Owners
 from tests.simulation.guard.schedule import (
     EXEMPT,
     HOUR,
@@ -40,7 +41,6 @@ from tests.simulation.guard.services import (
     Sns,
     Sqs,
 )
-from tests.simulation.guard.world import Make
 from tests.simulation.journal import Faults, Journal
 from tests.simulation.kinesis import Kinesis, KinesisTraits, State, Stream
 from tests.simulation.kms import History, Key, Kms
@@ -191,12 +191,12 @@ _DEEDS: dict[str, Callable[[Random], list[tuple[float, str, str]]]] = {
 class Part:
     """One guard: its queues, table, topic, and functions."""
 
-    def __init__(self, world: World, number: int, key: str, make: Make) -> None:
-        self._world, now = world, lambda: world.scheduler.now
+    def __init__(self, account: GuardedAccount, number: int, key: str, make: Make) -> None:
+        self._account, now = account, lambda: account.scheduler.now
         self.sqs, self.sns, self.table = Sqs(now), Sns(now), DynamoDb()
         self.key: History[str | None] = History(BEGIN, key)
         self.published: list[tuple[Publication, Invocation]] = []
-        schedule = world.schedule
+        schedule = account.schedule
         common: dict[str, Any] = {
             "serve": self._serve,
             "make": make,
@@ -204,17 +204,17 @@ class Part:
             "latency": schedule.latency,
         }
         self.checks = Function(
-            world.stage,
+            account.stage,
             self.sqs,
             settings=partial(self._settings, limits=False),
-            rng=world.rng(f"function {number}"),
+            rng=account.rng(f"function {number}"),
             **common,
         )
         self.remediates = Function(
-            world.stage,
+            account.stage,
             self.sqs,
             settings=partial(self._settings, limits=True),
-            rng=world.rng(f"remediation {number}"),
+            rng=account.rng(f"remediation {number}"),
             queue=REMEDIATION,
             timeout=300,
             visibility=360,
@@ -223,7 +223,7 @@ class Part:
         )
 
     def _settings(self, *, limits: bool) -> Settings:
-        schedule = self._world.schedule
+        schedule = self._account.schedule
         given: dict[str, Any] = {
             "queue": REMEDIATION if limits else QUEUE,
             "dead_letter_queue": DEAD_LETTERS,
@@ -247,24 +247,24 @@ class Part:
     def _serve(
         self, service: str, operation: str, params: Params, invocation: Invocation
     ) -> dict[str, Any]:
-        world = self._world
+        account = self._account
         if operation in {"DescribeStreamSummary", "StartStreamEncryption"}:
-            return world.kinesis.serve(operation, params, (self, invocation))
+            return account.kinesis.serve(operation, params, (self, invocation))
         if service == "kms":
-            return world.kms.serve(operation, params, invocation)
+            return account.kms.serve(operation, params, invocation)
         if service == "sqs":
-            return self.sqs.serve(operation, params, invocation.message.hops + 1)
+            return self.sqs.serve(operation, params, invocation.message.continuations + 1)
         if service == "sns":
-            answer = self.sns.serve(operation, params)
+            response = self.sns.serve(operation, params)
             self.published.append((self.sns.published[-1], invocation))
-            world.journal.note("TOPIC", self.sns.published[-1].subject)
-            return answer
-        parts: dict[str, Any] = {"dynamodb": self.table, "cloudformation": world.stack}
-        served: dict[str, Any] = parts.get(service, world.lists).serve(operation, params)
+            account.journal.note("TOPIC", self.sns.published[-1].subject)
+            return response
+        parts: dict[str, Any] = {"dynamodb": self.table, "cloudformation": account.stack}
+        served: dict[str, Any] = parts.get(service, account.lists).serve(operation, params)
         return served
 
 
-class World:
+class GuardedAccount:
     """One schedule, ready to happen; ``make`` makes the functions, and tests give broken ones."""
 
     def __init__(self, schedule: Schedule, make: Make = Guard) -> None:
@@ -286,18 +286,18 @@ class World:
         )
         self.guards = [Part(self, n, key, make) for n, key in enumerate(schedule.keys)]
         trail = Trail(self.stage, _All(self.guards), self.rng("trail"))  # type: ignore[arg-type]
-        People(
+        Owners(
             self.stage,
             self.kinesis,
             self.kms,
             trail,
             tags=self.tags,
-            wanted=self.guards[0].key,
+            desired_key=self.guards[0].key,
             status=self.status,
             set_status=self._set_status,
             rng=self.rng("people"),
         ).plan(schedule.deeds, schedule.deployments)
-        self._tell_of_starts(trail)
+        self._record_starts(trail)
 
     def rng(self, part: str) -> Random:
         """Make the source of chance of one part."""
@@ -326,17 +326,17 @@ class World:
         streams = self.kinesis.streams.values()
         return [stream.name for stream in streams if stream.history.value.status]
 
-    def _tell_of_starts(self, trail: Trail) -> None:
-        """Have the trail tell of what the guards do, too."""
+    def _record_starts(self, trail: Trail) -> None:
+        """Record the calls of the guards in the trail, too."""
         serve = self.kinesis.serve
 
-        def told(operation: str, params: Params, caller: object) -> dict[str, Any]:
-            answer = serve(operation, params, caller)
+        def recorded(operation: str, params: Params, caller: object) -> dict[str, Any]:
+            response = serve(operation, params, caller)
             if operation == "StartStreamEncryption":
-                trail.tell(operation, params["StreamName"], "guard", keyId=params["KeyId"])
-            return answer
+                trail.record(operation, params["StreamName"], "guard", keyId=params["KeyId"])
+            return response
 
-        self.kinesis.serve = told  # type: ignore[method-assign]
+        self.kinesis.serve = recorded  # type: ignore[method-assign]
 
 
 class _All:

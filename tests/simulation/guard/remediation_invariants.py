@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 from tests.simulation.guard.delivery import Invocation
 from tests.simulation.guard.invariants import Violation
-from tests.simulation.guard.remediating import DAY, Part, World
+from tests.simulation.guard.remediating import DAY, GuardedAccount, Part
 from tests.simulation.guard.schedule import EXEMPT, HOUR
 from tests.simulation.guard.services import DEAD_LETTERS, REMEDIATION, Publication
 from tests.simulation.kinesis import Change, State, Stream
@@ -43,9 +43,9 @@ DAILY = 5
 
 
 class _Judge:
-    def __init__(self, world: World, part: Part) -> None:
-        self.world, self.part = world, part
-        self.slack = SLACK + world.schedule.kinesis.staleness
+    def __init__(self, account: GuardedAccount, part: Part) -> None:
+        self.account, self.part = account, part
+        self.slack = SLACK + account.schedule.kinesis.staleness
         self.violations: list[Violation] = []
         # SQS may deliver a release more than once.
         self.releases = [
@@ -54,12 +54,12 @@ class _Judge:
             if each.message.body.startswith('{"release"')
             for call in each.calls
         ]
-        self.has_gaps = bool(world.schedule.rates or world.schedule.windows)
+        self.has_gaps = bool(account.schedule.rates or account.schedule.windows)
 
     def judge(self) -> list[Violation]:
         """Check what one guard did."""
         changes = []
-        for stream in self.world.kinesis.streams.values():
+        for stream in self.account.kinesis.streams.values():
             own = [each for each in stream.changes if self._is_own(each)]
             changes += [(each, stream) for each in own]
             for change in own:
@@ -89,9 +89,9 @@ class _Judge:
             self._violated("k", stream, f"was {change.before}, not unencrypted", when)
         if (reason := self._was_not_good(stream, change)) is not None:
             self._violated("k", stream, f"was not known good: {reason}", when)
-        if all(EXEMPT in tags for tags in self.world.tags[stream.name].between(begin, when)):
+        if all(EXEMPT in tags for tags in self.account.tags[stream.name].between(begin, when)):
             self._violated("m", stream, "is exempt", when)
-        statuses = self.world.status.between(begin, when)
+        statuses = self.account.status.between(begin, when)
         if not any(status.endswith("_COMPLETE") for status in statuses):
             self._violated("m", stream, f"the stack is {statuses[-1]}", when)
 
@@ -134,7 +134,7 @@ class _Judge:
                 self._violated("l", stream, "was changed twice", change.when)
             count, stopped = count + 1, False
             recent = [when for when in recent if when > change.when - DAY] + [change.when]
-            if count > self.world.schedule.max_changes:
+            if count > self.account.schedule.max_changes:
                 self._violated("l", stream, f"was changed {count} times", change.when)
             if len(recent) > DAILY:
                 self._violated("l", stream, f"was changed {len(recent)} times a day", change.when)
@@ -144,7 +144,7 @@ class _Judge:
         return [*self.releases, *self.part.key._times[1:]]
 
     def _check_breaker(self, changes: list[tuple[Change, Stream]]) -> None:
-        limit = self.world.schedule.max_streams
+        limit = self.account.schedule.max_streams
         opened = [
             publication.when
             for publication, _ in self.part.published
@@ -168,7 +168,7 @@ class _Judge:
         reports = self._reports(stream, {"restored", "failed", "unconfirmed"})
         nexts = [*(change.when for change in own[1:]), float("inf")]
         for change, until in zip(own, nexts, strict=False):
-            if change.when > self.world.schedule.ends - 2 * HOUR or self._is_given_up(stream):
+            if change.when > self.account.schedule.ends - 2 * HOUR or self._is_given_up(stream):
                 continue
             if not [each for each in reports if change.when < each.when < until + JOB]:
                 self._violated("n", stream, "a change is not reported", change.when)
@@ -209,7 +209,7 @@ class _Judge:
     # o
 
     def _check_restored(self, stream: Stream, own: list[Change]) -> None:
-        schedule = self.world.schedule
+        schedule = self.account.schedule
         stops = [each for each in stream.changes if each.key is None]
         if len(stops) != 1 or len(stream.changes) > 2 or schedule.owners[stream.name] != "once":
             return
@@ -231,7 +231,7 @@ class _Judge:
             if {each for each in called if "StreamEncryption" in each} - allowed:
                 self._violated("p", None, f"the function that {name} called {called}", BEGIN)
         left = self.part.sqs.queues[REMEDIATION].values()
-        horizon = self.world.schedule.ends - 1.5 * HOUR
+        horizon = self.account.schedule.ends - 1.5 * HOUR
         if old := [each for each in left if each.sent < horizon]:
             self._violated("p", None, f"a message is left: {old[0]}", BEGIN)
 
@@ -242,6 +242,6 @@ def _spans(stream: Stream) -> Iterator[tuple[float, float, State]]:
     yield from zip(history._times, ends, history._values, strict=True)
 
 
-def judge(world: World) -> list[Violation]:
+def judge(account: GuardedAccount) -> list[Violation]:
     """Judge a schedule that has happened."""
-    return [found for part in world.guards for found in _Judge(world, part).judge()]
+    return [found for part in account.guards for found in _Judge(account, part).judge()]

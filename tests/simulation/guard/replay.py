@@ -13,18 +13,18 @@ from tests.simulation.guard.run import happened
 
 def show(seed: int) -> str:
     """Give all events of a schedule, and what is wrong with it."""
-    world = happened(seed)
-    wrong = [f"VIOLATION {violation}" for violation in judge(world)] or ["no violation"]
-    return "\n".join((pformat(world.schedule, width=100), world.journal.text(), *wrong))
+    account = happened(seed)
+    wrong = [f"VIOLATION {violation}" for violation in judge(account)] or ["no violation"]
+    return "\n".join((pformat(account.schedule, width=100), account.journal.text(), *wrong))
 
 
 def show_remediation(seed: int) -> str:
     """Give all events of a schedule of remediation, and what is wrong with it."""
-    world = remediating.World(remediating.draw(seed))
-    world.happen()
-    wrong = [f"VIOLATION {each}" for each in remediation_invariants.judge(world)]
-    schedule = pformat(world.schedule, width=100)
-    return "\n".join((schedule, world.journal.text(), *(wrong or ["no violation"])))
+    account = remediating.GuardedAccount(remediating.draw(seed))
+    account.happen()
+    wrong = [f"VIOLATION {each}" for each in remediation_invariants.judge(account)]
+    schedule = pformat(account.schedule, width=100)
+    return "\n".join((schedule, account.journal.text(), *(wrong or ["no violation"])))
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ NAMES = ("orders", "prod-a", "prod-b")
 KEYS = tuple(f"{number}{'0' * 7}-0000-4000-8000-{'0' * 12}" for number in (1, 2, 3))
 KEY_ARNS = tuple(arn("kms", f"key/{key}") for key in KEYS)
 ALIASES = {"alias/one": KEYS[0], "alias/two": KEYS[1]}
-SPELLINGS = (*KEY_ARNS, *KEYS, *ALIASES, "alias/aws/kinesis")
+KEY_IDENTIFIERS = (*KEY_ARNS, *KEYS, *ALIASES, "alias/aws/kinesis")
 TAG, EXEMPT = ("class", "pii"), "exempt"
 HOUR = 3600.0
 ACTIVE_FOR = 2 * HOUR
@@ -44,7 +44,7 @@ _NETWORK = {
     "api: throttled": 0.05,
     "api: server error": 0.04,
     "api: connection failed": 0.02,
-    "api: answer lost": 0.04,
+    "api: response lost": 0.04,
     "api: slow": 0.05,
 }
 _CRASHES = {
@@ -68,7 +68,7 @@ RATES: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True)
 class Deed:
-    """What somebody does to a stream or an alias."""
+    """What an owner does to a stream or an alias."""
 
     when: float
     what: str
@@ -79,7 +79,7 @@ class Deed:
 
 @dataclass(frozen=True)
 class Deployment:
-    """An update of the guard's own stack, which switches the key of guard and streams.
+    """An update of the guard's stack, which switches the key of guard and streams.
 
     ``ends`` is ``complete``, ``rolled back`` or ``rollback failed``; then it is continued after
     ``failed_for`` seconds.
@@ -117,14 +117,14 @@ class Schedule:
     index_lag: float
     rates: dict[str, float]
     alias_lag: float = 0.0
-    """Seconds from the first sweep on in which KMS may not show the wanted alias yet."""
+    """Seconds from the first scan on in which KMS may not show the desired alias yet."""
     deeds: list[Deed] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
 
     @property
     def ends(self) -> float:
-        """When a sweep has told all there is to tell: after the latest event and trouble."""
+        """When a scan has reported everything: after the latest event and fault."""
         troubles = [window.ends for window in self.windows]
         troubles += [each.when + each.failed_for + HOUR for each in self.deployments]
         latest = max(BEGIN + ACTIVE_FOR + LATEST_EVENT, *troubles, BEGIN)
@@ -137,8 +137,8 @@ def draw(seed: int) -> Schedule:
     profile = rng.choices(list(PROFILES), list(PROFILES.values()))[0]
     troubled = profile not in {"quiet", "deployments"}
     choice = rng.choice(("all", "all", "prefix", "names", "tag"))
-    wanted = rng.choice((*SPELLINGS, KEY_ARNS[0], KEY_ARNS[0]))
-    settings: dict[str, Any] = {"key": wanted if rng.random() < 0.9 else None}
+    desired_key = rng.choice((*KEY_IDENTIFIERS, KEY_ARNS[0], KEY_ARNS[0]))
+    settings: dict[str, Any] = {"key": desired_key if rng.random() < 0.9 else None}
     if choice == "prefix":
         settings["prefix"] = "prod-"
     elif choice == "names":
@@ -152,7 +152,7 @@ def draw(seed: int) -> Schedule:
         profile=profile,
         settings=settings,
         check_every=rng.choice((HOUR / 2, HOUR, 2 * HOUR)),
-        streams={name: rng.choice((wanted, wanted, None, *KEY_ARNS)) for name in NAMES},
+        streams={name: rng.choice((desired_key, desired_key, None, *KEY_ARNS)) for name in NAMES},
         tags={name: {TAG[0]: TAG[1]} if rng.random() < 0.7 else {} for name in NAMES},
         kinesis=KinesisTraits(
             staleness=rng.choice((0.0, 1.0, 3.0, 8.0)) if troubled else 0.0,
@@ -181,10 +181,10 @@ def draw(seed: int) -> Schedule:
 def _deeds(schedule: Schedule, rng: Random) -> None:
     for _ in range(rng.randint(1, 8)):
         what = rng.choices(list(_ACTS), [weight for weight, _ in _ACTS.values()])[0]
-        wanted = schedule.settings["key"] or KEY_ARNS[0]
+        desired_key = schedule.settings["key"] or KEY_ARNS[0]
         when, on = BEGIN + rng.uniform(1, ACTIVE_FOR), rng.choice(NAMES)
         caller = rng.choice(("alice", "bob", "terraform"))
-        for later, verb, value in _ACTS[what][1](rng, wanted):
+        for later, verb, value in _ACTS[what][1](rng, desired_key):
             by = "cloudformation" if what == "created" else caller
             target = rng.choice(list(ALIASES)) if verb == "point" else on
             schedule.deeds.append(Deed(when + later, verb, target, value, by))
@@ -193,34 +193,34 @@ def _deeds(schedule: Schedule, rng: Random) -> None:
 
 Steps = Callable[[Random, str], list[tuple[float, str, str]]]
 _ACTS: dict[str, tuple[int, Steps]] = {
-    "stop": (5, lambda rng, wanted: [(0, "stop", "")]),
-    "start": (3, lambda rng, wanted: [(0, "start", rng.choice(SPELLINGS))]),
-    "put back": (3, lambda rng, wanted: [(0, "start", wanted)]),
-    "delete": (1, lambda rng, wanted: [(0, "delete", "")]),
+    "stop": (5, lambda rng, desired_key: [(0, "stop", "")]),
+    "start": (3, lambda rng, desired_key: [(0, "start", rng.choice(KEY_IDENTIFIERS))]),
+    "put back": (3, lambda rng, desired_key: [(0, "start", desired_key)]),
+    "delete": (1, lambda rng, desired_key: [(0, "delete", "")]),
     "recreate": (
         1,
-        lambda rng, wanted: [(0, "delete", ""), (rng.uniform(31, 900), "create", "")],
+        lambda rng, desired_key: [(0, "delete", ""), (rng.uniform(31, 900), "create", "")],
     ),
     # By CloudFormation or Terraform: encrypted once it is ACTIVE.
     "created": (
         2,
-        lambda rng, wanted: [
+        lambda rng, desired_key: [
             (0, "delete", ""),
             (31, "create", ""),
-            (rng.uniform(60, 400), "start", wanted),
+            (rng.uniform(60, 400), "start", desired_key),
         ],
     ),
     # There and back, within ten minutes.
     "switch": (
         2,
-        lambda rng, wanted: [
+        lambda rng, desired_key: [
             (0, "start", rng.choice(KEY_ARNS)),
-            (rng.uniform(121, 300), "start", wanted),
+            (rng.uniform(121, 300), "start", desired_key),
         ],
     ),
-    "tag": (1, lambda rng, wanted: [(0, "tag", rng.choice((EXEMPT, TAG[0])))]),
-    "untag": (1, lambda rng, wanted: [(0, "untag", rng.choice((EXEMPT, TAG[0])))]),
-    "point": (1, lambda rng, wanted: [(0, "point", rng.choice(KEYS))]),
+    "tag": (1, lambda rng, desired_key: [(0, "tag", rng.choice((EXEMPT, TAG[0])))]),
+    "untag": (1, lambda rng, desired_key: [(0, "untag", rng.choice((EXEMPT, TAG[0])))]),
+    "point": (1, lambda rng, desired_key: [(0, "point", rng.choice(KEYS))]),
 }
 
 

@@ -36,7 +36,7 @@ Serve = Callable[[str, OperationModel, Params], dict[str, Any]]
 
 
 class Client:
-    """A client of boto3, as far as the guard can tell: what it is given is what AWS takes."""
+    """A client of boto3, for the guard: it accepts only the parameters that AWS accepts."""
 
     def __init__(self, service: str, serve: Serve, *, validate: bool = True) -> None:
         self._service = service
@@ -141,13 +141,13 @@ class DynamoDb:
 
 @dataclass
 class Message:
-    """A message in a queue; ``hops`` counts the invocations that led to it."""
+    """A message in a queue; ``continuations`` counts the invocations that led to it."""
 
     id: str
     body: str
     sent: float
     visible: float
-    hops: int = 0
+    continuations: int = 0
     reason: str = ""
     queue: str = QUEUE
     receives: int = 0
@@ -165,7 +165,7 @@ class Sqs:
         self.requests = 0
         self.sent = 0
 
-    def serve(self, operation: str, params: Params, hops: int = 0) -> dict[str, Any]:
+    def serve(self, operation: str, params: Params, continuations: int = 0) -> dict[str, Any]:
         """Carry an operation out for a function whose chain has so many invocations."""
         self.requests += 1
         if operation == "ChangeMessageVisibility":
@@ -177,7 +177,7 @@ class Sqs:
                 params["QueueUrl"],
                 params["MessageBody"],
                 delay=params.get("DelaySeconds", 0),
-                hops=hops,
+                continuations=continuations,
                 reason=reason,
             )
             return {"MessageId": message.id}
@@ -188,17 +188,22 @@ class Sqs:
         assert sum(len(entry["MessageBody"]) for entry in entries) <= BATCH_BYTES
         for entry in entries:
             self.send(
-                params["QueueUrl"], entry["MessageBody"], delay=entry["DelaySeconds"], hops=hops
+                params["QueueUrl"],
+                entry["MessageBody"],
+                delay=entry["DelaySeconds"],
+                continuations=continuations,
             )
         return {"Successful": [], "Failed": []}
 
     def send(
-        self, queue: str, body: str, *, delay: int = 0, hops: int = 0, reason: str = ""
+        self, queue: str, body: str, *, delay: int = 0, continuations: int = 0, reason: str = ""
     ) -> Message:
         """Put a message into a queue."""
         assert 0 <= delay <= LONGEST_DELAY
         now = self._now()
-        message = Message(f"m{next(self._ids)}", body, now, now + delay, hops, reason, queue)
+        message = Message(
+            f"m{next(self._ids)}", body, now, now + delay, continuations, reason, queue
+        )
         self.queues[queue][message.id] = message
         self.sent += 1
         self._changed(message)
@@ -255,9 +260,9 @@ class Publication:
 
     @property
     def lines(self) -> dict[str, str]:
-        """What its lines say, by their titles."""
+        """Values of its lines, by their titles."""
         pairs = (line.partition(": ") for line in self.text.splitlines() if ": " in line)
-        return {title: said for title, _, said in pairs}
+        return {title: value for title, _, value in pairs}
 
     @property
     def stream(self) -> str:
@@ -328,18 +333,18 @@ class Lists:
             return {"Tags": shown, "HasMoreTags": len(rest) > limit}
         assert operation == "GetResources"
         assert params["ResourceTypeFilters"] == ["kinesis:stream"]
-        (wanted,) = params["TagFilters"]
+        (tag_filter,) = params["TagFilters"]
         found = [
             name
             for name in sorted(self.names())
-            if wanted["Key"] in (tags := self.indexed(name))
-            and (not wanted["Values"] or tags[wanted["Key"]] in wanted["Values"])
+            if tag_filter["Key"] in (tags := self.indexed(name))
+            and (not tag_filter["Values"] or tags[tag_filter["Key"]] in tag_filter["Values"])
         ]
         first = int(params.get("PaginationToken") or 0)
         resources = [
             {"ResourceARN": arn("kinesis", f"stream/{name}")} for name in found[first : first + 50]
         ]
-        # Consumers have tags of their own, and the resource type that their ARN says.
+        # Consumers have tags of their own, and the resource type in their ARN.
         resources += [
             {"ResourceARN": each["ResourceARN"] + "/consumer/one:1"} for each in resources
         ]

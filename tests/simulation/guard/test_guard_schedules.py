@@ -22,8 +22,12 @@ def _check(outcomes: list[Outcome]) -> None:
     violating = [outcome for outcome in outcomes if outcome.violations]
     if violating:
         first = violating[0].seed
-        told = "\n".join(f"seed {one.seed}: {each}" for one in violating for each in one.violations)
-        pytest.fail(f"{told}\n\npython -m tests.simulation.guard.replay {first}\n{show(first)}")
+        violations = "\n".join(
+            f"seed {one.seed}: {each}" for one in violating for each in one.violations
+        )
+        pytest.fail(
+            f"{violations}\n\npython -m tests.simulation.guard.replay {first}\n{show(first)}"
+        )
 
 
 @cache
@@ -38,7 +42,7 @@ def test_invariants_hold(batch: int) -> None:
 
 
 def test_invariants_hold_on_seeds_never_tried_before() -> None:
-    """Others each time; the message of a failure says which, and how to see it again."""
+    """New seeds each time; a failure message contains them and how to replay them."""
     base = new_base()
     _check([run(seed) for seed in range(base, base + NEW)])
 
@@ -67,7 +71,7 @@ def test_schedules_are_of_all_kinds() -> None:
     assert {kind for rates in RATES.values() for kind in rates} <= faults
     assert {f"own stack: UPDATE_{end}" for end in ("COMPLETE", "ROLLBACK_FAILED")} <= faults
     assert {f"people: {what}" for what in ("stop", "start", "create", "untag", "point")} <= faults
-    assert "people: made the wanted alias" in faults
-    told = sum((outcome.told for outcome in outcomes), Counter[str]())
-    assert told.keys() >= {"unencrypted", "other key", "compliant", "deleted", "exempt"}
+    assert "people: made the desired alias" in faults
+    notifications = sum((outcome.notifications for outcome in outcomes), Counter[str]())
+    assert notifications.keys() >= {"unencrypted", "other key", "compliant", "deleted", "exempt"}
     assert any(outcome.given_up for outcome in outcomes)

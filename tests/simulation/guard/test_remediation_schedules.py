@@ -48,8 +48,8 @@ def test_schedules_are_of_all_kinds() -> None:
     """Every profile, owner, and outcome; one guard and two; a few streams and a hundred."""
     outcomes = [remediate(seed) for seed in range(SCHEDULES // 2)]
     assert {one.profile for one in outcomes} == {f"remediation: {each}" for each in PROFILES}
-    told = sum((one.told for one in outcomes), Counter[str]())
-    assert told.keys() >= {"restored", "unconfirmed", "yielded", "circuit breaker opened"}
+    notifications = sum((one.notifications for one in outcomes), Counter[str]())
+    assert notifications.keys() >= {"restored", "unconfirmed", "yielded", "circuit breaker opened"}
     seen = sum((one.faults for one in outcomes), Counter[str]())
     assert {f"owner: {each}" for each in OWNERS} <= seen.keys()
     assert {"guards: 2", "streams: 100", "streams: 3"} <= seen.keys()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulation.guard.services import client_error
 from tests.simulation.service import ServiceError, arn
-from tests.unit.guard.world import ALICE, DAY, HOUR, MINUTE, SCAN, World, event, lost
+from tests.unit.guard.stubs import ALICE, DAY, HOUR, MINUTE, SCAN, GuardStubs, event, lost
 from tests.unit.stubs import ACCOUNT, KEY, KEY_ID, OTHER_KEY
 
 STOP, START = event("StopStreamEncryption"), event("StartStreamEncryption")
@@ -16,11 +16,11 @@ ALIAS = arn("kms", "alias/orders")
 
 
 def test_stop_is_reported_immediately_with_caller_and_remedy() -> None:
-    world = World()
-    world.add("orders", key=None)
-    assert world.handle(STOP) is None
-    (notification,) = world.notifications
-    assert notification.when == world.clock.now()
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    assert stubs.handle(STOP) is None
+    (notification,) = stubs.notifications
+    assert notification.when == stubs.clock.now()
     assert notification.subject == "Stream orders is unencrypted"
     assert notification.state == "unencrypted"
     assert notification.lines["Stream"] == arn("kinesis", "stream/orders")
@@ -33,12 +33,12 @@ def test_stop_is_reported_immediately_with_caller_and_remedy() -> None:
         "aws kinesis start-stream-encryption --stream-name orders --encryption-type KMS"
         f" --key-id {KEY}"
     ) in notification.lines["Remedy"]
-    row = world.table.row("orders")
+    row = stubs.table.row("orders")
     assert (row["state"], row["key"], row["caller"]) == ("unencrypted", "", ALICE)
     assert row["call"] == "StopStreamEncryption"
     assert row["created"] == "2026-10-31T12:00:00.000+00:00"
     assert row["since"] == row["checked"] == "2026-11-01T12:00:00.000+00:00"
-    assert world.metric("Checks") == [1]
+    assert stubs.metric("Checks") == [1]
 
 
 @pytest.mark.parametrize(
@@ -57,87 +57,87 @@ def test_stop_is_reported_immediately_with_caller_and_remedy() -> None:
     ],
 )
 def test_described_state_decides(found: str | None, state: str) -> None:
-    world = World()
-    world.aliases = {
+    stubs = GuardStubs()
+    stubs.aliases = {
         ALIAS: KEY,
         arn("kms", "alias/others"): OTHER_KEY,
         arn("kms", "alias/denied"): ServiceError("AccessDeniedException", "no"),
     }
-    world.add("orders", key=found)
-    world.handle(SCAN)
-    world.run()
-    assert world.state("orders") == state
-    assert [notification.state for notification in world.notifications] == (
+    stubs.add("orders", key=found)
+    stubs.handle(SCAN)
+    stubs.run()
+    assert stubs.state("orders") == state
+    assert [notification.state for notification in stubs.notifications] == (
         [state] if state in {"unencrypted", "other key"} else []
     )
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "NotFoundException"])
 def test_alias_that_can_no_longer_be_resolved_does_not_end_drift(code: str) -> None:
-    world = World()
-    world.aliases = {ALIAS: OTHER_KEY}
-    world.add("orders", key=ALIAS)
-    world.send(SCAN)
-    world.run(HOUR)
-    assert world.state("orders") == "other key"
-    world.aliases = {ALIAS: ServiceError(code, "no")}
-    world.handle(START)
-    assert world.state("orders") == "other key"
-    assert [notification.state for notification in world.notifications] == ["other key"]
+    stubs = GuardStubs()
+    stubs.aliases = {ALIAS: OTHER_KEY}
+    stubs.add("orders", key=ALIAS)
+    stubs.send(SCAN)
+    stubs.run(HOUR)
+    assert stubs.state("orders") == "other key"
+    stubs.aliases = {ALIAS: ServiceError(code, "no")}
+    stubs.handle(START)
+    assert stubs.state("orders") == "other key"
+    assert [notification.state for notification in stubs.notifications] == ["other key"]
 
 
 def test_desired_alias_that_does_not_exist_is_a_dead_letter_with_the_reason() -> None:
     """Without it nothing can be evaluated, and nothing would be reported."""
-    world = World(key="alias/typo")
-    world.add("orders", key=OTHER_KEY)
-    world.send(START)
-    world.run(MINUTE)
-    (dead,) = world.dead
+    stubs = GuardStubs(key="alias/typo")
+    stubs.add("orders", key=OTHER_KEY)
+    stubs.send(START)
+    stubs.run(MINUTE)
+    (dead,) = stubs.dead
     assert dead.reason == f"the desired key {arn('kms', 'alias/typo')} does not exist"
-    assert world.metric("DeadLetters") == [1]
+    assert stubs.metric("DeadLetters") == [1]
 
 
 def test_desired_alias_may_propagate_for_some_seconds() -> None:
-    world = World(key="alias/new")
-    world.add("orders", key=OTHER_KEY)
-    message = world.send(START)
-    world.run(10)
-    world.aliases = {arn("kms", "alias/new"): OTHER_KEY}
-    world.run(MINUTE)
-    assert (world.state("orders"), world.dead) == ("compliant", [])
+    stubs = GuardStubs(key="alias/new")
+    stubs.add("orders", key=OTHER_KEY)
+    message = stubs.send(START)
+    stubs.run(10)
+    stubs.aliases = {arn("kms", "alias/new"): OTHER_KEY}
+    stubs.run(MINUTE)
+    assert (stubs.state("orders"), stubs.dead) == ("compliant", [])
     assert message.receives > 1
 
 
 def test_failed_describe_key_is_retried() -> None:
-    world = World()
-    world.aliases = {ALIAS: ServiceError("ExpiredTokenException", "no")}
-    world.add("orders", key=ALIAS)
-    assert world.handle(START) is not None
-    assert world.metric("Failures") == [1]
-    world.aliases = {ALIAS: KEY}
-    world.run()
-    assert world.state("orders") == "compliant"
+    stubs = GuardStubs()
+    stubs.aliases = {ALIAS: ServiceError("ExpiredTokenException", "no")}
+    stubs.add("orders", key=ALIAS)
+    assert stubs.handle(START) is not None
+    assert stubs.metric("Failures") == [1]
+    stubs.aliases = {ALIAS: KEY}
+    stubs.run()
+    assert stubs.state("orders") == "compliant"
 
 
 def test_without_a_desired_key_every_kms_key_is_compliant() -> None:
-    world = World(key=None)
-    world.add("orders", key=OTHER_KEY)
-    world.add("returns", key=None)
-    world.handle(SCAN)
-    world.run()
-    assert (world.state("orders"), world.state("returns")) == ("compliant", "unencrypted")
-    assert "DescribeKey" not in world.calls
-    (notification,) = world.notifications
+    stubs = GuardStubs(key=None)
+    stubs.add("orders", key=OTHER_KEY)
+    stubs.add("returns", key=None)
+    stubs.handle(SCAN)
+    stubs.run()
+    assert (stubs.state("orders"), stubs.state("returns")) == ("compliant", "unencrypted")
+    assert "DescribeKey" not in stubs.calls
+    (notification,) = stubs.notifications
     assert notification.lines["Desired key"] == "any KMS key"
     assert notification.lines["Remedy"].endswith("--key-id alias/aws/kinesis")
 
 
 def test_event_does_not_decide() -> None:
-    world = World()
-    world.add("orders")
-    assert world.handle(STOP) is None
-    assert world.notifications == []
-    assert world.state("orders") == "compliant"
+    stubs = GuardStubs()
+    stubs.add("orders")
+    assert stubs.handle(STOP) is None
+    assert stubs.notifications == []
+    assert stubs.state("orders") == "compliant"
 
 
 @pytest.mark.parametrize(
@@ -150,17 +150,17 @@ def test_event_does_not_decide() -> None:
     ],
 )
 def test_event_names_the_stream_in_any_form(parameters: dict[str, Any]) -> None:
-    world = World()
-    world.add("orders", key=None)
-    world.handle(event("StopStreamEncryption", parameters=parameters))
-    assert world.notifications[0].stream == "orders"
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    stubs.handle(event("StopStreamEncryption", parameters=parameters))
+    assert stubs.notifications[0].stream == "orders"
 
 
 @pytest.mark.parametrize("name", [None, "elsewhere"])
 def test_event_of_another_stream_is_dropped(name: str | None) -> None:
-    world = World(names=["orders"])
-    assert world.handle(event("StopStreamEncryption", name)) is None
-    assert world.calls == []
+    stubs = GuardStubs(names=["orders"])
+    assert stubs.handle(event("StopStreamEncryption", name)) is None
+    assert stubs.calls == []
 
 
 @pytest.mark.parametrize(
@@ -178,59 +178,59 @@ def test_event_of_another_stream_is_dropped(name: str | None) -> None:
 def test_caller_is_named_by_the_best_attribute_of_the_event(
     identity: dict[str, str], shown: str
 ) -> None:
-    world = World()
-    world.add("orders", key=None)
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
     stop = event("StopStreamEncryption")
     stop["detail"]["userIdentity"] = identity
-    world.handle(stop)
-    assert world.notifications[0].lines["Changed by"] == shown
+    stubs.handle(stop)
+    assert stubs.notifications[0].lines["Changed by"] == shown
 
 
 def test_repeated_and_late_events_are_not_reported_again() -> None:
-    world = World()
-    world.add("orders", key=None)
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
     for _ in range(3):
-        world.handle(STOP)
-    world.clock.sleep(2 * HOUR)
-    world.handle(STOP)
-    world.handle(SCAN)
-    world.run()
-    assert len(world.notifications) == 1
+        stubs.handle(STOP)
+    stubs.clock.sleep(2 * HOUR)
+    stubs.handle(STOP)
+    stubs.handle(SCAN)
+    stubs.run()
+    assert len(stubs.notifications) == 1
 
 
 def test_end_of_drift_is_reported_once_and_the_next_drift_again() -> None:
-    world = World()
-    world.add("orders", key=None)
-    world.handle(STOP)
-    world.change("orders", KEY)
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    stubs.handle(STOP)
+    stubs.change("orders", KEY)
     for _ in range(2):
-        world.handle(event("StartStreamEncryption", caller="bob"))
-    world.change("orders", None)
-    world.handle(STOP)
-    assert [notification.state for notification in world.notifications] == [
+        stubs.handle(event("StartStreamEncryption", caller="bob"))
+    stubs.change("orders", None)
+    stubs.handle(STOP)
+    assert [notification.state for notification in stubs.notifications] == [
         "unencrypted",
         "compliant",
         "unencrypted",
     ]
-    assert world.notifications[1].subject == "Stream orders is compliant again"
-    assert world.notifications[1].lines["Changed by"] == "bob"
-    assert world.notifications[1].lines["Last notified"].startswith("unencrypted")
+    assert stubs.notifications[1].subject == "Stream orders is compliant again"
+    assert stubs.notifications[1].lines["Changed by"] == "bob"
+    assert stubs.notifications[1].lines["Last notified"].startswith("unencrypted")
 
 
 def test_start_with_another_key_is_reported_after_the_grace_period() -> None:
-    world = World()
-    world.add("orders")
-    world.handle(SCAN)
-    world.run()
-    world.change("orders", OTHER_KEY)
-    began = world.clock.now()
+    stubs = GuardStubs()
+    stubs.add("orders")
+    stubs.handle(SCAN)
+    stubs.run()
+    stubs.change("orders", OTHER_KEY)
+    began = stubs.clock.now()
     parameters = {"streamName": "orders", "keyId": OTHER_KEY}
-    world.send(event("StartStreamEncryption", parameters=parameters, now=began))
-    world.run(9 * MINUTE)
-    assert world.notifications == []
-    assert world.state("orders") == "other key"
-    world.run(2 * MINUTE)
-    (notification,) = world.notifications
+    stubs.send(event("StartStreamEncryption", parameters=parameters, now=began))
+    stubs.run(9 * MINUTE)
+    assert stubs.notifications == []
+    assert stubs.state("orders") == "other key"
+    stubs.run(2 * MINUTE)
+    (notification,) = stubs.notifications
     assert 600 <= notification.when - began <= 603
     assert (notification.lines["Observed key"], notification.lines["Changed by"]) == (
         OTHER_KEY,
@@ -239,254 +239,254 @@ def test_start_with_another_key_is_reported_after_the_grace_period() -> None:
 
 
 def test_switch_that_is_undone_within_the_grace_period_is_not_reported() -> None:
-    world = World()
-    world.add("orders", key=OTHER_KEY)
-    world.send(START)
-    world.run(9 * MINUTE)
-    world.change("orders", KEY)
-    world.run()
-    assert world.notifications == []
-    assert world.state("orders") == "compliant"
+    stubs = GuardStubs()
+    stubs.add("orders", key=OTHER_KEY)
+    stubs.send(START)
+    stubs.run(9 * MINUTE)
+    stubs.change("orders", KEY)
+    stubs.run()
+    assert stubs.notifications == []
+    assert stubs.state("orders") == "compliant"
 
 
 def test_stream_that_is_encrypted_after_its_creation_is_not_reported() -> None:
-    world = World()
-    world.add("orders", key=None, status="CREATING", age=1)
-    world.send(event("CreateStream", age=1))
-    world.run(20)
-    assert world.state("orders") == ""
-    world.change("orders", None)
-    world.run(9 * MINUTE)
-    assert world.state("orders") == "unencrypted"
-    world.change("orders", KEY)
-    world.run()
-    assert world.notifications == []
+    stubs = GuardStubs()
+    stubs.add("orders", key=None, status="CREATING", age=1)
+    stubs.send(event("CreateStream", age=1))
+    stubs.run(20)
+    assert stubs.state("orders") == ""
+    stubs.change("orders", None)
+    stubs.run(9 * MINUTE)
+    assert stubs.state("orders") == "unencrypted"
+    stubs.change("orders", KEY)
+    stubs.run()
+    assert stubs.notifications == []
 
 
 def test_stream_that_stays_unencrypted_after_its_creation_is_reported() -> None:
-    world = World()
-    world.add("orders", key=None, status="CREATING", age=1)
-    world.send(event("CreateStream", age=1))
-    world.run(100)
-    world.change("orders", None)
-    active = world.clock.now()
-    world.run()
-    (notification,) = world.notifications
+    stubs = GuardStubs()
+    stubs.add("orders", key=None, status="CREATING", age=1)
+    stubs.send(event("CreateStream", age=1))
+    stubs.run(100)
+    stubs.change("orders", None)
+    active = stubs.clock.now()
+    stubs.run()
+    (notification,) = stubs.notifications
     assert 600 <= notification.when - active <= 660
     assert notification.lines["Call"].startswith("CreateStream")
 
 
 def test_scan_waits_for_the_grace_period() -> None:
-    world = World()
-    world.add("orders", key=None, age=5)
-    world.send(SCAN)
-    world.run(9 * MINUTE)
-    assert world.notifications == []
-    world.change("orders", KEY)
-    world.run()
-    assert world.notifications == []
+    stubs = GuardStubs()
+    stubs.add("orders", key=None, age=5)
+    stubs.send(SCAN)
+    stubs.run(9 * MINUTE)
+    assert stubs.notifications == []
+    stubs.change("orders", KEY)
+    stubs.run()
+    assert stubs.notifications == []
 
 
 @pytest.mark.parametrize("status", ["CREATING", "UPDATING"])
 def test_stream_that_is_not_active_is_checked_again(status: str) -> None:
-    world = World()
-    world.add("orders", key=KEY, status=status)
-    world.send(STOP)
-    world.run(200)
-    assert world.notifications == []
-    assert 10 < world.calls.count("DescribeStreamSummary") < 30
-    world.change("orders", None)
-    ready = world.clock.now()
-    world.run()
-    (notification,) = world.notifications
+    stubs = GuardStubs()
+    stubs.add("orders", key=KEY, status=status)
+    stubs.send(STOP)
+    stubs.run(200)
+    assert stubs.notifications == []
+    assert 10 < stubs.calls.count("DescribeStreamSummary") < 30
+    stubs.change("orders", None)
+    ready = stubs.clock.now()
+    stubs.run()
+    (notification,) = stubs.notifications
     assert notification.when - ready <= 61
 
 
 def test_drift_that_begins_at_the_end_of_the_wait_is_reported() -> None:
-    world = World()
-    world.add("orders", key=None, status="UPDATING")
-    world.send(START)
-    world.run(55 * MINUTE)
-    world.change("orders", OTHER_KEY)
-    world.run()
-    assert [notification.state for notification in world.notifications] == ["other key"]
-    assert world.dead == []
+    stubs = GuardStubs()
+    stubs.add("orders", key=None, status="UPDATING")
+    stubs.send(START)
+    stubs.run(55 * MINUTE)
+    stubs.change("orders", OTHER_KEY)
+    stubs.run()
+    assert [notification.state for notification in stubs.notifications] == ["other key"]
+    assert stubs.dead == []
 
 
 def test_slow_checks_do_not_exceed_the_receive_count() -> None:
     """After a hundred receipts SQS moves a message to the dead-letter queue, without a reason."""
-    world = World()
-    world.add("orders", key=None)
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
     checks = 0
 
     def slow() -> None:
         nonlocal checks
         checks += 1
-        world.clock.sleep(3.5)
-        world.after["DescribeStreamSummary"] = [slow]
+        stubs.clock.sleep(3.5)
+        stubs.after["DescribeStreamSummary"] = [slow]
 
-    world.after["DescribeStreamSummary"] = [slow]
-    message = world.send(STOP)
-    world.run()
+    stubs.after["DescribeStreamSummary"] = [slow]
+    message = stubs.send(STOP)
+    stubs.run()
     assert checks == message.receives < 100
-    assert "a deployment may have ended" in world.dead[0].reason
+    assert "a deployment may have ended" in stubs.dead[0].reason
 
 
 def test_wait_for_a_stream_ends_after_an_hour() -> None:
-    world = World()
-    world.add("orders", status="UPDATING")
-    message = world.send(STOP)
-    world.run()
-    assert [dead.reason for dead in world.dead] == ["the stream is UPDATING"]
-    assert world.dead[0].body == message.body
+    stubs = GuardStubs()
+    stubs.add("orders", status="UPDATING")
+    message = stubs.send(STOP)
+    stubs.run()
+    assert [dead.reason for dead in stubs.dead] == ["the stream is UPDATING"]
+    assert stubs.dead[0].body == message.body
     assert message.receives < 100
-    assert world.metric("DeadLetters") == [1]
+    assert stubs.metric("DeadLetters") == [1]
 
 
 def test_stop_that_is_not_visible_yet_is_checked_again() -> None:
-    world = World()
-    world.add("orders", KEY)
-    world.send(event("StopStreamEncryption", age=1))
-    world.run(5)
-    world.change("orders", None)
-    world.run()
-    (notification,) = world.notifications
+    stubs = GuardStubs()
+    stubs.add("orders", KEY)
+    stubs.send(event("StopStreamEncryption", age=1))
+    stubs.run(5)
+    stubs.change("orders", None)
+    stubs.run()
+    (notification,) = stubs.notifications
     assert notification.state == "unencrypted"
 
 
 def test_stop_during_a_change_is_reported_with_its_own_caller() -> None:
     """Not with the caller who created the stream unencrypted and had it encrypted."""
-    world = World()
-    world.add("orders", key=None, age=60)
-    assert world.handle(event("CreateStream", caller="terraform"))
-    world.change("orders", key=None, status="UPDATING")
-    assert world.handle({"check": "orders", "exempt": False})
-    world.clock.time += HOUR
-    world.change("orders", key=None)
-    assert world.handle({"check": "orders", "exempt": False})
-    assert world.notifications == []
-    assert world.handle(event("StopStreamEncryption", now=world.clock.now())) is None
-    (notification,) = world.notifications
+    stubs = GuardStubs()
+    stubs.add("orders", key=None, age=60)
+    assert stubs.handle(event("CreateStream", caller="terraform"))
+    stubs.change("orders", key=None, status="UPDATING")
+    assert stubs.handle({"check": "orders", "exempt": False})
+    stubs.clock.time += HOUR
+    stubs.change("orders", key=None)
+    assert stubs.handle({"check": "orders", "exempt": False})
+    assert stubs.notifications == []
+    assert stubs.handle(event("StopStreamEncryption", now=stubs.clock.now())) is None
+    (notification,) = stubs.notifications
     assert notification.lines["Changed by"] == ALICE
 
 
 def test_resharding_keeps_the_caller() -> None:
-    world = World(topic=None)
-    world.add("orders", key=None)
-    world.handle(STOP)
-    world.change("orders", None, "UPDATING")
-    world.handle({"check": "orders", "exempt": None})
-    world.change("orders", None)
-    world.handle({"check": "orders", "exempt": None})
-    assert world.table.row("orders")["caller"] == ALICE
+    stubs = GuardStubs(topic=None)
+    stubs.add("orders", key=None)
+    stubs.handle(STOP)
+    stubs.change("orders", None, "UPDATING")
+    stubs.handle({"check": "orders", "exempt": None})
+    stubs.change("orders", None)
+    stubs.handle({"check": "orders", "exempt": None})
+    assert stubs.table.row("orders")["caller"] == ALICE
 
 
 @pytest.mark.parametrize("call", ["AddTagsToStream", "UntagResource"])
 def test_tag_change_is_not_reported_as_the_cause_of_a_key(call: str) -> None:
-    world = World(exempt_tag_key="exempt")
-    world.add("orders", key=OTHER_KEY, tags={"team": "one"})
+    stubs = GuardStubs(exempt_tag_key="exempt")
+    stubs.add("orders", key=OTHER_KEY, tags={"team": "one"})
     parameters = {"streamName": "orders", "keyId": OTHER_KEY}
-    world.send(event("StartStreamEncryption", parameters=parameters))
-    world.run(MINUTE)
-    world.send(event(call, caller="tagger", now=world.clock.now()))
-    world.run()
-    (notification,) = world.notifications
+    stubs.send(event("StartStreamEncryption", parameters=parameters))
+    stubs.run(MINUTE)
+    stubs.send(event(call, caller="tagger", now=stubs.clock.now()))
+    stubs.run()
+    (notification,) = stubs.notifications
     assert notification.lines["Changed by"] == ALICE
-    world.handle(event(call, caller="tagger", now=world.clock.now()))
-    assert world.table.row("orders")["caller"] == ALICE
+    stubs.handle(event(call, caller="tagger", now=stubs.clock.now()))
+    assert stubs.table.row("orders")["caller"] == ALICE
 
 
 def test_earlier_call_does_not_replace_a_later_one() -> None:
-    world = World()
-    world.add("orders", key=None)
-    world.handle(STOP)
-    world.handle(event("StopStreamEncryption", age=HOUR, caller="bob"))
-    assert world.table.row("orders")["caller"] == ALICE
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    stubs.handle(STOP)
+    stubs.handle(event("StopStreamEncryption", age=HOUR, caller="bob"))
+    assert stubs.table.row("orders")["caller"] == ALICE
 
 
 def test_late_creation_of_a_previous_stream_is_not_reported_as_the_cause() -> None:
-    world = World()
-    world.add("orders", key=None, age=2 * MINUTE)
-    world.send(event("CreateStream", age=HOUR))
-    world.run()
-    assert world.notifications[0].lines["Changed by"] == "unknown (no CloudTrail event received)"
+    stubs = GuardStubs()
+    stubs.add("orders", key=None, age=2 * MINUTE)
+    stubs.send(event("CreateStream", age=HOUR))
+    stubs.run()
+    assert stubs.notifications[0].lines["Changed by"] == "unknown (no CloudTrail event received)"
 
 
 def test_late_stop_of_a_previous_stream_does_not_skip_the_grace_period() -> None:
-    world = World()
-    world.add("orders", key=None, age=60)
-    world.send(event("StopStreamEncryption", age=HOUR))
-    world.run(8 * MINUTE)
-    assert world.notifications == []
-    world.run()
-    assert world.notifications[0].lines["Changed by"] == "unknown (no CloudTrail event received)"
+    stubs = GuardStubs()
+    stubs.add("orders", key=None, age=60)
+    stubs.send(event("StopStreamEncryption", age=HOUR))
+    stubs.run(8 * MINUTE)
+    assert stubs.notifications == []
+    stubs.run()
+    assert stubs.notifications[0].lines["Changed by"] == "unknown (no CloudTrail event received)"
 
 
 def test_stop_does_not_skip_the_grace_period_of_another_key() -> None:
-    world = World()
-    world.add("orders", OTHER_KEY)
-    world.send(STOP)
-    world.run(8 * MINUTE)
-    assert world.notifications == []
+    stubs = GuardStubs()
+    stubs.add("orders", OTHER_KEY)
+    stubs.send(STOP)
+    stubs.run(8 * MINUTE)
+    assert stubs.notifications == []
 
 
 def test_call_with_another_key_than_observed_is_not_reported_as_the_cause() -> None:
-    world = World()
-    world.add("orders", OTHER_KEY)
+    stubs = GuardStubs()
+    stubs.add("orders", OTHER_KEY)
     parameters = {"streamName": "orders", "keyId": "alias/something"}
-    world.send(event("StartStreamEncryption", parameters=parameters))
-    world.run()
-    assert world.notifications[0].lines["Changed by"] == "unknown (no CloudTrail event received)"
+    stubs.send(event("StartStreamEncryption", parameters=parameters))
+    stubs.run()
+    assert stubs.notifications[0].lines["Changed by"] == "unknown (no CloudTrail event received)"
 
 
 def test_recreated_stream_is_another_stream() -> None:
-    world = World()
-    world.add("orders", key=None)
-    world.handle(STOP)
-    world.clock.sleep(HOUR)
-    world.add("orders", key=None, age=60)
-    world.send(event("CreateStream", age=60, now=world.clock.now()))
-    world.run()
-    assert [notification.state for notification in world.notifications] == [
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    stubs.handle(STOP)
+    stubs.clock.sleep(HOUR)
+    stubs.add("orders", key=None, age=60)
+    stubs.send(event("CreateStream", age=60, now=stubs.clock.now()))
+    stubs.run()
+    assert [notification.state for notification in stubs.notifications] == [
         "unencrypted",
         "unencrypted",
     ]
-    first, second = (notification.lines["Last notified"] for notification in world.notifications)
+    first, second = (notification.lines["Last notified"] for notification in stubs.notifications)
     assert first == "nothing"
     assert "created 2026-10-31" in second
 
 
 def test_deletion_ends_drift() -> None:
-    world = World()
-    world.add("orders", key=None)
-    world.handle(STOP)
-    world.change("orders", None, "DELETING")
-    world.handle(event("DeleteStream", caller="bob"))
-    assert world.state("orders") == "deleted"
-    assert [notification.state for notification in world.notifications] == [
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    stubs.handle(STOP)
+    stubs.change("orders", None, "DELETING")
+    stubs.handle(event("DeleteStream", caller="bob"))
+    assert stubs.state("orders") == "deleted"
+    assert [notification.state for notification in stubs.notifications] == [
         "unencrypted",
         "deleted",
     ]
-    assert world.notifications[1].lines["Changed by"] == "bob"
-    assert float(world.table.row("orders")["expires"]) > world.clock.now()
-    del world.streams["orders"]
-    world.handle(event("DeleteStream"))
-    assert len(world.notifications) == 2
+    assert stubs.notifications[1].lines["Changed by"] == "bob"
+    assert float(stubs.table.row("orders")["expires"]) > stubs.clock.now()
+    del stubs.streams["orders"]
+    stubs.handle(event("DeleteStream"))
+    assert len(stubs.notifications) == 2
 
 
 def test_deletion_of_a_compliant_stream_is_not_reported() -> None:
-    world = World()
-    world.add("orders")
-    world.handle(START)
-    del world.streams["orders"]
-    world.handle(event("DeleteStream"))
-    assert (world.state("orders"), world.notifications) == ("deleted", [])
+    stubs = GuardStubs()
+    stubs.add("orders")
+    stubs.handle(START)
+    del stubs.streams["orders"]
+    stubs.handle(event("DeleteStream"))
+    assert (stubs.state("orders"), stubs.notifications) == ("deleted", [])
 
 
 def test_deletion_of_an_unknown_stream_stores_nothing() -> None:
-    world = World()
-    assert world.handle(event("DeleteStream")) is None
-    assert world.table.items == {}
+    stubs = GuardStubs()
+    assert stubs.handle(event("DeleteStream")) is None
+    assert stubs.table.items == {}
 
 
 @pytest.mark.parametrize(
@@ -506,166 +506,166 @@ def test_deletion_of_an_unknown_stream_stores_nothing() -> None:
 def test_nothing_is_reported_while_the_own_stack_is_in_progress_or_failed(
     status: str, quiet: bool
 ) -> None:
-    world = World()
-    world.add("orders", key=None)
-    world.stack.status = status
-    comes_back = world.handle(STOP)
-    assert (comes_back is None) == bool(world.notifications) == quiet
-    assert world.state("orders") == "unencrypted"
-    world.stack.status = "UPDATE_COMPLETE"
-    world.run(61)
-    assert len(world.notifications) == 1
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    stubs.stack.status = status
+    comes_back = stubs.handle(STOP)
+    assert (comes_back is None) == bool(stubs.notifications) == quiet
+    assert stubs.state("orders") == "unencrypted"
+    stubs.stack.status = "UPDATE_COMPLETE"
+    stubs.run(61)
+    assert len(stubs.notifications) == 1
 
 
 def test_deployment_that_ends_during_a_slow_check_is_not_reported() -> None:
     """The invocation may have read key and stream before its end."""
-    world = World()
-    world.add("orders", key=OTHER_KEY, age=DAY)
-    world.send(START)
-    world.run(5 * MINUTE)
-    world.clock.sleep(HOUR)
+    stubs = GuardStubs()
+    stubs.add("orders", key=OTHER_KEY, age=DAY)
+    stubs.send(START)
+    stubs.run(5 * MINUTE)
+    stubs.clock.sleep(HOUR)
 
-    def meanwhile() -> None:
-        world.clock.sleep(20)
-        world.change("orders", KEY)
+    def change_in_between() -> None:
+        stubs.clock.sleep(20)
+        stubs.change("orders", KEY)
 
-    world.after["DescribeStreamSummary"] = [meanwhile]
-    world.run()
-    assert world.notifications == []
+    stubs.after["DescribeStreamSummary"] = [change_in_between]
+    stubs.run()
+    assert stubs.notifications == []
 
 
 def test_drift_held_back_by_a_failed_stack_is_reported_by_a_later_scan() -> None:
-    world = World()
-    world.add("orders", key=None)
-    world.stack.status = "UPDATE_ROLLBACK_FAILED"
-    world.send(STOP)
-    world.run()
-    assert world.notifications == []
-    assert [dead.reason for dead in world.dead] == [
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    stubs.stack.status = "UPDATE_ROLLBACK_FAILED"
+    stubs.send(STOP)
+    stubs.run()
+    assert stubs.notifications == []
+    assert [dead.reason for dead in stubs.dead] == [
         "the guard's own stack is UPDATE_ROLLBACK_FAILED"
     ]
-    world.stack.status = "UPDATE_ROLLBACK_COMPLETE"
-    world.send(SCAN)
-    world.run()
-    (notification,) = world.notifications
+    stubs.stack.status = "UPDATE_ROLLBACK_COMPLETE"
+    stubs.send(SCAN)
+    stubs.run()
+    (notification,) = stubs.notifications
     assert notification.lines["Changed by"] == ALICE
 
 
 def test_key_switch_of_the_own_stack_is_not_reported() -> None:
-    world = World()
-    world.add("orders")
-    world.handle(START)
-    world.stack.status = "UPDATE_IN_PROGRESS"
-    world.change("orders", OTHER_KEY)
-    world.send(event("StartStreamEncryption", now=world.clock.now()))
-    world.run(30 * MINUTE)
-    assert world.state("orders") == "other key"
-    world.restart(key=OTHER_KEY)
-    world.stack.status = "UPDATE_COMPLETE"
-    world.run()
-    assert (world.state("orders"), world.notifications) == ("compliant", [])
+    stubs = GuardStubs()
+    stubs.add("orders")
+    stubs.handle(START)
+    stubs.stack.status = "UPDATE_IN_PROGRESS"
+    stubs.change("orders", OTHER_KEY)
+    stubs.send(event("StartStreamEncryption", now=stubs.clock.now()))
+    stubs.run(30 * MINUTE)
+    assert stubs.state("orders") == "other key"
+    stubs.restart(key=OTHER_KEY)
+    stubs.stack.status = "UPDATE_COMPLETE"
+    stubs.run()
+    assert (stubs.state("orders"), stubs.notifications) == ("compliant", [])
 
 
 def test_exempt_stream_is_not_reported() -> None:
-    world = World(exempt_tag_key="exempt")
-    world.add("orders", key=None, tags={"exempt": ""})
-    world.handle(STOP)
-    assert (world.state("orders"), world.notifications) == ("exempt", [])
-    del world.tags["orders"]["exempt"]
-    world.send(event("RemoveTagsFromStream"))
-    world.run()
-    assert [notification.state for notification in world.notifications] == ["unencrypted"]
+    stubs = GuardStubs(exempt_tag_key="exempt")
+    stubs.add("orders", key=None, tags={"exempt": ""})
+    stubs.handle(STOP)
+    assert (stubs.state("orders"), stubs.notifications) == ("exempt", [])
+    del stubs.tags["orders"]["exempt"]
+    stubs.send(event("RemoveTagsFromStream"))
+    stubs.run()
+    assert [notification.state for notification in stubs.notifications] == ["unencrypted"]
 
 
 def test_exemption_of_a_guarded_stream_is_reported() -> None:
-    world = World(exempt_tag_key="exempt")
-    world.add("orders")
-    world.handle(START)
-    world.tags["orders"] = {"exempt": "yes"}
+    stubs = GuardStubs(exempt_tag_key="exempt")
+    stubs.add("orders")
+    stubs.handle(START)
+    stubs.tags["orders"] = {"exempt": "yes"}
     for _ in range(2):
-        world.handle(event("AddTagsToStream"))
-    (notification,) = world.notifications
+        stubs.handle(event("AddTagsToStream"))
+    (notification,) = stubs.notifications
     assert notification.subject == "Stream orders is exempt"
     assert notification.lines["Call"].startswith("AddTagsToStream")
     assert notification.lines["Remedy"] == "none, if this is intended"
 
 
 def test_stream_that_lost_the_selecting_tag_is_exempt() -> None:
-    world = World(tag=["class", "pii"])
-    world.add("orders", tags={"class": "pii"})
-    world.add("others", key=None, tags={"class": "none"})
+    stubs = GuardStubs(tag=["class", "pii"])
+    stubs.add("orders", tags={"class": "pii"})
+    stubs.add("others", key=None, tags={"class": "none"})
     for name in ("orders", "others"):
-        world.handle(event("AddTagsToStream", name))
-    assert list(world.table.items) == [arn("kinesis", "stream/orders")]
-    world.tags["orders"] = {}
-    world.handle(event("UntagResource"))
-    assert [notification.state for notification in world.notifications] == ["exempt"]
-    assert world.state("orders") == "exempt"
+        stubs.handle(event("AddTagsToStream", name))
+    assert list(stubs.table.items) == [arn("kinesis", "stream/orders")]
+    stubs.tags["orders"] = {}
+    stubs.handle(event("UntagResource"))
+    assert [notification.state for notification in stubs.notifications] == ["exempt"]
+    assert stubs.state("orders") == "exempt"
 
 
 def test_exempting_tag_may_be_one_of_many() -> None:
-    world = World(exempt_tag_key="zebra")
-    world.add("orders", key=None, tags={f"tag-{number:02}": "" for number in range(60)})
-    world.tags["orders"]["zebra"] = ""
-    world.handle(STOP)
-    assert (world.state("orders"), world.notifications) == ("exempt", [])
+    stubs = GuardStubs(exempt_tag_key="zebra")
+    stubs.add("orders", key=None, tags={f"tag-{number:02}": "" for number in range(60)})
+    stubs.tags["orders"]["zebra"] = ""
+    stubs.handle(STOP)
+    assert (stubs.state("orders"), stubs.notifications) == ("exempt", [])
 
 
 def test_tags_are_not_read_unless_they_decide() -> None:
-    world = World()
-    world.add("orders", key=None)
-    world.handle(STOP)
-    assert "ListTagsForStream" not in world.calls
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    stubs.handle(STOP)
+    assert "ListTagsForStream" not in stubs.calls
 
 
 def test_without_a_topic_the_finding_is_stored() -> None:
-    world = World(topic=None)
-    world.add("orders", key=None)
-    world.handle(STOP)
-    assert (world.state("orders"), world.notifications) == ("unencrypted", [])
-    assert world.table.row("orders")["notifying_since"] == ""
+    stubs = GuardStubs(topic=None)
+    stubs.add("orders", key=None)
+    stubs.handle(STOP)
+    assert (stubs.state("orders"), stubs.notifications) == ("unencrypted", [])
+    assert stubs.table.row("orders")["notifying_since"] == ""
 
 
 def test_failed_publish_is_retried() -> None:
-    world = World()
-    world.add("orders", key=None)
-    world.failing["Publish"] = [ServiceError("InternalError", "busy", 500)]
-    world.send(STOP)
-    world.run(5 * MINUTE)
-    assert len(world.notifications) == 1
-    assert world.metric("Failures") == [1]
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    stubs.failing["Publish"] = [ServiceError("InternalError", "busy", 500)]
+    stubs.send(STOP)
+    stubs.run(5 * MINUTE)
+    assert len(stubs.notifications) == 1
+    assert stubs.metric("Failures") == [1]
 
 
 def test_notification_survives_a_topic_that_rejects_it() -> None:
-    world = World()
-    world.add("orders", key=None)
-    world.failing["Publish"] = [ServiceError("AuthorizationError", "no") for _ in range(99)]
-    world.send(STOP)
-    world.run()
-    assert world.notifications == []
-    (dead,) = world.dead
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    stubs.failing["Publish"] = [ServiceError("AuthorizationError", "no") for _ in range(99)]
+    stubs.send(STOP)
+    stubs.run()
+    assert stubs.notifications == []
+    (dead,) = stubs.dead
     assert dead.reason.endswith("AuthorizationError) when calling the Publish operation: no") or (
         "another invocation is publishing" in dead.reason
     )
-    world.failing.clear()
-    world.handle(SCAN)
-    world.run()
-    assert len(world.notifications) == 1
+    stubs.failing.clear()
+    stubs.handle(SCAN)
+    stubs.run()
+    assert len(stubs.notifications) == 1
 
 
 def test_deletion_that_could_not_be_reported_is_reported_by_a_scan() -> None:
-    world = World()
-    world.add("orders", key=None)
-    world.handle(STOP)
-    world.failing["Publish"] = [ServiceError("AuthorizationError", "no") for _ in range(99)]
-    del world.streams["orders"]
-    world.send(event("DeleteStream"))
-    world.run()
-    assert len(world.dead) == 1
-    world.failing.clear()
-    world.handle(SCAN)
-    world.run()
-    assert [notification.state for notification in world.notifications] == [
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    stubs.handle(STOP)
+    stubs.failing["Publish"] = [ServiceError("AuthorizationError", "no") for _ in range(99)]
+    del stubs.streams["orders"]
+    stubs.send(event("DeleteStream"))
+    stubs.run()
+    assert len(stubs.dead) == 1
+    stubs.failing.clear()
+    stubs.handle(SCAN)
+    stubs.run()
+    assert [notification.state for notification in stubs.notifications] == [
         "unencrypted",
         "deleted",
     ]
@@ -673,195 +673,195 @@ def test_deletion_that_could_not_be_reported_is_reported_by_a_scan() -> None:
 
 @pytest.mark.parametrize("operation", ["GetItem", "PutItem", "DescribeStreamSummary", "Publish"])
 def test_call_without_a_response_is_retried(operation: str) -> None:
-    world = World()
-    world.add("orders", key=None)
-    world.failing[operation] = [lost(operation)]
-    world.send(STOP)
-    world.run(5 * MINUTE)
-    assert len(world.notifications) == 1
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    stubs.failing[operation] = [lost(operation)]
+    stubs.send(STOP)
+    stubs.run(5 * MINUTE)
+    assert len(stubs.notifications) == 1
 
 
-def killed_after_the_notification(world: World) -> None:
+def killed_after_the_notification(stubs: GuardStubs) -> None:
     def crash() -> None:
         raise KeyboardInterrupt
 
-    world.after["Publish"] = [crash]
+    stubs.after["Publish"] = [crash]
     with pytest.raises(KeyboardInterrupt):
-        world.receive(world.send(STOP))
+        stubs.receive(stubs.send(STOP))
 
 
 def test_crash_after_the_notification_repeats_it() -> None:
     """At least once: it is unknown whether it was published before the crash."""
-    world = World()
-    world.add("orders", key=None)
-    killed_after_the_notification(world)
-    assert world.handle(STOP) is not None, "another invocation may be publishing"
-    world.run()
-    assert len(world.notifications) == 2
-    world.handle(STOP)
-    assert len(world.notifications) == 2
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    killed_after_the_notification(stubs)
+    assert stubs.handle(STOP) is not None, "another invocation may be publishing"
+    stubs.run()
+    assert len(stubs.notifications) == 2
+    stubs.handle(STOP)
+    assert len(stubs.notifications) == 2
 
 
 def test_end_of_drift_is_reported_after_a_crash() -> None:
-    world = World()
-    world.add("orders", key=None)
-    killed_after_the_notification(world)
-    world.change("orders", KEY)
-    world.run()
-    assert [notification.state for notification in world.notifications] == [
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    killed_after_the_notification(stubs)
+    stubs.change("orders", KEY)
+    stubs.run()
+    assert [notification.state for notification in stubs.notifications] == [
         "unencrypted",
         "compliant",
     ]
-    assert world.notifications[-1].lines["Last notified"] == "nothing", "as far as the table shows"
-    assert world.table.row("orders")["notifying_since"] == ""
+    assert stubs.notifications[-1].lines["Last notified"] == "nothing", "as far as the table shows"
+    assert stubs.table.row("orders")["notifying_since"] == ""
 
 
 def test_rejected_publish_does_not_hide_a_crash() -> None:
     """The notification of the crashed invocation may have been published."""
-    world = World()
-    world.add("orders", key=None)
-    killed_after_the_notification(world)
-    world.failing["Publish"] = [ServiceError("AuthorizationError", "no")]
-    world.clock.time += 2 * MINUTE
-    assert world.handle(STOP) is not None
-    world.change("orders", KEY)
-    world.run()
-    assert [notification.state for notification in world.notifications] == [
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    killed_after_the_notification(stubs)
+    stubs.failing["Publish"] = [ServiceError("AuthorizationError", "no")]
+    stubs.clock.time += 2 * MINUTE
+    assert stubs.handle(STOP) is not None
+    stubs.change("orders", KEY)
+    stubs.run()
+    assert [notification.state for notification in stubs.notifications] == [
         "unencrypted",
         "compliant",
     ]
 
 
 def test_lost_response_followed_by_an_error_counts_as_maybe_published() -> None:
-    world = World()
-    world.add("orders", key=None)
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
     refused = client_error(ServiceError("Throttled", "Rate exceeded"), "Publish")
     refused.response["ResponseMetadata"]["RetryAttempts"] = 1
 
     def refuse() -> None:
         raise refused
 
-    world.after["Publish"] = [refuse]
-    assert world.handle(STOP) is not None
-    world.change("orders", KEY)
-    world.run()
-    assert [notification.state for notification in world.notifications] == [
+    stubs.after["Publish"] = [refuse]
+    assert stubs.handle(STOP) is not None
+    stubs.change("orders", KEY)
+    stubs.run()
+    assert [notification.state for notification in stubs.notifications] == [
         "unencrypted",
         "compliant",
     ]
 
 
 def test_notification_survives_a_crash_before_it() -> None:
-    world = World()
-    world.add("orders", key=None)
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
 
     def crash() -> None:
-        world.after["PutItem"] = [really]
+        stubs.after["PutItem"] = [really]
 
     def really() -> None:
         raise KeyboardInterrupt
 
-    world.after["PutItem"] = [crash]
+    stubs.after["PutItem"] = [crash]
     with pytest.raises(KeyboardInterrupt):
-        world.receive(world.send(STOP))
-    assert world.table.row("orders")["notifying_since"]
-    world.run()
-    assert len(world.notifications) == 1
+        stubs.receive(stubs.send(STOP))
+    assert stubs.table.row("orders")["notifying_since"]
+    stubs.run()
+    assert len(stubs.notifications) == 1
 
 
 def test_check_between_describe_and_write_of_another_wins() -> None:
     """The later of two descriptions decides, in whichever order they are written."""
-    world = World()
-    world.add("orders", key=None)
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
 
-    def meanwhile() -> None:
-        world.change("orders", KEY)
-        world.handle(START)
+    def change_in_between() -> None:
+        stubs.change("orders", KEY)
+        stubs.handle(START)
 
-    world.after["DescribeStreamSummary"] = [meanwhile]
-    world.send(STOP)
-    world.run(10)
-    assert (world.state("orders"), world.notifications) == ("compliant", [])
+    stubs.after["DescribeStreamSummary"] = [change_in_between]
+    stubs.send(STOP)
+    stubs.run(10)
+    assert (stubs.state("orders"), stubs.notifications) == ("compliant", [])
 
 
 def test_conflicting_check_is_retried_soon() -> None:
-    world = World()
-    world.add("orders", key=None, status="UPDATING")
-    message = world.send(STOP)
-    world.run(20 * MINUTE)
-    world.change("orders", None)
-    world.clock.time = message.visible
-    world.after["DescribeStreamSummary"] = [
-        lambda: world.handle({"check": "orders", "exempt": None})
+    stubs = GuardStubs()
+    stubs.add("orders", key=None, status="UPDATING")
+    message = stubs.send(STOP)
+    stubs.run(20 * MINUTE)
+    stubs.change("orders", None)
+    stubs.clock.time = message.visible
+    stubs.after["DescribeStreamSummary"] = [
+        lambda: stubs.handle({"check": "orders", "exempt": None})
     ]
-    assert world.receive(message) == pytest.approx(3)
-    world.run(5)
-    assert [notification.state for notification in world.notifications] == ["unencrypted"]
+    assert stubs.receive(message) == pytest.approx(3)
+    stubs.run(5)
+    assert [notification.state for notification in stubs.notifications] == ["unencrypted"]
 
 
 def test_item_of_another_format_is_ignored_and_overwritten() -> None:
     """A previous or a later version of the guard wrote it."""
-    world = World()
-    world.add("orders", key=None)
-    world.handle(STOP)
-    (item,) = world.table.items.values()
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    stubs.handle(STOP)
+    (item,) = stubs.table.items.values()
     item |= {"format_version": {"N": "0"}, "state": {"S": "unheard of"}}
-    world.send(SCAN)
-    world.run()
-    assert world.state("orders") == "unencrypted"
-    assert world.table.row("orders")["format_version"] == "1"
-    assert len(world.notifications) == 2
+    stubs.send(SCAN)
+    stubs.run()
+    assert stubs.state("orders") == "unencrypted"
+    assert stubs.table.row("orders")["format_version"] == "1"
+    assert len(stubs.notifications) == 2
 
 
 def test_unexpected_errors_are_retried() -> None:
-    world = World()
-    world.add("orders", key=None)
-    world.failing["DescribeStreamSummary"] = [KeyError("StreamStatus"), RuntimeError("bug")]
-    world.send(STOP)
-    world.run(5 * MINUTE)
-    assert len(world.notifications) == 1
-    assert world.metric("Failures") == [1, 1]
+    stubs = GuardStubs()
+    stubs.add("orders", key=None)
+    stubs.failing["DescribeStreamSummary"] = [KeyError("StreamStatus"), RuntimeError("bug")]
+    stubs.send(STOP)
+    stubs.run(5 * MINUTE)
+    assert len(stubs.notifications) == 1
+    assert stubs.metric("Failures") == [1, 1]
 
 
 @pytest.mark.parametrize(
     "body", ["", "[]", "7", "null", "{}", '{"check": "x"}', '{"scan": {"x": 1}}', '{"detail": {}}']
 )
 def test_malformed_message_is_a_dead_letter_immediately(body: str) -> None:
-    world = World()
-    assert world.handle(body) is None
-    (dead,) = world.dead
+    stubs = GuardStubs()
+    assert stubs.handle(body) is None
+    (dead,) = stubs.dead
     assert dead.body == body
     assert dead.reason.startswith("malformed message: ")
-    assert world.metric("DeadLetters") == [1]
+    assert stubs.metric("DeadLetters") == [1]
 
 
 def test_message_that_cannot_be_moved_stays_in_the_queue() -> None:
-    world = World()
-    world.failing["SendMessage"] = [ServiceError("AccessDenied", "no")]
-    assert world.handle("nonsense") == 120
-    assert world.dead == []
+    stubs = GuardStubs()
+    stubs.failing["SendMessage"] = [ServiceError("AccessDenied", "no")]
+    assert stubs.handle("nonsense") == 120
+    assert stubs.dead == []
 
 
 def test_message_is_retried_after_the_visibility_timeout_if_it_cannot_be_changed() -> None:
-    world = World()
-    world.add("orders", status="UPDATING")
-    world.failing["ChangeMessageVisibility"] = [ServiceError("AccessDenied", "no")]
-    assert world.handle(STOP) == 120
+    stubs = GuardStubs()
+    stubs.add("orders", status="UPDATING")
+    stubs.failing["ChangeMessageVisibility"] = [ServiceError("AccessDenied", "no")]
+    assert stubs.handle(STOP) == 120
 
 
 def test_long_stream_name_fits_a_subject() -> None:
-    world = World()
+    stubs = GuardStubs()
     name = "o" * 128
-    world.add(name, key=None)
-    world.handle(event("StopStreamEncryption", name))
-    assert len(world.notifications[0].subject) == 100
+    stubs.add(name, key=None)
+    stubs.handle(event("StopStreamEncryption", name))
+    assert len(stubs.notifications[0].subject) == 100
 
 
 def test_checks_only_read() -> None:
     """The fakes refuse everything else; a day of all kinds of events is one more proof."""
-    world = World(exempt_tag_key="exempt")
-    world.add("orders", key=None)
+    stubs = GuardStubs(exempt_tag_key="exempt")
+    stubs.add("orders", key=None)
     for call in ("Start", "Stop"):
-        world.handle(event(f"{call}StreamEncryption"))
-    world.run(DAY)
-    assert not any(call.endswith("StreamEncryption") for call in world.calls)
+        stubs.handle(event(f"{call}StreamEncryption"))
+    stubs.run(DAY)
+    assert not any(call.endswith("StreamEncryption") for call in stubs.calls)

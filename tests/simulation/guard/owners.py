@@ -1,4 +1,4 @@
-"""Those who change streams: by hand, by another program, or by a deployment of the own stack."""
+"""Owners change streams: manually, by another program, or by deploying the guard's stack."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.simulation.stage import Stage
 Tags = dict[str, str]
 
 
-class People:
-    """Carries deeds and deployments out, and has the trail tell of them.
+class Owners:
+    """Carries out deeds and deployments, and records them in the trail.
 
-    ``tags`` and ``wanted`` are the histories of each stream's tags and of the guard's key;
-    ``status`` is that of the own stack.
+    ``tags`` and ``desired_key`` are the histories of each stream's tags and of the guard's key;
+    ``status`` is that of the guard's stack.
     """
 
     def __init__(
@@ -31,13 +31,13 @@ class People:
         trail: Trail,
         *,
         tags: dict[str, History[Tags]],
-        wanted: History[str | None],
+        desired_key: History[str | None],
         status: History[str],
         set_status: Callable[[str], None],
         rng: Random,
     ) -> None:
         self._stage, self._kinesis, self._kms, self._trail = stage, kinesis, kms, trail
-        self._tags, self._wanted, self._status = tags, wanted, status
+        self._tags, self._desired_key, self._status = tags, desired_key, status
         self._set_status, self._rng = set_status, rng
 
     def plan(self, deeds: list[Deed], deployments: list[Deployment]) -> None:
@@ -58,20 +58,20 @@ class People:
             self._stage.journal.note(deed.caller, "was refused:", error.code)
 
     def _do(self, deed: Deed) -> None:
-        tell = partial(self._trail.tell, stream=deed.on, caller=deed.caller)
+        record = partial(self._trail.record, stream=deed.on, caller=deed.caller)
         match deed.what:
             case "stop":
                 self._kinesis.change(self._stream(deed.on), None, Actor(deed.caller))
-                tell("StopStreamEncryption", keyId="alias/aws/kinesis")
+                record("StopStreamEncryption", keyId="alias/aws/kinesis")
             case "start":
                 self._kinesis.change(self._stream(deed.on), deed.value, Actor(deed.caller))
-                tell("StartStreamEncryption", keyId=deed.value)
+                record("StartStreamEncryption", keyId=deed.value)
             case "delete" if self._stream(deed.on).history.value.status == "ACTIVE":
                 self._kinesis.delete(self._stream(deed.on))
-                tell("DeleteStream")
+                record("DeleteStream")
             case "create" if self._stream(deed.on).history.value == NOTHING:
                 self._kinesis.create(self._stream(deed.on))
-                tell("CreateStream")
+                record("CreateStream")
             case "point":
                 self._kms.point_alias(deed.on, deed.value)
             case "tag" | "untag":
@@ -88,7 +88,7 @@ class People:
         pair = {"tag": ("AddTagsToStream", "TagResource")}.get(
             deed.what, ("RemoveTagsFromStream", "UntagResource")
         )
-        self._trail.tell(self._rng.choice(pair), deed.on, deed.caller)
+        self._trail.record(self._rng.choice(pair), deed.on, deed.caller)
 
     def _stream(self, name: str) -> Stream:
         return self._kinesis.streams[arn("kinesis", f"stream/{name}")]
@@ -103,7 +103,7 @@ class People:
 
     def _deploy(self, deployment: Deployment) -> None:
         scheduler, rng = self._stage.scheduler, self._rng
-        before, streams = self._wanted.value, deployment.streams
+        before, streams = self._desired_key.value, deployment.streams
         self._become("UPDATE_IN_PROGRESS")
         self._switch(deployment.key, streams, guard_first=deployment.guard_first)
         if deployment.ends != "complete":
@@ -127,19 +127,19 @@ class People:
         self._stage.faults.count(f"own stack: {status}")
 
     def _switch(self, key: str | None, streams: tuple[str, ...], *, guard_first: bool) -> None:
-        steps = [partial(self._set_wanted, key), partial(self._encrypt, key, streams)]
+        steps = [partial(self._set_desired_key, key), partial(self._encrypt, key, streams)]
         for step in steps if guard_first else reversed(steps):
             self._stage.scheduler.sleep(self._rng.uniform(1, 30))
             step()
 
-    def _set_wanted(self, key: str | None) -> None:
-        self._wanted.set(self._stage.scheduler.now, key)
+    def _set_desired_key(self, key: str | None) -> None:
+        self._desired_key.set(self._stage.scheduler.now, key)
         self._stage.journal.note("own stack", "the guard's key is", key)
-        # CloudFormation waits until the function's update is through, and looks in turns.
+        # CloudFormation polls until the function's update is complete.
         self._stage.scheduler.sleep(4)
 
     def _encrypt(self, key: str | None, streams: tuple[str, ...]) -> None:
-        """Do what the stack's custom resources do: start, wait, and let the records settle."""
+        """Do what the stack's custom resources do: start, wait, and wait for propagation."""
         scheduler = self._stage.scheduler
         for name in streams:
             stream = self._stream(name)
@@ -153,7 +153,7 @@ class People:
                 self._kinesis.change(stream, key, Actor("cloudformation"))
             except ServiceError:
                 continue
-            self._trail.tell("StartStreamEncryption", name, "cloudformation", keyId=key)
+            self._trail.record("StartStreamEncryption", name, "cloudformation", keyId=key)
             while stream.history.value.status == "UPDATING":
                 scheduler.sleep(2)
             scheduler.sleep(5)

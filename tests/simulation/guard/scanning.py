@@ -1,7 +1,7 @@
-"""What a sweep takes and costs: python -m tests.simulation.guard.sweeping [STREAMS ...].
+"""Duration and cost of a scan: python -m tests.simulation.guard.scanning [STREAMS ...].
 
-The guard as it is, on the models of the services, in virtual time. The sweep that is measured is
-the second one, in which the table knows all streams and nothing has changed.
+The guard runs on the models of the services, in virtual time. The measured scan is the second one,
+in which the table contains all streams and nothing has changed.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from random import Random
 
+from tests.simulation.guard.account import GuardedAccount
 from tests.simulation.guard.delivery import Call, Invocation
 from tests.simulation.guard.schedule import KEY_ARNS, Schedule
 from tests.simulation.guard.services import QUEUE
-from tests.simulation.guard.world import World
 from tests.simulation.kinesis import KinesisTraits
 
 SIZES = (100, 1_000, 10_000)
@@ -38,17 +38,17 @@ PRICES = {
 
 
 @dataclass(frozen=True)
-class Swept:
-    """What one sweep came to; ``dollars`` without what a month's metrics and alarms cost."""
+class ScanFigures:
+    """Figures of one scan; ``dollars`` without the monthly cost of metrics and alarms."""
 
     streams: int
     minutes: float
-    looks: int
-    looks_a_second: float
-    most_looks_in_a_second: int
+    checks: int
+    checks_a_second: float
+    most_checks_in_a_second: int
     most_lists_in_a_second: int
     messages: int
-    hops: int
+    continuations: int
     stopped: int
     throttled: int
     invocations: int
@@ -60,10 +60,10 @@ class Swept:
     dollars: float
 
 
-def sweep(streams: int) -> Swept:
-    """Simulate two sweeps of so many streams, and measure the second."""
+def scan(streams: int) -> ScanFigures:
+    """Simulate two scans of so many streams, and measure the second."""
     names = [f"stream-{number:05}" for number in range(streams)]
-    world = World(
+    account = GuardedAccount(
         Schedule(
             seed=0,
             profile="quiet",
@@ -79,26 +79,26 @@ def sweep(streams: int) -> Swept:
             rates={},
         )
     )
-    world.function._rng = Random(0)
-    scheduler, function = world.scheduler, world.function
+    account.function._rng = Random(0)
+    scheduler, function = account.scheduler, account.function
 
     def run() -> float:
         began = scheduler.now
-        world.sqs.send(QUEUE, '{"scan": {}}')
-        scheduler.run(began + 6 * 3600, stop=lambda: not world.sqs.queues[QUEUE])
+        account.sqs.send(QUEUE, '{"scan": {}}')
+        scheduler.run(began + 6 * 3600, stop=lambda: not account.sqs.queues[QUEUE])
         scheduler.run(scheduler.now + 60)
         return began
 
     run()
     first, logged = len(function.invocations), len(function.log)
-    before = (world.sqs.requests, world.sqs.sent, world.table.reads, world.table.writes)
+    before = (account.sqs.requests, account.sqs.sent, account.table.reads, account.table.writes)
     began = run()
     invocations = function.invocations[first:]
-    after = (world.sqs.requests, world.sqs.sent, world.table.reads, world.table.writes)
+    after = (account.sqs.requests, account.sqs.sent, account.table.reads, account.table.writes)
     requests, sent, reads, writes = (new - old for new, old in zip(after, before, strict=True))
     calls = [call for each in invocations for call in each.calls]
-    looks = [call for call in calls if call.operation == "DescribeStreamSummary"]
-    seconds = max(call.when for call in looks) - began
+    checks = [call for call in calls if call.operation == "DescribeStreamSummary"]
+    seconds = max(call.when for call in checks) - began
     gb_seconds = MEMORY_GB * sum(map(_billed, invocations))
     megabytes = sum(map(len, function.log[logged:])) / 1e6
     dollars = (
@@ -109,15 +109,15 @@ def sweep(streams: int) -> Swept:
         + writes * PRICES["dynamodb_write"]
         + megabytes / 1e3 * PRICES["log_gb"]
     )
-    return Swept(
+    return ScanFigures(
         streams=streams,
         minutes=round(seconds / 60, 1),
-        looks=len(looks),
-        looks_a_second=round(len(looks) / seconds, 2),
-        most_looks_in_a_second=_most(looks),
+        checks=len(checks),
+        checks_a_second=round(len(checks) / seconds, 2),
+        most_checks_in_a_second=_most(checks),
         most_lists_in_a_second=_most([each for each in calls if each.operation == "ListStreams"]),
         messages=sent,
-        hops=max(each.message.hops for each in invocations),
+        continuations=max(each.message.continuations for each in invocations),
         stopped=len(function.dropped),
         throttled=sum(call.error == "LimitExceededException" for call in calls),
         invocations=len(invocations),
@@ -140,11 +140,11 @@ def _most(calls: list[Call]) -> int:
 
 
 def main() -> int:
-    """Print what the sweeps come to."""
+    """Print the figures of the scans."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("streams", nargs="*", type=int, default=SIZES)
     for streams in parser.parse_args().streams:
-        sys.stdout.write(f"{json.dumps(asdict(sweep(streams)))}\n")
+        sys.stdout.write(f"{json.dumps(asdict(scan(streams)))}\n")
     return 0
 
 

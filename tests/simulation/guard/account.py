@@ -1,4 +1,4 @@
-"""All parts of the guard's simulation put together, and let live."""
+"""The simulated account: all parts of the guard's simulation combined."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stream_encryption.guard.handler import Guard
 from stream_encryption.guard.settings import Settings
 from stream_encryption.runtime import Runtime
 from tests.simulation.guard.delivery import Function, Invocation, Trail
-from tests.simulation.guard.people import People
+from tests.simulation.guard.owners import Owners
 from tests.simulation.guard.schedule import ALIASES, KEYS, Schedule
 from tests.simulation.guard.services import (
     DEAD_LETTERS,
@@ -33,12 +33,12 @@ from tests.simulation.scheduler import Scheduler
 from tests.simulation.service import Params, ServiceError, arn
 from tests.simulation.stage import Stage
 
-FIRST_SWEEP = 60.0
+FIRST_SCAN = 60.0
 MANAGED = f"4{'0' * 7}-0000-4000-8000-{'0' * 12}"
 Make = Callable[[Runtime, Settings], Callable[[dict[str, Any], Any], dict[str, Any]]]
 
 
-class World:
+class GuardedAccount:
     """One schedule, ready to happen; ``make`` makes the guard, and tests give broken ones."""
 
     def __init__(self, schedule: Schedule, make: Make = Guard) -> None:
@@ -61,7 +61,7 @@ class World:
             stream = Stream(arn("kinesis", f"stream/{name}"), BEGIN, state, [])
             self.kinesis.streams[stream.arn] = stream
         self.tags = {name: History(BEGIN, tags) for name, tags in schedule.tags.items()}
-        self.wanted: History[str | None] = History(BEGIN, schedule.settings["key"])
+        self.desired_key: History[str | None] = History(BEGIN, schedule.settings["key"])
         self.status = History(BEGIN, "CREATE_COMPLETE")
         self.stack = CloudFormation()
         self.sqs, self.sns = Sqs(lambda: self.scheduler.now), Sns(lambda: self.scheduler.now)
@@ -85,13 +85,13 @@ class World:
             latency=schedule.latency,
             rng=rng("function"),
         )
-        People(
+        Owners(
             stage,
             self.kinesis,
             self.kms,
             self.trail,
             tags=self.tags,
-            wanted=self.wanted,
+            desired_key=self.desired_key,
             status=self.status,
             set_status=lambda status: setattr(self.stack, "status", status),
             rng=rng("people"),
@@ -107,8 +107,8 @@ class World:
         return max(self.fault_times, default=BEGIN)
 
     def happen(self) -> None:
-        """Let everything happen, and come to rest."""
-        self.scheduler.at(BEGIN + FIRST_SWEEP, self._tick)
+        """Run the schedule until it is idle."""
+        self.scheduler.at(BEGIN + FIRST_SCAN, self._tick)
         self.scheduler.run(self.schedule.ends)
 
     def _fault(self, kind: str) -> None:
@@ -125,16 +125,21 @@ class World:
         return [stream.name for stream in streams if stream.history.value.status]
 
     def _hide_new_alias(self, key_id: str) -> None:
-        """Show the wanted alias now and then only, as if it was made just before the sweep."""
-        wanted = self.wanted.value or ""
-        since = self.scheduler.now - BEGIN - FIRST_SWEEP
+        """Show the desired alias only sometimes, as if it was created just before the scan."""
+        desired_key = self.desired_key.value or ""
+        since = self.scheduler.now - BEGIN - FIRST_SCAN
         is_new = 0 <= since < self.schedule.alias_lag
-        if "alias/" in wanted and key_id.endswith(wanted) and is_new and self._rng.random() < 0.7:
-            self.faults.count("people: made the wanted alias")
+        if (
+            "alias/" in desired_key
+            and key_id.endswith(desired_key)
+            and is_new
+            and self._rng.random() < 0.7
+        ):
+            self.faults.count("people: made the desired alias")
             raise ServiceError("NotFoundException", f"Alias {key_id} is not found.")
 
     def _settings(self) -> Settings:
-        given = {**self.schedule.settings, "key": self.wanted.value}
+        given = {**self.schedule.settings, "key": self.desired_key.value}
         return Settings(QUEUE, DEAD_LETTERS, TABLE, STACK, TOPIC, **given)
 
     def _serve(
@@ -146,19 +151,19 @@ class World:
             self._hide_new_alias(params["KeyId"])
             return self.kms.serve(operation, params, invocation)
         if service == "sqs":
-            return self.sqs.serve(operation, params, invocation.message.hops + 1)
+            return self.sqs.serve(operation, params, invocation.message.continuations + 1)
         if service == "sns":
-            answer = self.sns.serve(operation, params)
+            response = self.sns.serve(operation, params)
             self.published.append((self.sns.published[-1], invocation))
             self.journal.note("TOPIC", self.sns.published[-1].subject)
-            return answer
+            return response
         parts: dict[str, Any] = {"dynamodb": self.table, "cloudformation": self.stack}
         served: dict[str, Any] = parts.get(service, self.lists).serve(operation, params)
         return served
 
 
 class _Faults(Faults):
-    """Tells when a fault was injected."""
+    """Reports when a fault was injected."""
 
     def __init__(
         self, rng: Random, rates: Mapping[str, float], on_fault: Callable[[str], None]

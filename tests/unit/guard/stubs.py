@@ -1,4 +1,4 @@
-"""The guard on fakes of what it calls, each of which takes only what botocore takes."""
+"""The guard on stubs of the services, which accept only what botocore accepts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ READS = {
 }
 
 
-class World:
+class GuardStubs:
     """AWS as the guard sees it: streams, a queue, a table, a topic, and a clock."""
 
     def __init__(self, **settings: Any) -> None:
@@ -137,10 +137,10 @@ class World:
         """Deliver a message; return the seconds until its next receipt, None if it is deleted."""
         record = self.sqs.receive(message, 120)
         context = SimpleNamespace(invoked_function_arn=FUNCTION, function_name="guard")
-        answer = self.guards[message.queue]({"Records": [record]}, context)
-        if answer == {"batchItemFailures": [{"itemIdentifier": message.id}]}:
+        response = self.guards[message.queue]({"Records": [record]}, context)
+        if response == {"batchItemFailures": [{"itemIdentifier": message.id}]}:
             return message.visible - self.clock.now()
-        assert answer == {"batchItemFailures": []}
+        assert response == {"batchItemFailures": []}
         self.sqs.delete(message)
         return None
 
@@ -193,14 +193,14 @@ class World:
             error = failing.pop(0)
             raise client_error(error, operation) if isinstance(error, ServiceError) else error
         try:
-            answer = self._answer(service, operation, params)
+            response = self._respond(service, operation, params)
         except ServiceError as error:
             raise client_error(error, operation) from None
         for action in self.after.pop(operation, []):
             action()
-        return answer
+        return response
 
-    def _answer(self, service: str, operation: str, params: Params) -> dict[str, Any]:
+    def _respond(self, service: str, operation: str, params: Params) -> dict[str, Any]:
         if operation == "DescribeStreamSummary":
             return self._describe(params["StreamName"])
         if operation == "StartStreamEncryption":
@@ -213,8 +213,8 @@ class World:
         }
         if service == "kms":
             return self._key(params["KeyId"])
-        answer: dict[str, Any] = fakes.get(service, self.lists).serve(operation, params)
-        return answer
+        response: dict[str, Any] = fakes.get(service, self.lists).serve(operation, params)
+        return response
 
     def _describe(self, name: str) -> dict[str, Any]:
         if name not in self.streams:
@@ -280,9 +280,9 @@ def event(
 
 
 def lost(operation: str) -> ReadTimeoutError:
-    """An answer that never came."""
+    """A response that never arrived."""
     return ReadTimeoutError(endpoint_url=f"https://{operation}", error="read timeout")
 
 
 SCAN: dict[str, Any] = {"scan": {}}
-__all__ = ["KEY", "OTHER_KEY", "SCAN", "World", "event", "lost"]
+__all__ = ["KEY", "OTHER_KEY", "SCAN", "GuardStubs", "event", "lost"]

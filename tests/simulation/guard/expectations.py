@@ -1,4 +1,4 @@
-"""What each stream was at any time, as somebody would say who sees everything."""
+"""The expected state of each stream at any time, derived from the complete history."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from tests.simulation.guard.account import GuardedAccount
 from tests.simulation.guard.schedule import EXEMPT
-from tests.simulation.guard.world import World
 from tests.simulation.kms import History
 from tests.simulation.service import arn
 
@@ -28,7 +28,7 @@ class Fact:
 
     @property
     def is_drift(self) -> bool:
-        """Whether people have to be told."""
+        """Whether the guard must report it."""
         return self.state in DRIFT
 
 
@@ -41,16 +41,16 @@ class Span:
     fact: Fact
 
 
-class Truth:
+class Expectations:
     """The past of one stream."""
 
-    def __init__(self, world: World, name: str) -> None:
-        self._world = world
+    def __init__(self, account: GuardedAccount, name: str) -> None:
+        self._account = account
         self.name = name
-        self.stream = world.kinesis.streams[arn("kinesis", f"stream/{name}")]
+        self.stream = account.kinesis.streams[arn("kinesis", f"stream/{name}")]
 
     def at(self, when: float) -> Fact:
-        """What the stream is at a time, for a guard that wants the key deployed then."""
+        """What the stream is at a time, for a guard with the key deployed then."""
         state = self.stream.history.at(when)
         if state.status in {"", "DELETING"}:
             return Fact("deleted", "", 0.0)
@@ -59,29 +59,33 @@ class Truth:
         return Fact(self._judge(state.key, when), state.key or "", state.created)
 
     def _judge(self, key: str | None, when: float) -> str:
-        settings, tags = self._world.schedule.settings, self._world.tags[self.name].at(when)
+        settings, tags = self._account.schedule.settings, self._account.tags[self.name].at(when)
         tag = settings.get("tag")
         if tag and tags.get(tag[0]) != tag[1]:
             return "exempt"
         if settings.get("exempt_tag_key") and EXEMPT in tags:
             return "exempt"
-        wanted = self._world.wanted.at(when)
+        desired_key = self._account.desired_key.at(when)
         if key is None:
             return "unencrypted"
-        same = wanted is None or self._world.kms.same(key, wanted, when)
+        same = desired_key is None or self._account.kms.same(key, desired_key, when)
         return "compliant" if same else "other key"
 
     @cached_property
     def spans(self) -> list[Span]:
         """All its past, in spans in which it was the same."""
-        world = self._world
-        histories: list[History[Any]] = [self.stream.history, world.tags[self.name], world.wanted]
-        histories += [world.kms.aliases[name] for name in world.kms.aliases]
+        account = self._account
+        histories: list[History[Any]] = [
+            self.stream.history,
+            account.tags[self.name],
+            account.desired_key,
+        ]
+        histories += [account.kms.aliases[name] for name in account.kms.aliases]
         times = sorted({time for history in histories for time in history._times})
         facts = [(time, self.at(time)) for time in times]
         kept = [facts[0]]
         kept += [new for old, new in itertools.pairwise(facts) if old[1] != new[1]]
-        ends = [time for time, _ in kept[1:]] + [world.schedule.ends]
+        ends = [time for time, _ in kept[1:]] + [account.schedule.ends]
         return [Span(begins, end, fact) for (begins, fact), end in zip(kept, ends, strict=True)]
 
     def between(self, begin: float, end: float) -> list[Span]:
@@ -89,9 +93,9 @@ class Truth:
         return [span for span in self.spans if span.begins <= end and span.ends > begin]
 
 
-def quiet(world: World, begin: float, end: float) -> list[tuple[float, float]]:
-    """Parts of a time in which the own stack is neither in progress nor failed."""
-    history, parts = world.status, []
+def quiet(account: GuardedAccount, begin: float, end: float) -> list[tuple[float, float]]:
+    """Parts of a time in which the guard's stack is neither in progress nor failed."""
+    history, parts = account.status, []
     times = [*history._times, float("inf")]
     for status, since, until in zip(history._values, times, times[1:], strict=False):
         if status.endswith("_COMPLETE") and since <= end and until > begin:
