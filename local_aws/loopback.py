@@ -1,9 +1,10 @@
 """Free ports on the loopback interface, and health checks."""
 
+import secrets
 import socket
 import urllib.error
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from local_aws.tls import Certificates
 
@@ -11,12 +12,15 @@ HOST = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
-    """Return different free ports: all are bound until the last one is found."""
+    """Return different free ports, below those that outgoing connections take at any time."""
+    ports: list[int] = []
     with ExitStack() as bound:
-        sockets = [bound.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
+        while len(ports) < count:
+            port = 20_000 + secrets.randbelow(12_000)
+            with suppress(OSError):
+                bound.enter_context(socket.socket()).bind((HOST, port))
+                ports.append(port)
+    return ports
 
 
 def is_healthy(url: str, certificates: Certificates) -> bool:

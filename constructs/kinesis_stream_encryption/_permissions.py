@@ -184,9 +184,11 @@ class FunctionPermissions:
         if isinstance(runtime, str) and SUPPORTED_RUNTIME.fullmatch(runtime) is None:
             yield f"runtime {runtime!r} cannot run the handler: use Python 3.11 or newer"
         if properties.get("Timeout") != timeout:
-            yield (
-                f"the timeout of the function is {properties.get('Timeout')!r}, but the handler "
-                f"depends on {timeout} seconds: exclude the function from the Aspect or override"
+            Annotations.of(self._scope).add_warning_v2(
+                "cdk-kinesis-stream-encryption:functionTimeout",
+                f"the timeout of the function is {properties.get('Timeout')!r} instead of "
+                f"{timeout} seconds, so it may end before its work: exclude the function from the "
+                "Aspect or override",
             )
         if properties.get("ReservedConcurrentExecutions") == 0:
             yield "the function has a reserved concurrency of 0 and cannot run: remove the setting"
