@@ -35,7 +35,12 @@ def handler_code(*, guard: bool) -> lambda_.AssetCode:
     return lambda_.Code.from_asset(
         str(_handler_root() / _PACKAGES[0]),
         asset_hash_type=AssetHashType.OUTPUT,
-        bundling=BundlingOptions(image=image, local=_CopySources(sources)),
+        bundling=BundlingOptions(
+            image=image,
+            local=_CopySources(sources),
+            # CDK reuses an asset of the same source and options, without regard to the bundler.
+            environment={"GUARD": str(guard)},
+        ),
     )
 
 

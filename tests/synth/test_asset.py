@@ -15,7 +15,11 @@ import crhelper
 import pytest
 from aws_cdk import App, Stack
 
-from kinesis_stream_encryption import KinesisStreamEncryptionProvider
+from kinesis_stream_encryption import (
+    GuardedStreams,
+    KinesisStreamEncryptionProvider,
+    StreamEncryptionGuard,
+)
 from tests.synth.templates import properties
 
 CHECKOUT = Path(__file__).parents[2]
@@ -219,3 +223,13 @@ def test_does_not_depend_on_modules_of_the_app(
 def _asset(folder: Path) -> Path:
     (asset,) = folder.glob("asset.*")
     return asset
+
+
+def test_encryption_and_guard_of_one_stack_have_their_own_code(tmp_path: Path) -> None:
+    app = App(outdir=str(tmp_path))
+    stack = Stack(app, "Stack")
+    KinesisStreamEncryptionProvider(stack, "Provider")
+    StreamEncryptionGuard(stack, "Guard", streams=GuardedStreams.all())
+    app.synth()
+    guards = [(each / "stream_encryption" / "guard").is_dir() for each in tmp_path.glob("asset.*")]
+    assert sorted(guards) == [False, True]
