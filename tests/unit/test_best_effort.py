@@ -13,7 +13,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from tests.unit.stubs import KEY, Service, StubbedAws, event, refused
+from tests.unit.stubs import KEY, OTHER_KEY, Service, StubbedAws, event, refused
 
 HANGS = pytest.mark.parametrize(
     ("seconds", "error"), [(5, ReadTimeoutError), (2, ConnectTimeoutError)]
@@ -116,8 +116,41 @@ def test_transient_error_does_not_skip_the_check(aws: StubbedAws) -> None:
     assert "(state: Disabled)" in aws.fails(event())
 
 
+@pytest.mark.parametrize("reason", ["with an explicit deny in a permissions boundary", "no"])
+def test_denied_check_is_not_repeated_while_a_start_is_denied(aws: StubbedAws, reason: str) -> None:
+    aws.kinesis.keeps_showing("ACTIVE", OTHER_KEY)
+    aws.cloudformation.keeps(lambda: aws.cloudformation.shows("CREATE_IN_PROGRESS"))
+    calls: list[float] = []
+
+    def deny_check(**_: str) -> None:
+        calls.append(aws.clock.elapsed)
+        aws.clock.sleep(0.2)
+        raise refused("AccessDeniedException", reason)
+
+    def deny_start(_: int) -> None:
+        raise refused("AccessDeniedException", "because no identity-based policy allows it")
+
+    aws.kms.client.describe_key = deny_check
+    aws.kinesis.on_start(aws.clock, deny_start)
+    failure = aws.fails(event(KeyId="alias/orders"))
+    assert failure.startswith("ACCESS_DENIED: Access denied to kinesis:Start")
+    assert aws.clock.elapsed > 60
+    assert 0.2 * len(calls) <= 5.2
+
+
 class TestFreshness:
     """Descriptions of key, stack, and stream are recent when the change starts."""
+
+    def test_key_is_described_again_after_a_long_description_of_the_stack(
+        self, aws: StubbedAws
+    ) -> None:
+        """A rollback may have deleted it in the meantime."""
+        aws.kinesis.shows("ACTIVE", times=2)
+        aws.kms.shows()
+        aws.cloudformation.takes("DescribeStackResource", aws.clock, 6)
+        aws.cloudformation.shows("CREATE_IN_PROGRESS")
+        aws.kms.keeps(lambda: aws.kms.shows(KeyState="PendingDeletion"))
+        assert "(state: PendingDeletion)" in aws.fails(event())
 
     def test_order_of_calls(self, aws: StubbedAws) -> None:
         called: list[str] = []

@@ -53,11 +53,11 @@ class BestEffort:
                 if error.kind is conclusive:
                     raise
                 self._log.warning(f"{self._what} could not be described", error=error)
-                if error.kind not in _RETRYABLE:
-                    return None
                 took = clock.now() - began
                 hangs = error.kind is ErrorKind.NO_RESPONSE and took >= _HANG_THRESHOLD
                 self._spent += TIME_LIMIT if hangs else took
+                if error.kind not in _RETRYABLE:
+                    return None
             pause = min(self._backoff.failed(), max(TIME_LIMIT - self._spent, 0.0))
             self._wait.sleep(pause)
             self._spent += pause

@@ -73,7 +73,7 @@ class EncryptionJob:
         self._describe_backoff, self._start_backoff = self.backoff(), self.backoff()
         self._description: StreamDescription | None = None
         self._min_pause = 0.0
-        self._described = self._checked = float("-inf")
+        self._described = self._key_checked = self._stack_checked = float("-inf")
         self._unconfirmed_since: float | None = None
         self._failing_since: dict[tuple[str, ErrorKind], float] = {}
         self._unusable_key: Failure | None = None
@@ -111,7 +111,7 @@ class EncryptionJob:
                 self._unconfirmed_since = self._unconfirmed_since or self._clock.now()
             elif step is Step.CHANGE and not self._may_have_started():
                 self._check()
-                if self._clock.now() - self._described > DESCRIPTION_VALIDITY:
+                if self._is_outdated(description, match):
                     continue
                 self._start()
             self.wait.pause(at_least=self._min_pause)
@@ -178,19 +178,20 @@ class EncryptionJob:
 
     def _check(self) -> None:
         """Raise what prevents a change: the deadline, the key, or the stack."""
-        now = self._clock.now()
-        if now >= self.deadline:
+        now = self._clock.now
+        if now() >= self.deadline:
             raise DeadlinePassed
-        if now - self._checked <= CHECK_VALIDITY:
-            return
-        self._check_key()
-        if reason := self.stale_reason():
-            raise self._failure(FailureCode.STALE_REQUEST, detail=reason)
-        self._checked = self._clock.now()
+        if now() - self._key_checked > CHECK_VALIDITY:
+            self._check_key()
+            self._key_checked = now()
+        if now() - self._stack_checked > CHECK_VALIDITY:
+            if reason := self.stale_reason():
+                raise self._failure(FailureCode.STALE_REQUEST, detail=reason)
+            self._stack_checked = now()
 
     def _check_key(self) -> None:
         """Raise the defect of the key, if it is permanent."""
-        since, resolved = None, self.key.resolved_alias
+        since = None
         while defect := self.key.defect():
             code, fields = defect
             self._unusable_key = self._failure(code, **fields)
@@ -203,11 +204,14 @@ class EncryptionJob:
                     raise self._unusable_key
             self.log.info("the key is not usable yet", reason=str(self._unusable_key))
             self.wait.pause()
-            self._described = float("-inf")
-        if self._description and self._description.key_id and self.key.resolved_alias != resolved:
-            # An alias that KMS did not show before may now turn out to be the key in use.
-            self._described = float("-inf")
         self._unusable_key = None
+
+    def _is_outdated(self, description: StreamDescription, match: KeyMatch) -> bool:
+        """Whether the checks took long, or KMS resolves an alias that it did not show before."""
+        if self._clock.now() - self._described > DESCRIPTION_VALIDITY:
+            return True
+        unknown = KeyMatch.UNKNOWN
+        return match is unknown and self.key.match(description.key_id) is not unknown
 
     def _start(self) -> None:
         """Call StartStreamEncryption once."""
@@ -240,7 +244,7 @@ class EncryptionJob:
         elif error.kind is not ErrorKind.NOT_FOUND:  # which the next description shows
             self._raise_unless_retryable(error)
             if error.kind is ErrorKind.KEY:
-                self._checked = float("-inf")
+                self._key_checked = float("-inf")
 
     def _pause_for_quota(self, error: AwsError) -> None:
         now, progress = self._clock.now(), self.progress

@@ -64,12 +64,6 @@ class DesiredKey:
         self._best_effort = best_effort
         self._resolved: dict[str, str] = {}
 
-    @property
-    def resolved_alias(self) -> str | None:
-        """ARN of the key of the alias, if this is an alias that could be resolved."""
-        arn = key_arn(self.id, self._place)
-        return self._resolved.get(arn) if is_alias(arn) else None
-
     def match(self, key_id: str | None) -> KeyMatch:
         """Compare the key of a stream, in any format, with this key."""
         return compare(key_id, self.id, self._place, self._resolve)
