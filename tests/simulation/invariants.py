@@ -43,8 +43,9 @@ QUOTA_SECONDS, QUOTA_TRIES = 300.0, 12
 """How long and how often an exhausted quota may be retried, other pauses included."""
 MIN_POLL_GAP, MAX_POLL_GAP = 0.5, 2.3
 """Bounds of the polling interval in seconds while a stream changes, jitter included."""
-SLOWED = 120.0
-"""Seconds for which throttling may lengthen the polling interval."""
+SLOWED_POLLS = 4
+"""Successful polls after which a pause may still be longer than that: a failed one allows up to
+45 s, and each successful one halves it."""
 MAX_CONTINUATIONS = 4
 OK = 200
 STABLE_STATUSES = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
@@ -537,14 +538,16 @@ def preflight_checks_are_cheap(case: Case) -> Iterator[str]:
 def polling_keeps_its_pace(case: Case) -> Iterator[str]:
     """While a stream changes and no call fails: neither too often nor too rarely."""
     for invocation in case.aws.lambda_service.invocations:
-        slowed = [one.ended or 0.0 for one in invocation.calls if _slows(one)]
-        gaps = [
-            after.began - (before.ended or after.began)
-            for before, after in pairwise(invocation.calls)
-            if _shows_change(before)
-            and after.operation == before.operation
-            and not any(before.began - SLOWED < one <= after.began for one in slowed)
-        ]
+        gaps, polls = [], SLOWED_POLLS
+        for before, after in pairwise(invocation.calls):
+            if before.operation == "DescribeStreamSummary":
+                polls = 0 if _slows(before) else polls + 1
+            if (
+                polls > SLOWED_POLLS
+                and _shows_change(before)
+                and after.operation == before.operation
+            ):
+                gaps.append(after.began - (before.ended or after.began))
         # One may be short: the last check falls on the deadline.
         short = [gap for gap in gaps if gap < MIN_POLL_GAP][1:]
         for gap in (*short, *(gap for gap in gaps if gap > MAX_POLL_GAP)):
@@ -726,7 +729,8 @@ def _exemptions(
         arrived = max(one for one in arrivals if one <= invocation.began)
         if closed - arrived <= MINUTE or last.began - arrived <= MINUTE:
             yield UNDATED
-    elif removed and stack and stack.shown:
+    # What does not prove the end of a request proves it no better without a date.
+    if removed and stack and stack.shown:
         status = stack.shown["Stacks"][0]["StackStatus"]
         yield from _exemptions_of_stack(request, status, age=last.began - request.issued)
     elif last.shown:
