@@ -27,6 +27,7 @@ from kinesis_stream_encryption._keys import AWS_MANAGED_ALIAS, StreamKey
 from kinesis_stream_encryption._permissions import (
     MAX_INLINE_POLICY_SIZE,
     as_list,
+    is_attached,
     policies_of_role,
     policy_size,
 )
@@ -35,6 +36,7 @@ from kinesis_stream_encryption._tokens import (
     describe,
     message_text,
     resolved_or_none,
+    stack_lineage,
     stack_properties,
 )
 
@@ -194,7 +196,7 @@ class KeyGrants:
         grant = self._add_statement(policy, key, action)
         # Only now: a role replaced by iam.Role.customize_roles reads the statements on attachment.
         principal.attach_inline_policy(policy)
-        if not (isinstance(principal, iam.Role) or _is_attached(policy)):
+        if not (isinstance(principal, iam.Role) or is_attached(policy)):
             scope.node.try_remove_child(id_)
             return self._unchangeable(principal, grant)
         self._order(policy, principal, key)
@@ -235,13 +237,16 @@ class KeyGrants:
 
     def _can_wait_for(self, home: Stack, key: StreamKey) -> bool:
         """Return whether this stack can wait for another one of the same nested family."""
-        ours, theirs = _lineage(self._stack), _lineage(home)
+        ours, theirs = stack_lineage(self._stack), stack_lineage(home)
         if ours[-1] is not theirs[-1]:
             return False
         inside = [each for each in ours if each not in theirs]
         used = [key.element, self._stream.owner]
         return not any(
-            stack in inside for each in used if each is not None for stack in _lineage(each.stack)
+            stack in inside
+            for each in used
+            if each is not None
+            for stack in stack_lineage(each.stack)
         )
 
     def _add_statement(self, grantee: iam.IGrantable, key: StreamKey, action: str) -> iam.Grant:
@@ -282,10 +287,8 @@ class KeyGrants:
         )
 
     def _is_known_other_account(self, grantee: iam.IGrantable) -> bool:
-        ours, theirs = (
-            stack_properties(self._stack).environment.account,
-            resolved_or_none(_account(grantee)),
-        )
+        ours = stack_properties(self._stack).environment.account
+        theirs = resolved_or_none(_account(grantee))
         return ours is not None and theirs is not None and ours != theirs
 
     def _check_account(self, grantee: iam.IGrantable) -> None:
@@ -341,14 +344,6 @@ def _delegates(stack: Stack, statement: dict[str, Any], action: str) -> bool:
     )
 
 
-def _lineage(stack: Stack) -> list[Stack]:
-    """Return a stack and the stacks that it is nested in, up to the one that is deployed."""
-    found = [stack]
-    while (parent := found[-1].nested_stack_parent) is not None:
-        found.append(parent)
-    return found
-
-
 def _has_policies(grantee: iam.IGrantable) -> bool:
     return hasattr(grantee.grant_principal, "attach_inline_policy")
 
@@ -365,12 +360,6 @@ def _is_other_account(grantee: iam.IGrantable, key: kms.IKey) -> bool:
     # Two unknown accounts are both the account of the deployment. A known one can differ from it.
     account = _account(grantee)
     return account is not None and resolved_or_none(account) != resolved_or_none(key.env.account)
-
-
-def _is_attached(policy: iam.Policy) -> bool:
-    resource = cast(iam.CfnPolicy, policy.node.default_child)
-    found = Stack.of(policy).resolve([resource.roles, resource.users, resource.groups])
-    return any(found)
 
 
 def _name(grantee: iam.IGrantable) -> str:

@@ -39,6 +39,7 @@ __all__ = [
     "TRACING_ACTIONS",
     "FunctionPermissions",
     "as_list",
+    "is_attached",
     "policies_of_role",
     "policy_size",
 ]
@@ -126,9 +127,9 @@ class FunctionPermissions:
         """Return whether a policy can be attached to a role, which has no property for that."""
         trial = iam.Policy(self._scope, "Trial")
         role.attach_inline_policy(trial)
-        attached = self._stack.resolve(cast(iam.CfnPolicy, trial.node.default_child).roles)
+        attached = is_attached(trial)
         self._scope.node.try_remove_child("Trial")
-        return bool(attached)
+        return attached
 
     def add(
         self,
@@ -233,6 +234,12 @@ class FunctionPermissions:
                     f"{limit}: {self._remedy}. In a stack without env, you can instead set the "
                     f"context {_ARN_SIZE_CONTEXT!r} to the length of the longest ARN"
                 )
+
+
+def is_attached(policy: iam.Policy) -> bool:
+    """Return whether a principal accepted a policy; one that CDK must not change does not."""
+    resource = cast(iam.CfnPolicy, policy.node.default_child)
+    return any(Stack.of(policy).resolve([resource.roles, resource.users, resource.groups]))
 
 
 def policy_size(document: _Json, reference: str = _LONGEST_ARN) -> int:

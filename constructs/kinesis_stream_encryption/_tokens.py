@@ -26,6 +26,7 @@ __all__ = [
     "referenced_element",
     "render_functions",
     "resolved_or_none",
+    "stack_lineage",
     "stack_properties",
 ]
 
@@ -80,12 +81,18 @@ def stack_properties(stack: Stack) -> StackProperties:
     return properties
 
 
+def stack_lineage(stack: Stack) -> list[Stack]:
+    """Return a stack and the stacks that it is nested in, up to the one that is deployed."""
+    found = [stack]
+    while (parent := found[-1].nested_stack_parent) is not None:
+        found.append(parent)
+    return found
+
+
 def check_partition(scope: IConstruct, what: str, stack: Stack, arn: str) -> None:
     """Report an ARN whose partition is not that of the stack's Region, as an error annotation."""
-    own, other = (
-        stack_properties(stack).partition,
-        arn.split(":", 2)[1] if resolved_or_none(arn) else None,
-    )
+    own = stack_properties(stack).partition
+    other = arn.split(":", 2)[1] if resolved_or_none(arn) else None
     if own is not None and other is not None and own != other:
         Annotations.of(scope).add_error(
             f"the ARN of the {what}, {arn!r}, has partition {other!r}, but the Region of the stack "

@@ -22,7 +22,7 @@ from kinesis_stream_encryption._function import FunctionOptions, HandlerFunction
 from kinesis_stream_encryption._guarded import GuardedStreams, check_tag
 from kinesis_stream_encryption._keys import StreamKey, stream_key
 from kinesis_stream_encryption._remediation import Remediation, remediation_key
-from kinesis_stream_encryption._tokens import resolved_or_none
+from kinesis_stream_encryption._tokens import resolved_or_none, stack_lineage
 
 __all__ = ["StreamEncryptionGuard"]
 
@@ -122,7 +122,8 @@ class StreamEncryptionGuard(Construct):
         self._permissions, self._function = made.permissions, made.function
         self._functions = [made]
         self._any_key = stack.format_arn(service="kms", resource="key", resource_name="*")
-        deployed = _deployed_with(stack)
+        # The outermost stack, which is the last one to be idle.
+        deployed = stack_lineage(stack)[-1].stack_id
         key = None if encryption_key is None else stream_key(stack, encryption_key)
         reads_tags = exempt_tag_key is not None or "tag" in streams.settings
         self._dead_letter_queue = sqs.Queue(
@@ -466,10 +467,3 @@ def _check_environment(scope: Construct, resource: IResource, *properties: str) 
                 f"{resource.node.path!r} is in {name} {other!r}, and the guard in {own!r}: pass a "
                 f"resource in the {name} of the guard"
             )
-
-
-def _deployed_with(stack: Stack) -> str:
-    """ID of the stack that is deployed: the outermost one, which is the last to be idle."""
-    while (parent := stack.nested_stack_parent) is not None:
-        stack = parent
-    return stack.stack_id

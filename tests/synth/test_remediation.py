@@ -11,6 +11,7 @@ import pytest
 from aws_cdk import App, Duration, Stack, Validations
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 
 from kinesis_stream_encryption import GuardedStreams, Remediation, StreamEncryptionGuard
@@ -243,3 +244,13 @@ def test_solutions_pack_finds_nothing_in_remediation(tmp_path: Path) -> None:
     report = (tmp_path / "out" / "validation-report.json").read_text()
     assert "/Guard/Role/" in report
     assert "/Guard/Remediation/" not in report
+
+
+def test_the_remediation_function_is_validated_after_aspects(stack: Stack) -> None:
+    made = remediating(stack)
+    assert made.remediation_function is not None
+    resource = made.remediation_function.node.default_child
+    assert isinstance(resource, lambda_.CfnFunction)
+    resource.runtime = "python3.9"
+    with pytest.raises(RuntimeError, match="cannot run the handler"):
+        resources(stack)
