@@ -59,6 +59,8 @@ class Guarded(Stack):
         CfnOutput(self, "DeadLetterQueueUrl", value=guard.dead_letter_queue.queue_url)
         CfnOutput(self, "TableName", value=guard.table.table_name)
         CfnOutput(self, "FunctionName", value=guard.function.function_name)
+        if guard.remediation_queue:
+            CfnOutput(self, "RemediationQueueUrl", value=guard.remediation_queue.queue_url)
 
 
 app = App()

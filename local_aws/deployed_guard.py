@@ -76,6 +76,11 @@ class DeployedGuard:
         text = body if isinstance(body, str) else json.dumps(body)
         self._sqs.send_message(QueueUrl=self.outputs["QueueUrl"], MessageBody=text)
 
+    def release(self, stream: str) -> None:
+        """Forget the remediations of a stream, which also starts a scan."""
+        body = json.dumps({"release": {"stream": stream}})
+        self._sqs.send_message(QueueUrl=self.outputs["RemediationQueueUrl"], MessageBody=body)
+
     def send_api_call(self, call: str, stream: str, caller: str = ALICE, **parameters: str) -> None:
         """Send the CloudTrail event of a call."""
         self.send(cloudtrail_event(call, {"streamName": stream, **parameters}, caller))

@@ -285,10 +285,7 @@ def test_stopped_encryption_is_restored_until_the_owner_insists(remediating: Gua
     stop()
     reports("yielded")
     assert key() is None
-    aws.client("sqs").send_message(
-        QueueUrl=guarding.outputs["RemediationQueueUrl"],
-        MessageBody=json.dumps({"release": {"stream": name}}),
-    )
+    guarding.release(name)
     reports("restored")
     assert key() == remediating.key
     assert not guarding.dead_letters()
