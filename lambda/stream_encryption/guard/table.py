@@ -12,7 +12,7 @@ from stream_encryption.guard.finding import Finding, State
 from stream_encryption.guard.item import Item
 from stream_encryption.guard.messages import RetryLater
 
-FORMAT = "1"
+FORMAT = "2"
 """Version of the items' format. Items of another format are ignored and overwritten."""
 
 RECORD_FORMAT = "101"
@@ -20,8 +20,6 @@ RECORD_FORMAT = "101"
 
 RETENTION = 90 * 24 * 3600
 """Seconds for which the item of a stream is kept that is no longer checked."""
-
-_HISTORY = ("good_key", "good_at", "drift", "ended_drift")
 
 CONFLICT_DELAY = 2.0
 """Seconds after which a check is retried that lost to a parallel one."""
@@ -164,10 +162,7 @@ class Table:
 def _attributes(item: Item, now: float) -> dict[str, Any]:
     texts = item._asdict() | item.finding._asdict()
     del texts["finding"], texts["revision"]
-    # In a map, as releases before 0.3 read every other text as a field of theirs.
-    history = {name: {"S": texts.pop(name)} for name in _HISTORY}
     attributes: dict[str, Any] = {name: {"S": str(text)} for name, text in texts.items()}
-    attributes["history"] = {"M": history}
     numbers = {
         "format_version": FORMAT,
         "revision": str(item.revision),
@@ -179,7 +174,6 @@ def _attributes(item: Item, now: float) -> dict[str, Any]:
 def _parse(items: list[dict[str, Any]]) -> Iterator[Item]:
     for item in items:
         if item.get("format_version", {}).get("N") == FORMAT:
-            known = item | item.get("history", {"M": {}})["M"]
-            texts = {name: value["S"] for name, value in known.items() if "S" in value}
+            texts = {name: value["S"] for name, value in item.items() if "S" in value}
             finding = Finding(State(texts.pop("state")), texts.pop("key"), texts.pop("created"))
             yield Item(finding=finding, revision=int(item["revision"]["N"]), **texts)

@@ -50,9 +50,9 @@ def _forget_limits(response: dict[str, Any], _: Settings) -> dict[str, Any]:
 def _believe_good(response: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """Any stream that is unencrypted gets the key, as AWS Config's runbook does."""
     item = response["Item"]
-    if "history" in item:
+    if "good_key" in item:
         good = {"good_key": {"S": settings.key}, "good_at": item["since"]}
-        return {"Item": item | {"history": {"M": item["history"]["M"] | good}}}
+        return {"Item": item | good}
     return response
 
 

@@ -809,7 +809,7 @@ def test_item_of_another_format_is_ignored_and_overwritten() -> None:
     stubs.send(SCAN)
     stubs.run()
     assert stubs.state("orders") == "unencrypted"
-    assert stubs.table.row("orders")["format_version"] == "1"
+    assert stubs.table.row("orders")["format_version"] == "2"
     assert len(stubs.notifications) == 2
 
 

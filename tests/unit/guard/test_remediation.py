@@ -370,14 +370,3 @@ def test_message_of_the_other_queue_is_a_dead_letter() -> None:
     assert [each.reason for each in stubs.dead] == [
         "malformed message: it is for the guard's other queue"
     ] * 2
-
-
-def test_items_can_still_be_read_by_the_release_before() -> None:
-    """It reads every text attribute as a field of its own."""
-    stubs = known_good()
-    item = stubs.table.items[arn("kinesis", "stream/orders")]
-    texts = {name for name, value in item.items() if "S" in value}
-    assert texts == {
-        *("arn", "state", "key", "created", "since", "checked", "caller", "call", "call_time"),
-        *("last_notified", "notifying_since", "confirmed"),
-    }
