@@ -58,6 +58,17 @@ def test_a_principal_without_access_to_the_key_causes_a_warning(
     assert "pass the construct 'Stack/Encryption' in place of the stream" in warning
 
 
+@pytest.mark.usefixtures("encryption")
+def test_an_inline_policy_of_a_role_without_access_to_the_key_causes_a_warning(
+    stack: Stack,
+) -> None:
+    document = iam.PolicyDocument(statements=[statement("kinesis:GetRecords")])
+    service = iam.ServicePrincipal("lambda.amazonaws.com")
+    iam.Role(stack, "App", assumed_by=service, inline_policies={"Records": document})
+    (warning,) = warnings(stack)
+    assert "'Stack/App' has access to the records of the stream 'orders', but lacks kms:" in warning
+
+
 def test_the_order_of_the_constructs_does_not_matter(
     stack: Stack, stream: kinesis.IStream, role: iam.Role
 ) -> None:

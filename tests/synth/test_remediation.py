@@ -170,15 +170,12 @@ def test_lease_ends_after_the_function_and_before_the_message_returns(stack: Sta
     assert "DeadLetters" in json.dumps(queue["RedrivePolicy"])
 
 
-@pytest.mark.parametrize("kind", ["missing", "alias", "managed"])
-def test_key_must_be_known_by_arn(stack: Stack, kind: str) -> None:
-    keys = {
-        "missing": None,
-        "alias": kms.Alias.from_alias_name(stack, "Alias", "alias/orders"),
-        "managed": kms.Alias.from_alias_name(stack, "Managed", "alias/aws/kinesis"),
-    }
-    with pytest.raises(ValueError, match=r"known by ARN.*pass a kms\.Key or kms"):
-        remediating(stack, encryption_key=keys[kind])
+@pytest.mark.parametrize("alias", [None, "alias/orders", "alias/aws/kinesis"])
+def test_key_must_be_known_by_arn(stack: Stack, alias: str | None) -> None:
+    key = alias and kms.Alias.from_alias_name(stack, "Alias", alias)
+    given = f"encryption_key is '{alias}'" if alias else "there is no encryption_key"
+    with pytest.raises(ValueError, match=rf"known by ARN, and {given}: pass a kms\.Key or kms"):
+        remediating(stack, encryption_key=key)
 
 
 def test_alias_of_a_key_of_the_app_is_that_key(stack: Stack) -> None:
@@ -199,6 +196,13 @@ def test_alias_of_a_key_of_the_app_is_that_key(stack: Stack) -> None:
 def test_limits_have_bounds(options: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Remediation(**options)
+
+
+def test_limits_include_their_bounds(stack: Stack) -> None:
+    remediating(stack, remediation=Remediation(max_changes_per_stream=5, max_streams_per_hour=1000))
+    limits = settings(stack, remediates=True).limits
+    assert limits is not None
+    assert (limits.max_changes_per_stream, limits.max_streams_per_hour) == (5, 1000)
 
 
 def test_given_role_stays_read_only(stack: Stack) -> None:

@@ -17,6 +17,7 @@ from tests.synth.templates import (
     HERE,
     TYPE,
     documents,
+    errors,
     only,
     properties,
     resources,
@@ -64,7 +65,7 @@ def test_a_role_of_the_user_gets_the_default_permissions(
     (policy,) = documents(stack)
     assert policy in only(stack, TYPE)["DependsOn"]
     assert policy in only(stack, "AWS::Lambda::Function")["DependsOn"]
-    assert warnings(stack) == []
+    assert warnings(stack) == errors(stack) == []
 
 
 def test_a_role_of_another_stack_gets_its_policy_in_this_one(app: App, stack: Stack) -> None:

@@ -82,7 +82,9 @@ def test_failing_check_ends_after_a_few_seconds(
     service.raises(operation, error)
     aws.succeeds(event(age=4))
     assert started[0] <= 7.5
-    assert aws.logged(f"the {what} could not be described")
+    action = {"key": "kms:DescribeKey", "stack": "cloudformation:DescribeStackResource"}[what]
+    lines = aws.logged(f"the {what} could not be described")
+    assert {line["error"].partition(": ")[0] for line in lines} == {action}
 
 
 @pytest.mark.parametrize(
@@ -109,9 +111,12 @@ def side(aws: StubbedAws, what: str) -> tuple[Service, str]:
     return aws.cloudformation, "describe_stack_resource"
 
 
-def test_transient_error_does_not_skip_the_check(aws: StubbedAws) -> None:
+@pytest.mark.parametrize(
+    ("code", "status"), [("ThrottlingException", 400), ("KMSInternalException", 500)]
+)
+def test_transient_error_does_not_skip_the_check(aws: StubbedAws, code: str, status: int) -> None:
     aws.kinesis.keeps_showing("ACTIVE")
-    aws.kms.fails("describe_key", "ThrottlingException")
+    aws.kms.fails("describe_key", code, status=status)
     aws.kms.keeps(lambda: aws.kms.shows(KeyState="Disabled"))
     assert "(state: Disabled)" in aws.fails(event())
 
