@@ -237,6 +237,11 @@ def test_properties_and_metric(stack: Stack) -> None:
     name = stack.resolve(made.remediation_function.function_name)
     assert stack.resolve(metric.dimensions) == {"FunctionName": name, "Outcome": "restored"}
     assert metric.statistic == "Sum"
+    queues = {
+        str(each["Properties"]["FunctionName"]): each["Properties"]["EventSourceArn"]
+        for each in resources(stack, "AWS::Lambda::EventSourceMapping").values()
+    }
+    assert queues[str(name)] == stack.resolve(made.remediation_queue.queue_arn)
 
 
 def test_solutions_pack_finds_nothing_in_remediation(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def test_stopped_encryption_is_restored_and_reported() -> None:
     assert stubs.state("orders") == "compliant"
     assert (record(stubs)["outcome"], record(stubs)["remediations"]) == ("restored", "1")
     assert [line["Outcome"] for line in stubs.log if "Outcome" in line] == ["restored"]
+    assert stubs.metric("Remediations") == [1]
     assert stubs.metric("NoncompliantStreams")[-1] == 0
     assert not stubs.dead
 
