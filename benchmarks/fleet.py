@@ -19,7 +19,7 @@ from benchmarks.simulation.service import (
     Response,
     stream_arn,
 )
-from tests.simulation.scheduler import Scheduler
+from simulated_aws.scheduler import Scheduler
 
 DESCRIBES_PER_SECOND = 20.0
 STARTS_PER_SECOND = 5.0

@@ -8,7 +8,7 @@ from random import Random
 from benchmarks.figures import Row, Target, judge, show, summary, table
 from benchmarks.simulation.alternatives import ALTERNATIVES, THIS, Alternative, wait_after_active
 from benchmarks.simulation.service import BEGIN, DESCRIBE, Kinesis, Response, stream_arn
-from tests.simulation.scheduler import Scheduler
+from simulated_aws.scheduler import Scheduler
 
 UPDATING = (0.5, 1.0, 3.0, 10.0, 30.0, 300.0, 600.0, 1800.0, 3000.0)
 """Seconds that a change takes."""

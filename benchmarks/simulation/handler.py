@@ -21,9 +21,9 @@ from benchmarks.simulation.service import (
     KmsClient,
     Response,
 )
+from simulated_aws.scheduler import Entry, Lock, Scheduler
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
-from tests.simulation.scheduler import Entry, Lock, Scheduler
 
 _FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:encryption"
 _STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/app/3b1f2c10-0000-1111-2222-333344445555"

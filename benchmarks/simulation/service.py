@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from tests.simulation.scheduler import Scheduler
+from simulated_aws.scheduler import Scheduler
 
 REGION, ACCOUNT = "eu-central-1", "111122223333"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/12345678-1234-1234-1234-123456789012"

@@ -16,10 +16,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from simulated_aws.lambda_service import Function
+from simulated_aws.service import arn
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
-from tests.simulation.lambda_service import Function
-from tests.simulation.service import arn
 
 ApiMethod = Callable[..., dict[str, Any]]
 

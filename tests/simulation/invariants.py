@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 
+from simulated_aws.api import Call
+from simulated_aws.cloudformation import FINISHED, Request
+from simulated_aws.kinesis import CHANGES_EXCEEDED, Change, Stream
+from simulated_aws.kms import AWS_MANAGED_ALIAS
+from simulated_aws.lambda_service import Invocation
+from simulated_aws.response_endpoint import SECRET, Put
 from stream_encryption.encryption.failure import FailureCode
 from tests.simulation import reason_checks
-from tests.simulation.api import Call
-from tests.simulation.cloudformation import FINISHED, Request
-from tests.simulation.kinesis import CHANGES_EXCEEDED, Change, Stream
-from tests.simulation.kms import AWS_MANAGED_ALIAS
-from tests.simulation.lambda_service import Invocation
 from tests.simulation.reason_checks import PROPAGATION_WAIT
 from tests.simulation.reasons import parse
-from tests.simulation.response_endpoint import SECRET, Put
 from tests.simulation.schedule import is_malformed, stream_arn
-from tests.simulation.simulated_aws import SimulatedAws
+from tests.simulation.simulation import SimulatedAws
 
 RETRIED = 45.0
 """Seconds after which a delivery counts as a retry of an earlier one."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from tests.simulation.kinesis import Kinesis, Stream
-from tests.simulation.kms import Kms
-from tests.simulation.service import Actor, ServiceError
-from tests.simulation.stage import Stage
+from simulated_aws.kinesis import Kinesis, Stream
+from simulated_aws.kms import Kms
+from simulated_aws.service import Actor, ServiceError
+from simulated_aws.stage import Stage
 
 
 @dataclass(frozen=True)

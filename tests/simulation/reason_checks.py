@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from simulated_aws.api import Call
+from simulated_aws.cloudformation import Request
+from simulated_aws.kinesis import State
+from simulated_aws.kms import USABLE
+from simulated_aws.lambda_service import Invocation
 from stream_encryption.encryption.failure import FailureCode
-from tests.simulation.api import Call
-from tests.simulation.cloudformation import Request
-from tests.simulation.kinesis import State
-from tests.simulation.kms import USABLE
-from tests.simulation.lambda_service import Invocation
 from tests.simulation.schedule import is_malformed
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
 from tests.simulation.invariants import Violation, check_invariants
 from tests.simulation.schedule import draw
-from tests.simulation.simulated_aws import SimulatedAws
+from tests.simulation.simulation import SimulatedAws
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from tests.simulation.cloudformation import CloudFormationTraits, Operation, Properties
-from tests.simulation.iam import Denial
-from tests.simulation.kinesis import NOTHING, KinesisTraits, State
-from tests.simulation.kms import AWS_MANAGED_ALIAS, MISSING, Key
+from simulated_aws.cloudformation import CloudFormationTraits, Operation, Properties
+from simulated_aws.iam import Denial
+from simulated_aws.kinesis import NOTHING, KinesisTraits, State
+from simulated_aws.kms import AWS_MANAGED_ALIAS, MISSING, Key
+from simulated_aws.response_endpoint import Outage
+from simulated_aws.scheduler import BEGIN
+from simulated_aws.service import arn
 from tests.simulation.other_principals import ExternalChange
-from tests.simulation.response_endpoint import Outage
-from tests.simulation.service import arn
 
-BEGIN = 1_800_000_000.0
 STREAMS = (arn("kinesis", "stream/orders"), arn("kinesis", "stream/returns"))
 ALIASES = ("alias/orders", "alias/spare")
 NEW_ALIAS = "alias/new"

@@ -14,14 +14,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws import LocalAws
-from tests.simulation.journal import Faults, Journal
-from tests.simulation.kinesis import NOTHING, Kinesis, KinesisTraits, Stream
-from tests.simulation.kms import Key, Kms
-from tests.simulation.schedule import BEGIN
-from tests.simulation.scheduler import Scheduler
+from simulated_aws.kinesis import NOTHING, Kinesis, KinesisTraits, Stream
+from simulated_aws.kms import Key, Kms
+from simulated_aws.scheduler import BEGIN, Scheduler
+from simulated_aws.service import ServiceError, arn
+from simulated_aws.stage import Faults, Journal, Stage
 from tests.simulation.scripts import KEYS, SCRIPTS, Observation, Script, Step, run_script
-from tests.simulation.service import ServiceError, arn
-from tests.simulation.stage import Stage
 
 NAME = "orders"
 ARN = arn("kinesis", f"stream/{NAME}")
@@ -40,13 +38,12 @@ class Simulated:
 
     def __init__(self) -> None:
         self.scheduler = Scheduler(BEGIN)
-        journal = Journal(self.scheduler)
-        stage = Stage(self.scheduler, journal, Faults(Random(0), {}))
+        stage = Stage(self.scheduler, Journal(self.scheduler), Faults(Random(0), {}))
         keys = tuple(Key(key.rpartition("/")[2]) for key in KEYS.values())
         traits = KinesisTraits(
             staleness=0.0, shows_target=True, load=0.0, durations=(0, 1, 0, 0, 0)
         )
-        kms = Kms(self.scheduler, journal, keys, {})
+        kms = Kms(stage, keys, {})
         self.kinesis = Kinesis(stage, kms, traits, Random(0))
         self.stream = Stream(ARN, BEGIN, NOTHING, [])
         self.kinesis.streams[ARN] = self.stream

@@ -7,7 +7,8 @@ from functools import cache
 
 import pytest
 
-from tests.simulation.api import REFUSALS, operation_model
+from simulated_aws.api import REFUSALS
+from simulated_aws.client import operation_model
 from tests.simulation.broken_handlers import BROKEN_HANDLERS, BrokenHandler
 from tests.simulation.campaign import new_base
 from tests.simulation.regressions import REGRESSIONS

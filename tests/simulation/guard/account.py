@@ -6,32 +6,23 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
+from simulated_aws.cloudformation import GUARD_STACK, GuardStack
+from simulated_aws.cloudtrail import Trail
+from simulated_aws.dynamodb import TABLE, DynamoDb
+from simulated_aws.event_source import Function, Invocation
+from simulated_aws.kinesis import Kinesis, State, Stream
+from simulated_aws.kms import AWS_MANAGED_ALIAS, Key, Kms
+from simulated_aws.listing import Lists
+from simulated_aws.scheduler import BEGIN, Scheduler
+from simulated_aws.service import Params, ServiceError, arn
+from simulated_aws.sns import TOPIC, Publication, Sns
+from simulated_aws.sqs import DEAD_LETTERS, QUEUE, Sqs
+from simulated_aws.stage import Faults, History, Journal, Stage
 from stream_encryption.guard.handler import Guard
 from stream_encryption.guard.settings import Settings
 from stream_encryption.runtime import Runtime
-from tests.simulation.guard.delivery import Function, Invocation, Trail
 from tests.simulation.guard.owners import Owners
 from tests.simulation.guard.schedule import ALIASES, KEYS, Schedule
-from tests.simulation.guard.services import (
-    DEAD_LETTERS,
-    QUEUE,
-    STACK,
-    TABLE,
-    TOPIC,
-    CloudFormation,
-    DynamoDb,
-    Lists,
-    Publication,
-    Sns,
-    Sqs,
-)
-from tests.simulation.journal import Faults, Journal
-from tests.simulation.kinesis import Kinesis, State, Stream
-from tests.simulation.kms import AWS_MANAGED_ALIAS, History, Key, Kms
-from tests.simulation.schedule import BEGIN
-from tests.simulation.scheduler import Scheduler
-from tests.simulation.service import Params, ServiceError, arn
-from tests.simulation.stage import Stage
 
 FIRST_SCAN = 60.0
 MANAGED = f"4{'0' * 7}-0000-4000-8000-{'0' * 12}"
@@ -54,7 +45,7 @@ class GuardedAccount:
         stage = Stage(self.scheduler, self.journal, self.faults)
         keys = tuple(Key(key) for key in (*KEYS, MANAGED))
         aliases = {**ALIASES, AWS_MANAGED_ALIAS: MANAGED}
-        self.kms = Kms(self.scheduler, self.journal, keys, aliases)
+        self.kms = Kms(stage, keys, aliases)
         self.kinesis = Kinesis(stage, self.kms, schedule.kinesis, rng("kinesis"))
         for name, key in schedule.streams.items():
             state = State("ACTIVE", key, BEGIN - 86400)
@@ -63,7 +54,7 @@ class GuardedAccount:
         self.tags = {name: History(BEGIN, tags) for name, tags in schedule.tags.items()}
         self.desired_key: History[str | None] = History(BEGIN, schedule.settings["key"])
         self.status = History(BEGIN, "CREATE_COMPLETE")
-        self.stack = CloudFormation()
+        self.stack = GuardStack()
         self.sqs, self.sns = Sqs(lambda: self.scheduler.now), Sns(lambda: self.scheduler.now)
         self.table = DynamoDb()
         lag = schedule.index_lag
@@ -140,7 +131,7 @@ class GuardedAccount:
 
     def _settings(self) -> Settings:
         given = {**self.schedule.settings, "key": self.desired_key.value}
-        return Settings(QUEUE, DEAD_LETTERS, TABLE, STACK, TOPIC, **given)
+        return Settings(QUEUE, DEAD_LETTERS, TABLE, GUARD_STACK, TOPIC, **given)
 
     def _serve(
         self, service: str, operation: str, params: Params, invocation: Invocation

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from simulated_aws.service import arn
+from simulated_aws.stage import History
 from tests.simulation.guard.account import GuardedAccount
 from tests.simulation.guard.schedule import EXEMPT
-from tests.simulation.kms import History
-from tests.simulation.service import arn
 
 DRIFT = {"unencrypted", "other key"}
 

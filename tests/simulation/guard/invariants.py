@@ -22,10 +22,12 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
+from simulated_aws.cloudtrail import Event
+from simulated_aws.event_source import OF_ITS_OWN, READS, VISIBILITY, Invocation
+from simulated_aws.sns import Publication
+from simulated_aws.sqs import DEAD_LETTERS, QUEUE
 from tests.simulation.guard.account import GuardedAccount
-from tests.simulation.guard.delivery import OF_ITS_OWN, READS, VISIBILITY, Event, Invocation
 from tests.simulation.guard.expectations import DRIFT, Expectations, Fact, Span, quiet
-from tests.simulation.guard.services import DEAD_LETTERS, QUEUE, Publication
 
 GRACE = 600.0
 PROMPT = 120.0

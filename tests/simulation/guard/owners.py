@@ -6,12 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
-from tests.simulation.guard.delivery import Trail
+from simulated_aws.cloudtrail import Trail
+from simulated_aws.kinesis import NOTHING, Kinesis, Stream
+from simulated_aws.kms import Kms
+from simulated_aws.service import Actor, ServiceError, arn
+from simulated_aws.stage import History, Stage
 from tests.simulation.guard.schedule import Deed, Deployment
-from tests.simulation.kinesis import NOTHING, Kinesis, Stream
-from tests.simulation.kms import History, Kms
-from tests.simulation.service import Actor, ServiceError, arn
-from tests.simulation.stage import Stage
 
 Tags = dict[str, str]
 

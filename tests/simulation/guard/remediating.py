@@ -10,10 +10,21 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from simulated_aws.cloudformation import GUARD_STACK, GuardStack
+from simulated_aws.cloudtrail import Trail
+from simulated_aws.dynamodb import TABLE, DynamoDb
+from simulated_aws.event_source import Function, Invocation, Window
+from simulated_aws.kinesis import Kinesis, KinesisTraits, State, Stream
+from simulated_aws.kms import Key, Kms
+from simulated_aws.listing import Lists
+from simulated_aws.scheduler import BEGIN, Scheduler
+from simulated_aws.service import Params, arn
+from simulated_aws.sns import TOPIC, Publication, Sns
+from simulated_aws.sqs import DEAD_LETTERS, QUEUE, REMEDIATION, Sqs
+from simulated_aws.stage import Faults, History, Journal, Stage
 from stream_encryption.guard.handler import Guard
 from stream_encryption.guard.settings import Settings
 from tests.simulation.guard.account import Make
-from tests.simulation.guard.delivery import Function, Invocation, Trail
 from tests.simulation.guard.owners import Owners
 from tests.simulation.guard.schedule import (
     EXEMPT,
@@ -25,29 +36,7 @@ from tests.simulation.guard.schedule import (
     RATES,
     Deed,
     Deployment,
-    Window,
 )
-from tests.simulation.guard.services import (
-    DEAD_LETTERS,
-    QUEUE,
-    REMEDIATION,
-    STACK,
-    TABLE,
-    TOPIC,
-    CloudFormation,
-    DynamoDb,
-    Lists,
-    Publication,
-    Sns,
-    Sqs,
-)
-from tests.simulation.journal import Faults, Journal
-from tests.simulation.kinesis import Kinesis, KinesisTraits, State, Stream
-from tests.simulation.kms import History, Key, Kms
-from tests.simulation.schedule import BEGIN
-from tests.simulation.scheduler import Scheduler
-from tests.simulation.service import Params, arn
-from tests.simulation.stage import Stage
 
 ACTIVE_FOR = 4 * HOUR
 DAY = 24 * HOUR
@@ -228,7 +217,7 @@ class Part:
             "queue": REMEDIATION if limits else QUEUE,
             "dead_letter_queue": DEAD_LETTERS,
             "table": TABLE,
-            "stack": STACK,
+            "stack": GUARD_STACK,
             "topic": TOPIC,
             "key": self.key.value,
             "exempt_tag_key": EXEMPT,
@@ -273,14 +262,14 @@ class GuardedAccount:
         self.journal = Journal(self.scheduler)
         self.faults = Faults(self.rng("faults"), schedule.rates)
         self.stage = Stage(self.scheduler, self.journal, self.faults)
-        self.kms = Kms(self.scheduler, self.journal, tuple(map(Key, KEYS)), {})
+        self.kms = Kms(self.stage, tuple(map(Key, KEYS)), {})
         self.kinesis = Kinesis(self.stage, self.kms, schedule.kinesis, self.rng("kinesis"))
         for name in schedule.owners:
             stream_arn = arn("kinesis", f"stream/{name}")
             state = State("ACTIVE", KEY_ARNS[0], BEGIN - DAY)
             self.kinesis.streams[stream_arn] = Stream(stream_arn, BEGIN, state, [])
         self.tags = {name: History(BEGIN, dict[str, str]()) for name in schedule.owners}
-        self.status, self.stack = History(BEGIN, "CREATE_COMPLETE"), CloudFormation()
+        self.status, self.stack = History(BEGIN, "CREATE_COMPLETE"), GuardStack()
         self.lists = Lists(
             self._names, lambda name: self.tags[name].value, lambda name: self.tags[name].value
         )

@@ -19,13 +19,14 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.simulation.guard.delivery import Invocation
+from simulated_aws.event_source import Invocation
+from simulated_aws.kinesis import Change, State, Stream
+from simulated_aws.scheduler import BEGIN
+from simulated_aws.sns import Publication
+from simulated_aws.sqs import DEAD_LETTERS, REMEDIATION
 from tests.simulation.guard.invariants import Violation
 from tests.simulation.guard.remediating import DAY, GuardedAccount, Part
 from tests.simulation.guard.schedule import EXEMPT, HOUR
-from tests.simulation.guard.services import DEAD_LETTERS, REMEDIATION, Publication
-from tests.simulation.kinesis import Change, State, Stream
-from tests.simulation.schedule import BEGIN
 
 SLACK = 20.0
 """Seconds between a verification and the call that follows it: neither is instantaneous.
@@ -49,7 +50,7 @@ class _Judge:
         self.violations: list[Violation] = []
         # SQS may deliver a release more than once.
         self.releases = [
-            call.when
+            call.began
             for each in part.remediates.invocations
             if each.message.body.startswith('{"release"')
             for call in each.calls

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from simulated_aws.sqs import DEAD_LETTERS
 from stream_encryption.guard.handler import Guard
 from tests.simulation.guard import remediating, remediation_invariants
 from tests.simulation.guard.account import GuardedAccount, Make
 from tests.simulation.guard.invariants import Violation, judge
 from tests.simulation.guard.schedule import draw
-from tests.simulation.guard.services import DEAD_LETTERS
 
 
 @dataclass(frozen=True)

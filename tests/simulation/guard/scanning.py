@@ -13,11 +13,12 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from random import Random
 
+from simulated_aws.api import Call
+from simulated_aws.event_source import Invocation
+from simulated_aws.kinesis import KinesisTraits
+from simulated_aws.sqs import QUEUE
 from tests.simulation.guard.account import GuardedAccount
-from tests.simulation.guard.delivery import Call, Invocation
 from tests.simulation.guard.schedule import KEY_ARNS, Schedule
-from tests.simulation.guard.services import QUEUE
-from tests.simulation.kinesis import KinesisTraits
 
 SIZES = (100, 1_000, 10_000)
 LATENCY = 0.06
@@ -98,7 +99,7 @@ def scan(streams: int) -> ScanFigures:
     requests, sent, reads, writes = (new - old for new, old in zip(after, before, strict=True))
     calls = [call for each in invocations for call in each.calls]
     checks = [call for call in calls if call.operation == "DescribeStreamSummary"]
-    seconds = max(call.when for call in checks) - began
+    seconds = max(call.began for call in checks) - began
     gb_seconds = MEMORY_GB * sum(map(_billed, invocations))
     megabytes = sum(map(len, function.log[logged:])) / 1e6
     dollars = (
@@ -136,7 +137,7 @@ def _billed(invocation: Invocation) -> float:
 
 def _most(calls: list[Call]) -> int:
     """Most calls within any whole second."""
-    return max(Counter(int(call.when) for call in calls).values(), default=0)
+    return max(Counter(int(call.began) for call in calls).values(), default=0)
 
 
 def main() -> int:

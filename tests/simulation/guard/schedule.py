@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.simulation.kinesis import KinesisTraits
-from tests.simulation.schedule import BEGIN
-from tests.simulation.service import arn
+from simulated_aws.cloudtrail import LATEST_EVENT
+from simulated_aws.event_source import Window
+from simulated_aws.kinesis import KinesisTraits
+from simulated_aws.scheduler import BEGIN
+from simulated_aws.service import arn
 
 NAMES = ("orders", "prod-a", "prod-b")
 KEYS = tuple(f"{number}{'0' * 7}-0000-4000-8000-{'0' * 12}" for number in (1, 2, 3))
@@ -20,9 +22,6 @@ TAG, EXEMPT = ("class", "pii"), "exempt"
 HOUR = 3600.0
 ACTIVE_FOR = 2 * HOUR
 """Seconds in which people do something."""
-
-LATEST_EVENT = HOUR
-"""Seconds by which an event is late at most."""
 
 PROFILES = {
     "quiet": 3,
@@ -91,15 +90,6 @@ class Deployment:
     guard_first: bool
     ends: str
     failed_for: float
-
-
-@dataclass(frozen=True)
-class Window:
-    """A time in which a service refuses."""
-
-    service: str
-    begins: float
-    ends: float
 
 
 @dataclass

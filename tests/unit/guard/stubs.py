@@ -11,27 +11,16 @@ from typing import Any
 from botocore.exceptions import ReadTimeoutError
 from botocore.model import OperationModel
 
+from simulated_aws.client import Client, client_error
+from simulated_aws.cloudformation import GUARD_STACK, GuardStack
+from simulated_aws.dynamodb import TABLE, DynamoDb
+from simulated_aws.listing import Lists
+from simulated_aws.service import Params, ServiceError, arn
+from simulated_aws.sns import TOPIC, Publication, Sns
+from simulated_aws.sqs import DEAD_LETTERS, QUEUE, REMEDIATION, Message, Sqs
 from stream_encryption.guard.handler import Guard
 from stream_encryption.guard.settings import Settings
 from stream_encryption.runtime import Runtime
-from tests.simulation.guard.services import (
-    DEAD_LETTERS,
-    QUEUE,
-    REMEDIATION,
-    STACK,
-    TABLE,
-    TOPIC,
-    Client,
-    CloudFormation,
-    DynamoDb,
-    Lists,
-    Message,
-    Publication,
-    Sns,
-    Sqs,
-    client_error,
-)
-from tests.simulation.service import Params, ServiceError, arn
 from tests.unit.stubs import ACCOUNT, BEGIN, KEY, OTHER_KEY, REGION, Kinesis, VirtualClock
 
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:guard"
@@ -68,7 +57,7 @@ class GuardStubs:
         self.indexed: dict[str, dict[str, str]] | None = None
         self.aliases: dict[str, str | ServiceError] = {}
         self.sqs, self.sns = Sqs(now), Sns(now)
-        self.table, self.stack = DynamoDb(), CloudFormation()
+        self.table, self.stack = DynamoDb(), GuardStack()
         self.lists = Lists(lambda: list(self.streams), self._tags, self._indexed)
         self.failing: dict[str, list[Exception]] = {}
         self.after: dict[str, list[Any]] = {}
@@ -84,7 +73,7 @@ class GuardStubs:
             "queue": QUEUE,
             "dead_letter_queue": DEAD_LETTERS,
             "table": TABLE,
-            "stack": STACK,
+            "stack": GUARD_STACK,
             "topic": TOPIC,
             "key": KEY,
             **settings,

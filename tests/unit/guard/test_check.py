@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.guard.services import client_error
-from tests.simulation.service import ServiceError, arn
+from simulated_aws.client import client_error
+from simulated_aws.service import ServiceError, arn
 from tests.unit.guard.stubs import ALICE, DAY, HOUR, MINUTE, SCAN, GuardStubs, event, lost
 from tests.unit.stubs import ACCOUNT, KEY, KEY_ID, OTHER_KEY
 

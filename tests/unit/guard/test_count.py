@@ -6,8 +6,8 @@ from collections import defaultdict
 
 import pytest
 
+from simulated_aws.service import ServiceError
 from stream_encryption.guard import check
-from tests.simulation.service import ServiceError
 from tests.unit.guard.stubs import HOUR, KEY, MINUTE, OTHER_KEY, SCAN, GuardStubs, event
 
 STOP = "StopStreamEncryption"

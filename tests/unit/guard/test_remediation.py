@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.guard.services import REMEDIATION
-from tests.simulation.service import ServiceError, arn
+from simulated_aws.service import ServiceError, arn
+from simulated_aws.sqs import REMEDIATION
 from tests.unit.guard.stubs import ALICE, DAY, HOUR, KEY, MINUTE, OTHER_KEY, GuardStubs, event, lost
 
 CHECK: dict[str, Any] = {"check": "orders", "exempt": None}

@@ -8,9 +8,9 @@ from datetime import datetime
 
 import pytest
 
+from simulated_aws.service import ServiceError
+from simulated_aws.sqs import QUEUE
 from stream_encryption.guard.scan import MAX_DELAY
-from tests.simulation.guard.services import QUEUE
-from tests.simulation.service import ServiceError
 from tests.unit.guard.stubs import DAY, HOUR, KEY, SCAN, GuardStubs, event
 
 

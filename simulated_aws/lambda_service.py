@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 from typing import Any
 
+from simulated_aws.api import Api, Call
+from simulated_aws.client import Client
+from simulated_aws.response_endpoint import ResponseEndpoint
+from simulated_aws.scheduler import Entry, Killed, Lock, Scheduler, Task
+from simulated_aws.service import FUNCTION_ARN, Params, ServiceError
+from simulated_aws.stage import Stage
 from stream_encryption.protocol.continuation import FIELD, VERSION
 from stream_encryption.runtime import Runtime
-from tests.simulation.api import Api, Call, Client
-from tests.simulation.response_endpoint import ResponseEndpoint
-from tests.simulation.scheduler import Entry, Killed, Lock, Scheduler, Task
-from tests.simulation.service import FUNCTION_ARN, Params, ServiceError
-from tests.simulation.stage import Stage
 
 ATTEMPTS = 3
 RETURN_DELAY = 0.001
@@ -106,7 +108,7 @@ class Container:
         self.function = service.make_function(
             Runtime(
                 clock=self,
-                client=lambda name: Client(service.api, name, self),
+                client=lambda name: Client(name, partial(service.api.call, self)),
                 put=self.put,
                 timer=lambda seconds, action: Timer(self, seconds, action),
                 lock=lambda: Lock(service.scheduler),

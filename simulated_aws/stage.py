@@ -1,17 +1,17 @@
-"""Journal of events, and injection of faults."""
+"""Clock, journal, and faults, which all simulated services share."""
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from random import Random
-from typing import Protocol
+from typing import Generic, TypeVar
 
+from simulated_aws.scheduler import Scheduler
 
-class Time(Protocol):
-    """A source of the current time."""
-
-    now: float
+T = TypeVar("T")
 
 
 class Journal:
@@ -23,7 +23,7 @@ class Journal:
         The virtual clock.
     """
 
-    def __init__(self, time: Time) -> None:
+    def __init__(self, time: Scheduler) -> None:
         self._time = time
         self._began = time.now
         self._lines: list[tuple[float, str, str, tuple[object, ...]]] = []
@@ -68,3 +68,53 @@ class Faults:
     def count(self, kind: str) -> None:
         """Count a fault that is decided elsewhere."""
         self.counts[kind] += 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Clock, journal, and faults of one schedule.
+
+    Parameters
+    ----------
+    scheduler
+        Virtual clock and scheduled actions.
+    journal
+        Records events.
+    faults
+        Injects faults and counts them.
+    """
+
+    scheduler: Scheduler
+    journal: Journal
+    faults: Faults
+
+
+class History(Generic[T]):
+    """A value and its previous ones."""
+
+    def __init__(self, began: float, value: T) -> None:
+        self._times = [began]
+        self._values = [value]
+
+    def set(self, now: float, value: T) -> None:
+        """Change the value."""
+        self._times.append(now)
+        self._values.append(value)
+
+    @property
+    def value(self) -> T:
+        """Current value."""
+        return self._values[-1]
+
+    def at(self, when: float) -> T:
+        """Value at a time."""
+        return self._values[max(bisect(self._times, when) - 1, 0)]
+
+    def changed(self, begin: float, end: float) -> list[float]:
+        """When it changed between two times."""
+        return [when for when in self._times if begin < when <= end]
+
+    def between(self, begin: float, end: float) -> list[T]:
+        """All values between two times, both included."""
+        first = max(bisect(self._times, begin) - 1, 0)
+        return self._values[first : bisect(self._times, end)] or [self._values[first]]

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.simulation.stage import Stage
+from simulated_aws.stage import Stage
 
 if TYPE_CHECKING:
-    from tests.simulation.lambda_service import Invocation
+    from simulated_aws.lambda_service import Invocation
 
 VALIDITY = 7200
 SECRET = "presigned-url"

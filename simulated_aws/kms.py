@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from tests.simulation.journal import Faults, Journal, Time
-from tests.simulation.service import REGION, Params, ServiceError, arn
+from simulated_aws.service import REGION, Params, ServiceError, arn
+from simulated_aws.stage import History, Stage
 
 AWS_MANAGED_ALIAS = "alias/aws/kinesis"
-T = TypeVar("T")
 USABLE = ("Enabled", "Updating")
 MISSING = "Missing"
 """State of a key that does not exist, although a template refers to it."""
@@ -54,44 +52,13 @@ class Key:
         )
 
 
-class History(Generic[T]):
-    """A value and its previous ones."""
-
-    def __init__(self, began: float, value: T) -> None:
-        self._times = [began]
-        self._values = [value]
-
-    def set(self, now: float, value: T) -> None:
-        """Change the value."""
-        self._times.append(now)
-        self._values.append(value)
-
-    @property
-    def value(self) -> T:
-        """Current value."""
-        return self._values[-1]
-
-    def at(self, when: float) -> T:
-        """Value at a time."""
-        return self._values[max(bisect(self._times, when) - 1, 0)]
-
-    def changed(self, begin: float, end: float) -> list[float]:
-        """When it changed between two times."""
-        return [when for when in self._times if begin < when <= end]
-
-    def between(self, begin: float, end: float) -> list[T]:
-        """All values between two times, both included."""
-        first = max(bisect(self._times, begin) - 1, 0)
-        return self._values[first : bisect(self._times, end)] or [self._values[first]]
-
-
 class Kms:
     """The keys of the account and region.
 
     Parameters
     ----------
-    time, journal, faults
-        Parts shared with the other services.
+    stage
+        Clock, journal, and faults.
     keys
         Initial keys.
     aliases
@@ -104,18 +71,16 @@ class Kms:
 
     def __init__(
         self,
-        time: Time,
-        journal: Journal,
+        stage: Stage,
         keys: tuple[Key, ...],
         aliases: dict[str, str],
         *,
-        faults: Faults | None = None,
         lag: float = 0.0,
         rng: Random | None = None,
     ) -> None:
-        self._time = time
-        self._journal = journal
-        self._faults = faults
+        self._time = time = stage.scheduler
+        self._journal = stage.journal
+        self._faults = stage.faults
         self.lag = lag
         self._rng = rng or Random(0)
         self.keys = {key.key_id: History(time.now, key) for key in keys}
@@ -192,7 +157,7 @@ class Kms:
         """Resolve a key as it was a short while ago: KMS is eventually consistent."""
         lag = self._rng.uniform(0, self.lag) if self.lag else 0.0
         key = self.resolve(identifier, self._time.now - lag)
-        if self._faults and key != self.resolve(identifier):
+        if key != self.resolve(identifier):
             self._faults.count("kms: stale description")
         return key
 

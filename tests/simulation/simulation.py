@@ -6,21 +6,20 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from simulated_aws.api import Api
+from simulated_aws.cloudformation import CloudFormation
+from simulated_aws.iam import Iam
+from simulated_aws.kinesis import Kinesis, Stream
+from simulated_aws.kms import Kms
+from simulated_aws.lambda_service import LambdaService
+from simulated_aws.response_endpoint import ResponseEndpoint
+from simulated_aws.scheduler import BEGIN, Scheduler
+from simulated_aws.service import Service
+from simulated_aws.stage import Faults, Journal, Stage
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
-from tests.simulation.api import Api
-from tests.simulation.cloudformation import CloudFormation
-from tests.simulation.iam import Iam
-from tests.simulation.journal import Faults, Journal
-from tests.simulation.kinesis import Kinesis, Stream
-from tests.simulation.kms import Kms
-from tests.simulation.lambda_service import LambdaService
 from tests.simulation.other_principals import OtherPrincipals
-from tests.simulation.response_endpoint import ResponseEndpoint
-from tests.simulation.schedule import BEGIN, Schedule
-from tests.simulation.scheduler import Scheduler
-from tests.simulation.service import Service
-from tests.simulation.stage import Stage
+from tests.simulation.schedule import Schedule
 
 MAX_DURATION = 30 * 24 * 3600.0
 IDLE_AFTER = 3 * 3600.0
@@ -52,11 +51,9 @@ class SimulatedAws:
         stage = Stage(self.scheduler, self.journal, self.faults)
         self.iam = Iam(schedule.denials)
         self.kms = Kms(
-            self.scheduler,
-            self.journal,
+            stage,
             schedule.keys,
             schedule.aliases,
-            faults=self.faults,
             lag=schedule.kms_lag,
             rng=rng("kms"),
         )

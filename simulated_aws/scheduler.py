@@ -9,6 +9,9 @@ from types import TracebackType
 
 from greenlet import getcurrent, greenlet
 
+BEGIN = 1_800_000_000.0
+"""Virtual time at which every simulation begins."""
+
 
 class Killed(BaseException):
     """The process of a task has ended; not an Exception, so that no handler catches it."""
@@ -78,7 +81,7 @@ class Scheduler:
         Start of the simulation, in seconds since the epoch.
     """
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float = BEGIN) -> None:
         self.now = now
         self.hub = getcurrent()
         self._queue: list[tuple[float, int, Entry]] = []

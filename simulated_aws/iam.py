@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.simulation.service import ACCOUNT, ServiceError
+from simulated_aws.service import ACCOUNT, ServiceError
 
 _DENIAL = {
     "kinesis": "AccessDeniedException",

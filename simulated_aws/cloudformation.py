@@ -17,16 +17,17 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, NamedTuple
 
-from tests.simulation.kms import History, Kms
-from tests.simulation.response_endpoint import Put, ResponseEndpoint
-from tests.simulation.service import FUNCTION_ARN, Params, ServiceError, arn
-from tests.simulation.stage import Stage
+from simulated_aws.kms import Kms
+from simulated_aws.response_endpoint import Put, ResponseEndpoint
+from simulated_aws.service import FUNCTION_ARN, Params, ServiceError, arn
+from simulated_aws.stage import History, Stage
 
 MAX_BODY = 4096
 MAX_PHYSICAL_ID = 1024
 OPERATION_DELAY = 5.0
 """Shortest delay of an operation in seconds: a change set is created first."""
 FINISHED = ("_COMPLETE", "_FAILED")
+GUARD_STACK = arn("cloudformation", "stack/guard/3b1f2c10-0000-1111-2222-333344445555")
 
 Properties = Mapping[str, str]
 
@@ -222,6 +223,21 @@ class Stack:
     def status(self) -> str:
         """Stack status."""
         return self.statuses.value
+
+
+@dataclass
+class GuardStack:
+    """The stack of a guard, as DescribeStacks shows it."""
+
+    status: str = "CREATE_COMPLETE"
+    updated: datetime | None = None
+
+    def serve(self, operation: str, params: Params) -> dict[str, Any]:
+        """Carry DescribeStacks out."""
+        assert operation == "DescribeStacks"
+        assert params["StackName"] == GUARD_STACK
+        stack: dict[str, Any] = {"StackName": "guard", "StackStatus": self.status}
+        return {"Stacks": [stack | ({"LastUpdatedTime": self.updated} if self.updated else {})]}
 
 
 class CloudFormation:

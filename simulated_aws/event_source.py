@@ -1,12 +1,10 @@
-"""CloudTrail and EventBridge, which bring events; and Lambda, which has the guard handle them."""
+"""Simulated Lambda: the event source of a queue, and the guard's function that it invokes."""
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from random import Random
 from types import SimpleNamespace
@@ -20,14 +18,15 @@ from botocore.exceptions import (
 )
 from botocore.model import OperationModel
 
+from simulated_aws.api import Call
+from simulated_aws.client import Client, client_error
+from simulated_aws.scheduler import Killed, Task
+from simulated_aws.service import ACCOUNT, REGION, Params, ServiceError
+from simulated_aws.sqs import QUEUE, Message, Sqs
+from simulated_aws.stage import Stage
 from stream_encryption.guard.handler import Guard
 from stream_encryption.guard.settings import Settings
 from stream_encryption.runtime import Runtime
-from tests.simulation.guard.schedule import LATEST_EVENT, Window
-from tests.simulation.guard.services import QUEUE, Client, Message, Sqs, client_error
-from tests.simulation.scheduler import Killed, Task
-from tests.simulation.service import ACCOUNT, REGION, Params, ServiceError, arn
-from tests.simulation.stage import Stage
 
 TIMEOUT, VISIBILITY, CONCURRENCY, MOST_RECEIVES = 90.0, 120.0, 2, 100
 MAX_CONTINUATIONS = 16
@@ -70,69 +69,13 @@ _RETRIED = {
 }
 
 
-@dataclass
-class Event:
-    """An event of CloudTrail: of which call, and when it came to the queue, if it did."""
+@dataclass(frozen=True)
+class Window:
+    """A time in which a service refuses."""
 
-    call: str
-    stream: str
-    caller: str
-    time: float
-    named: bool = True
-    delivered: list[float] = field(default_factory=list)
-
-
-class Trail:
-    """CloudTrail's events on their way to the queue: best effort."""
-
-    def __init__(self, stage: Stage, sqs: Sqs, rng: Random) -> None:
-        self._stage = stage
-        self._sqs = sqs
-        self._rng = rng
-        self.events: list[Event] = []
-
-    def record(self, call: str, stream: str, caller: str, **parameters: str) -> None:
-        """Deliver the event of a call some time later, in one of the forms that occur."""
-        rng, hit, now = self._rng, self._stage.faults.hit, self._stage.scheduler.now
-        event = Event(call, stream, caller, now)
-        self.events.append(event)
-        if hit("trail: lost"):
-            return
-        lag = rng.uniform(0.5, 20)
-        if hit("trail: hours late"):
-            lag = rng.uniform(600, LATEST_EVENT)
-        elif hit("trail: minutes late"):
-            lag = rng.uniform(60, 900)
-        by_arn = call in {"TagResource", "UntagResource"} or rng.random() < 0.3
-        name = "resourceARN" if call in {"TagResource", "UntagResource"} else "streamARN"
-        named = {name: arn("kinesis", f"stream/{stream}")} if by_arn else {"streamName": stream}
-        event.named = not hit("trail: without parameters")
-        when = datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        detail = {
-            "eventSource": "kinesis.amazonaws.com",
-            "eventName": call,
-            "eventTime": when,
-            "userIdentity": {"type": "AssumedRole", "arn": f"arn:aws:sts::1:{caller}"},
-            "requestParameters": parameters | named if event.named else None,
-        }
-        body = json.dumps({"source": "aws.kinesis", "detail": detail})
-        for _ in range(2 if hit("trail: twice") else 1):
-            self._stage.scheduler.after(lag, partial(self._deliver, event, body))
-            lag += rng.uniform(0, 60)
-
-    def _deliver(self, event: Event, body: str) -> None:
-        event.delivered.append(self._stage.scheduler.now)
-        self._sqs.send(QUEUE, body)
-
-
-@dataclass
-class Call:
-    """A call of the guard, and what came of it."""
-
-    operation: str
-    when: float
-    error: str = ""
-    served: bool = False
+    service: str
+    begins: float
+    ends: float
 
 
 @dataclass
@@ -283,7 +226,7 @@ class Function:
         self, invocation: Invocation, service: str, operation: str, params: Params
     ) -> dict[str, Any]:
         hit, rng, scheduler = self._stage.faults.hit, self._rng, self._stage.scheduler
-        call = Call(operation, scheduler.now)
+        call = Call(service, operation, params, scheduler.now)
         invocation.calls.append(call)
         if hit("lambda: killed before a call"):
             raise Killed
@@ -298,7 +241,7 @@ class Function:
         try:
             self._refuse(service, operation)
             response = self._serve(service, operation, params, invocation)
-            call.served = True
+            call.served = scheduler.now
         except ServiceError as error:
             call.error = error.code
             self._note(invocation, call)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
-from botocore import xform_name
 from botocore.exceptions import (
-    ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
@@ -19,15 +14,15 @@ from botocore.exceptions import (
 )
 from botocore.model import OperationModel
 from botocore.parsers import ResponseParserError
-from botocore.validate import ParamValidator
 
-from tests.simulation.iam import Iam
-from tests.simulation.kinesis import RATE_EXCEEDED
-from tests.simulation.service import Params, Service, ServiceError
-from tests.simulation.stage import Stage
+from simulated_aws.client import client_error
+from simulated_aws.iam import Iam
+from simulated_aws.kinesis import RATE_EXCEEDED
+from simulated_aws.service import Params, Service, ServiceError
+from simulated_aws.stage import Stage
 
 if TYPE_CHECKING:
-    from tests.simulation.lambda_service import Container
+    from simulated_aws.lambda_service import Container
 
 CONNECT_TIMEOUT = 2.0
 READ_TIMEOUT = 5.0
@@ -75,16 +70,6 @@ INVALID_RESPONSES: tuple[dict[str, Any], ...] = (
 """Responses that botocore can parse, without the members that they should have."""
 _ACTIONS = {"Invoke": "InvokeFunction"}
 LONG = " It is a very long message, of which there are some." * 40
-
-
-@cache
-def operation_model(service: str, method: str) -> OperationModel:
-    """Return the operation model of a client method."""
-    model = botocore.session.get_session().get_service_model(service)
-    for name in model.operation_names:
-        if xform_name(name) == method:
-            return model.operation_model(name)
-    raise AttributeError(method)
 
 
 @dataclass
@@ -196,11 +181,9 @@ class Api:
         self._refusals: dict[str, str] = {}
 
     def call(
-        self, service: str, model: OperationModel, params: Params, container: Container
+        self, container: Container, service: str, model: OperationModel, params: Params
     ) -> dict[str, Any]:
         """Make a call for the invocation that runs in a container."""
-        report = ParamValidator().validate(params, model.input_shape)
-        assert not report.has_errors(), report.generate_report()
         call = Call(service, model.name, params, self._scheduler.now)
         container.kill_if_due("before")
         invocation = container.running
@@ -209,13 +192,7 @@ class Api:
             return self._send(call, container)
         except ServiceError as error:
             call.error, call.message = error.code, error.message
-            raise ClientError(
-                {
-                    "Error": {"Code": error.code, "Message": error.message},
-                    "ResponseMetadata": {"HTTPStatusCode": error.status},
-                },
-                model.name,
-            ) from None
+            raise client_error(error, model.name) from None
         finally:
             call.ended = self._scheduler.now
             self._journal.note(
@@ -304,26 +281,3 @@ def _brief(result: dict[str, Any]) -> str:
     detail = next((one for one in result.values() if isinstance(one, dict)), {})
     names = ("StreamStatus", "KeyId", "KeyState", "ResourceStatus")
     return " ".join(str(detail[name]) for name in names if name in detail) or "ok"
-
-
-class Client:
-    """The part of a boto3 client that the handler uses.
-
-    Parameters
-    ----------
-    api
-        Simulated services and network.
-    service
-        Name of the service.
-    container
-        Execution environment that the client belongs to.
-    """
-
-    def __init__(self, api: Api, service: str, container: Container) -> None:
-        self._api = api
-        self._service = service
-        self._container = container
-
-    def __getattr__(self, method: str) -> Callable[..., dict[str, Any]]:
-        model = operation_model(self._service, method)
-        return lambda **params: self._api.call(self._service, model, params, self._container)

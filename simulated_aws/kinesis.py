@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from tests.simulation.kms import AWS_MANAGED_ALIAS, History, Kms
-from tests.simulation.scheduler import Scheduler
-from tests.simulation.service import ACCOUNT, Params, ServiceError, arn
-from tests.simulation.stage import Stage
+from simulated_aws.kms import AWS_MANAGED_ALIAS, Kms
+from simulated_aws.scheduler import Scheduler
+from simulated_aws.service import ACCOUNT, Params, ServiceError, arn
+from simulated_aws.stage import History, Stage
 
 DAY = 24 * 3600
 CHANGES_PER_DAY = 25
