@@ -152,7 +152,7 @@ simulate: install ## run simulated lifecycles on new seeds: SEEDS=1000 FIRST=
 
 .PHONY: simulate-guard
 simulate-guard: install ## the same for the guard
-	@$(PY) -m tests.simulation.guard.campaign --seeds $(SEEDS) --workers 2 \
+	@$(PY) -m tests.simulation.campaign --guard --seeds $(SEEDS) --workers 2 \
 		$(if $(FIRST),--first $(FIRST)) --out build/simulation/guard.json
 
 .PHONY: docs

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from benchmarks.figures import Row, Target, judge, show, summary, table
+from benchmarks.simulation.scanning import SIZES, scan
 from local_aws import Cdk, LocalAws, folders
 from local_aws.deployed_guard import DeployedGuard, poll
-from tests.simulation.guard.scanning import SIZES, scan
 
 _STREAM, _STACK = "payments", "guarded-stream"
 _TIMEOUT = 60.0

@@ -29,11 +29,11 @@ class Event:
 
 
 class Trail:
-    """CloudTrail's events on their way to the queue: best effort."""
+    """CloudTrail's events on their way to the queue of each guard: best effort."""
 
-    def __init__(self, stage: Stage, sqs: Sqs, rng: Random) -> None:
+    def __init__(self, stage: Stage, queues: list[Sqs], rng: Random) -> None:
         self._stage = stage
-        self._sqs = sqs
+        self._queues = queues
         self._rng = rng
         self.events: list[Event] = []
 
@@ -68,4 +68,5 @@ class Trail:
 
     def _deliver(self, event: Event, body: str) -> None:
         event.delivered.append(self._stage.scheduler.now)
-        self._sqs.send(QUEUE, body)
+        for sqs in self._queues:
+            sqs.send(QUEUE, body)

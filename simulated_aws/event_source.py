@@ -24,7 +24,6 @@ from simulated_aws.scheduler import Killed, Task
 from simulated_aws.service import ACCOUNT, REGION, Params, ServiceError
 from simulated_aws.sqs import QUEUE, Message, Sqs
 from simulated_aws.stage import Stage
-from stream_encryption.guard.handler import Guard
 from stream_encryption.guard.settings import Settings
 from stream_encryption.runtime import Runtime
 
@@ -38,23 +37,8 @@ ATTEMPTS = 4
 VALIDATED = 5
 """Invocations of a schedule whose calls are held against the services' models: that takes time."""
 
-READS = {
-    "DescribeStreamSummary",
-    "ListStreams",
-    "ListTagsForStream",
-    "GetResources",
-    "DescribeKey",
-    "DescribeStacks",
-}
-OF_ITS_OWN = {
-    "GetItem",
-    "PutItem",
-    "Scan",
-    "SendMessage",
-    "SendMessageBatch",
-    "ChangeMessageVisibility",
-    "Publish",
-}
+MakeGuard = Callable[[Runtime, Settings], Callable[[dict[str, Any], Any], dict[str, Any]]]
+
 _THROTTLING = {
     "kinesis": "LimitExceededException",
     "dynamodb": "ProvisionedThroughputExceededException",
@@ -79,7 +63,7 @@ class Window:
 
 
 @dataclass
-class Invocation:
+class MessageInvocation:
     """One run of the guard's function, on one message."""
 
     number: int
@@ -92,7 +76,7 @@ class Invocation:
     crashed: bool = False
 
 
-class Function:
+class QueueFunction:
     """Lambda, the queue's event source and the guard's function.
 
     ``settings`` returns the settings of the function at its start; ``serve`` is all services.
@@ -104,10 +88,8 @@ class Function:
         sqs: Sqs,
         *,
         settings: Callable[[], Settings],
-        serve: Callable[[str, str, Params, Invocation], dict[str, Any]],
-        make: Callable[
-            [Runtime, Settings], Callable[[dict[str, Any], Any], dict[str, Any]]
-        ] = Guard,
+        serve: Callable[[str, str, Params, MessageInvocation], dict[str, Any]],
+        make: MakeGuard,
         windows: list[Window],
         latency: float,
         rng: Random,
@@ -123,7 +105,7 @@ class Function:
         self._latency, self._rng = latency, rng
         self._running = 0
         self._waiting: deque[Message] = deque()
-        self.invocations: list[Invocation] = []
+        self.invocations: list[MessageInvocation] = []
         self.dropped: list[Message] = []
         self.exhausted: list[Message] = []
         self.log: list[str] = []
@@ -161,18 +143,20 @@ class Function:
         scheduler = self._stage.scheduler
         record = self._sqs.receive(message, self._visibility)
         self._watch(message)
-        invocation = Invocation(len(self.invocations), scheduler.now, message, self._settings())
+        invocation = MessageInvocation(
+            len(self.invocations), scheduler.now, message, self._settings()
+        )
         self.invocations.append(invocation)
         self._running += 1
         invocation.task = scheduler.spawn(partial(self._run, invocation, record))
         scheduler.after(self._timeout, partial(self._time_out, invocation))
 
-    def _time_out(self, invocation: Invocation) -> None:
+    def _time_out(self, invocation: MessageInvocation) -> None:
         if invocation.ended is None and invocation.task:
             self._stage.faults.count("lambda: timed out")
             invocation.task.kill()
 
-    def _run(self, invocation: Invocation, record: dict[str, Any]) -> None:
+    def _run(self, invocation: MessageInvocation, record: dict[str, Any]) -> None:
         message = invocation.message
         try:
             runtime = Runtime(
@@ -203,7 +187,7 @@ class Function:
     # The calls
 
     def _call(
-        self, invocation: Invocation, service: str, model: OperationModel, params: Params
+        self, invocation: MessageInvocation, service: str, model: OperationModel, params: Params
     ) -> dict[str, Any]:
         """Make a call, with botocore's retries."""
         for attempt in range(1, self._attempts + 1):
@@ -223,7 +207,7 @@ class Function:
         raise AssertionError
 
     def _try(
-        self, invocation: Invocation, service: str, operation: str, params: Params
+        self, invocation: MessageInvocation, service: str, operation: str, params: Params
     ) -> dict[str, Any]:
         hit, rng, scheduler = self._stage.faults.hit, self._rng, self._stage.scheduler
         call = Call(service, operation, params, scheduler.now)
@@ -257,7 +241,7 @@ class Function:
             raise ReadTimeoutError(endpoint_url=service, error="read timeout")
         return response
 
-    def _note(self, invocation: Invocation, call: Call) -> None:
+    def _note(self, invocation: MessageInvocation, call: Call) -> None:
         self._stage.journal.note(
             f"#{invocation.number} {invocation.message.id}", call.operation, call.error
         )

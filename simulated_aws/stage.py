@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Generic, TypeVar
@@ -56,18 +56,20 @@ class Faults:
         self.rng = rng
         self._rates = rates
         self.counts: Counter[str] = Counter()
+        self.on_fault: Callable[[str], None] = lambda kind: None
 
     def hit(self, kind: str) -> bool:
         """Decide whether a fault of a kind is injected now."""
         rate = self._rates.get(kind, 0.0)
         if rate == 0.0 or self.rng.random() >= rate:
             return False
-        self.counts[kind] += 1
+        self.count(kind)
         return True
 
     def count(self, kind: str) -> None:
         """Count a fault that is decided elsewhere."""
         self.counts[kind] += 1
+        self.on_fault(kind)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Many schedules: python -m tests.simulation.campaign --seeds 100000 --workers 2 --out FILE.
 
-The seeds are new, unless ``--first`` specifies them. Prints them, the progress, and a summary, and
-writes the summary as JSON. The exit status is 1 when an invariant did not hold.
+The schedules are of the handler; with ``--guard``, each seed has one of the guard and one of
+remediation. The seeds are new, unless ``--first`` specifies them. Prints them, the progress, and a
+summary, and writes the summary as JSON. The exit status is 1 when an invariant did not hold.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-from tests.simulation.run import Outcome, run
+from tests.simulation.guard.run import remediate
+from tests.simulation.guard.run import run as run_guard
+from tests.simulation.outcome import Outcome
+from tests.simulation.run import run
 
-BATCH = 250
+BATCH = 100
 SEEDS_SHOWN = 20
 BASES = 10**12
 """Bases of seeds are drawn below this, in steps of a million."""
@@ -35,12 +38,14 @@ class Summary:
     requests: int = 0
     invocations: int = 0
     calls: int = 0
+    dead_letters: int = 0
     violated_schedules: int = 0
     profiles: Counter[str] = field(default_factory=Counter)
     stacks: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     exemptions: Counter[str] = field(default_factory=Counter)
+    notifications: Counter[str] = field(default_factory=Counter)
     violations: Counter[str] = field(default_factory=Counter)
     first_seeds: dict[str, list[int]] = field(default_factory=dict)
 
@@ -50,45 +55,31 @@ class Summary:
         self.requests += outcome.requests
         self.invocations += outcome.invocations
         self.calls += outcome.calls
+        self.dead_letters += outcome.dead_letters
         self.violated_schedules += bool(outcome.violations)
         self.profiles[outcome.profile] += 1
-        self.stacks[outcome.stack or "none"] += 1
+        self.stacks[outcome.stack] += 1
         self.faults += outcome.faults
         self.errors += outcome.errors
         self.exemptions += outcome.exemptions
+        self.notifications += outcome.notifications
         for violation in outcome.violations:
+            sys.stderr.write(f"\rseed {outcome.seed}: {violation}\n")
             self.violations[violation.check] += 1
             seeds = self.first_seeds.setdefault(violation.check, [])
             if len(seeds) < SEEDS_SHOWN and outcome.seed not in seeds:
                 seeds.append(outcome.seed)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the summary as a JSON object."""
-        counters = ("profiles", "stacks", "faults", "errors", "exemptions", "violations")
-        return {
-            "schedules": self.schedules,
-            "requests": self.requests,
-            "invocations": self.invocations,
-            "calls": self.calls,
-            "violated_schedules": self.violated_schedules,
-            **{name: dict(sorted(getattr(self, name).items())) for name in counters},
-            "first_seeds": dict(sorted(self.first_seeds.items())),
-        }
 
-
-def campaign(first: int, seeds: int, workers: int) -> Iterator[Summary]:
+def campaign(first: int, seeds: int, workers: int, *, guard: bool) -> Iterator[Summary]:
     """Run the schedules from a first seed on, and yield the summary after each batch."""
     summary = Summary()
     starts = range(first, first + seeds, BATCH)
-    batches = [(start, min(BATCH, first + seeds - start)) for start in starts]
-    if workers == 1:
-        for outcomes in map(_batch, batches):
-            _add(summary, outcomes)
-            yield summary
-        return
+    batches = [range(start, min(start + BATCH, first + seeds)) for start in starts]
     with get_context("spawn").Pool(workers) as pool:
-        for outcomes in pool.imap(_batch, batches):
-            _add(summary, outcomes)
+        for outcomes in pool.imap(_guard_batch if guard else _batch, batches):
+            for outcome in outcomes:
+                summary.add(outcome)
             yield summary
 
 
@@ -97,16 +88,12 @@ def new_base() -> int:
     return random.SystemRandom().randrange(0, BASES, 10**6)
 
 
-def _add(summary: Summary, outcomes: list[Outcome]) -> None:
-    for outcome in outcomes:
-        summary.add(outcome)
-        for violation in outcome.violations:
-            sys.stderr.write(f"\rseed {outcome.seed}: {violation}\n")
+def _batch(seeds: range) -> list[Outcome]:
+    return [run(seed) for seed in seeds]
 
 
-def _batch(batch: tuple[int, int]) -> list[Outcome]:
-    first, length = batch
-    return [run(seed) for seed in range(first, first + length)]
+def _guard_batch(seeds: range) -> list[Outcome]:
+    return [kind(seed) for seed in seeds for kind in (run_guard, remediate)]
 
 
 def _revision() -> str:
@@ -129,16 +116,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.campaign")
     parser.add_argument("--seeds", type=int, default=1000, help="how many schedules")
     parser.add_argument("--first", type=int, help="the first seed (default: a new one)")
+    parser.add_argument("--guard", action="store_true", help="of the guard instead of the handler")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--out", type=Path, help="where to write the summary as JSON")
     options = parser.parse_args()
     first = new_base() if options.first is None else options.first
-    sys.stderr.write(
-        f"seeds from {first}; again: make simulate FIRST={first} SEEDS={options.seeds}\n"
-    )
+    target = "simulate-guard" if options.guard else "simulate"
+    again = f"make {target} FIRST={first} SEEDS={options.seeds}"
+    sys.stderr.write(f"seeds from {first}; again: {again}\n")
     began = time.monotonic()
     summary = Summary()
-    for summary in campaign(first, options.seeds, options.workers):
+    for summary in campaign(first, options.seeds, options.workers, guard=options.guard):
         seconds = time.monotonic() - began
         sys.stderr.write(
             f"\r{summary.schedules} schedules, {summary.schedules / seconds:.0f} a second,"
@@ -150,9 +138,9 @@ def main() -> int:
         "first_seed": first,
         "seconds": round(seconds, 1),
         "workers": options.workers,
-        **summary.to_dict(),
+        **vars(summary),
     }
-    text = json.dumps(report, indent=2)
+    text = json.dumps(report, indent=2, sort_keys=True)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(f"{text}\n", encoding="utf-8")

@@ -20,10 +20,11 @@ from simulated_aws.lambda_service import Invocation
 from simulated_aws.response_endpoint import SECRET, Put
 from stream_encryption.encryption.failure import FailureCode
 from tests.simulation import reason_checks
+from tests.simulation.outcome import Violation
 from tests.simulation.reason_checks import PROPAGATION_WAIT
 from tests.simulation.reasons import parse
 from tests.simulation.schedule import is_malformed, stream_arn
-from tests.simulation.simulation import SimulatedAws
+from tests.simulation.simulation import HandlerSimulation
 
 RETRIED = 45.0
 """Seconds after which a delivery counts as a retry of an earlier one."""
@@ -60,25 +61,6 @@ ROLLING_BACK = "e: the resource is shown as being rolled back, which proves noth
 REMOVED = "e: the resource was removed, and the stack has been updated since"
 
 
-@dataclass(frozen=True)
-class Violation:
-    """An invariant that does not hold.
-
-    Parameters
-    ----------
-    check
-        Letter of the invariant and name of the check.
-    detail
-        Where.
-    """
-
-    check: str
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.check}: {self.detail}"
-
-
 @dataclass
 class CheckResult:
     """Result of the checks.
@@ -98,7 +80,7 @@ class CheckResult:
 class Case:
     """A finished schedule, indexed for the checks."""
 
-    def __init__(self, aws: SimulatedAws) -> None:
+    def __init__(self, aws: HandlerSimulation) -> None:
         self.aws = aws
         self.result = CheckResult()
         self.requests = {request.id: request for request in aws.cloudformation.requests}
@@ -170,7 +152,7 @@ def invariant(letter: str) -> Callable[[Check], Check]:
     return register
 
 
-def check_invariants(aws: SimulatedAws) -> CheckResult:
+def check_invariants(aws: HandlerSimulation) -> CheckResult:
     """Run all checks on a finished schedule."""
     case = Case(aws)
     for name, check in CHECKS.items():

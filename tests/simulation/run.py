@@ -6,54 +6,20 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
-from tests.simulation.invariants import Violation, check_invariants
+from tests.simulation.invariants import check_invariants
+from tests.simulation.outcome import Outcome
 from tests.simulation.schedule import draw
-from tests.simulation.simulation import SimulatedAws
+from tests.simulation.simulation import HandlerSimulation
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """Result of a schedule.
-
-    Parameters
-    ----------
-    seed, profile
-        Seed of the schedule, and its profile.
-    requests, invocations, calls
-        How many there were.
-    faults
-        Faults injected, by kind.
-    errors
-        Errors that AWS calls ended with, by operation and code.
-    exemptions
-        Uses of exemptions, by kind.
-    violations
-        Invariants that did not hold.
-    stack
-        Final status of the last stack.
-    """
-
-    seed: int
-    profile: str
-    requests: int
-    invocations: int
-    calls: int
-    faults: Counter[str]
-    errors: Counter[str]
-    exemptions: Counter[str]
-    violations: tuple[Violation, ...]
-    stack: str
-
-
-def simulate(seed: int, make_handler: Callable[[Runtime], Any] = Handler) -> SimulatedAws:
+def simulate(seed: int, make_handler: Callable[[Runtime], Any] = Handler) -> HandlerSimulation:
     """Run the schedule of a seed."""
     with _restored_log_level():
-        aws = SimulatedAws(draw(seed), make_handler)
+        aws = HandlerSimulation(draw(seed), make_handler)
         aws.run()
     return aws
 
@@ -75,7 +41,7 @@ def run(seed: int, make_handler: Callable[[Runtime], Any] = Handler) -> Outcome:
         errors=Counter(f"{call.operation} {call.error}" for call in calls if call.error),
         exemptions=result.exemptions,
         violations=tuple(result.violations),
-        stack=stacks[-1].status if stacks else "",
+        stack=stacks[-1].status if stacks else "none",
     )
 
 

@@ -26,7 +26,7 @@ IDLE_AFTER = 3 * 3600.0
 """Seconds after the last user operation until everything has to be idle."""
 
 
-class SimulatedAws:
+class HandlerSimulation:
     """The simulated services of one schedule, with their user.
 
     Parameters

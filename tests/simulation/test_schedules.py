@@ -11,9 +11,10 @@ from simulated_aws.api import REFUSALS
 from simulated_aws.client import operation_model
 from tests.simulation.broken_handlers import BROKEN_HANDLERS, BrokenHandler
 from tests.simulation.campaign import new_base
+from tests.simulation.outcome import Outcome
 from tests.simulation.regressions import REGRESSIONS
 from tests.simulation.replay import show
-from tests.simulation.run import Outcome, run
+from tests.simulation.run import run
 from tests.simulation.schedule import PROFILES, RATES
 
 SCHEDULES = 2000

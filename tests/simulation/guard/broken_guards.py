@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from simulated_aws.event_source import MakeGuard
 from stream_encryption.guard.handler import Guard
 from stream_encryption.guard.settings import Settings
 from stream_encryption.runtime import Runtime
-from tests.simulation.guard.account import Make
 
 Call = Callable[..., dict[str, Any]]
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
@@ -26,7 +26,7 @@ class BrokenGuard:
 
     invariant: str
     name: str
-    make: Make
+    make: MakeGuard
 
     def __str__(self) -> str:
         return f"{self.invariant}-{self.name}".replace(" ", "-")
@@ -53,8 +53,8 @@ def replaced(runtime: Runtime, service: str, method: str, call: Callable[[Call],
     return runtime._replace(client=client)
 
 
-def _described(change: Callable[[dict[str, Any], dict[str, Any]], None]) -> Make:
-    """Make a guard that is shown streams differently; ``change`` gets the message, too."""
+def _described(change: Callable[[dict[str, Any], dict[str, Any]], None]) -> MakeGuard:
+    """MakeGuard a guard that is shown streams differently; ``change`` gets the message, too."""
 
     def make(runtime: Runtime, settings: Settings) -> Handler:
         def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:

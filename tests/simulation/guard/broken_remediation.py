@@ -6,16 +6,16 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from simulated_aws.event_source import MakeGuard
+from simulated_aws.guarded_account import KEY_ARNS
 from stream_encryption.guard.handler import Guard
 from stream_encryption.guard.settings import Settings
 from stream_encryption.runtime import Runtime
-from tests.simulation.guard.account import Make
 from tests.simulation.guard.broken_guards import BrokenGuard, Call, Handler, replaced
-from tests.simulation.guard.schedule import KEY_ARNS
 
 
-def _instead(service: str, method: str, call: Callable[[Call, Settings], Call]) -> Make:
-    """Make a guard whose remediation function calls an operation in another way."""
+def _instead(service: str, method: str, call: Callable[[Call, Settings], Call]) -> MakeGuard:
+    """MakeGuard a guard whose remediation function calls an operation in another way."""
 
     def make(runtime: Runtime, settings: Settings) -> Handler:
         if not settings.limits:
@@ -26,8 +26,8 @@ def _instead(service: str, method: str, call: Callable[[Call, Settings], Call]) 
     return make
 
 
-def _read(change: Callable[[dict[str, Any], Settings], dict[str, Any]]) -> Make:
-    """Make a guard whose remediation function reads items of the table differently."""
+def _read(change: Callable[[dict[str, Any], Settings], dict[str, Any]]) -> MakeGuard:
+    """MakeGuard a guard whose remediation function reads items of the table differently."""
 
     def call(real: Call, settings: Settings) -> Call:
         def changed(**params: Any) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from simulated_aws.service import arn
 from simulated_aws.stage import History
-from tests.simulation.guard.account import GuardedAccount
 from tests.simulation.guard.schedule import EXEMPT
+from tests.simulation.guard.simulation import GuardSimulation
 
 DRIFT = {"unencrypted", "other key"}
 
@@ -44,7 +44,7 @@ class Span:
 class Expectations:
     """The past of one stream."""
 
-    def __init__(self, account: GuardedAccount, name: str) -> None:
+    def __init__(self, account: GuardSimulation, name: str) -> None:
         self._account = account
         self.name = name
         self.stream = account.kinesis.streams[arn("kinesis", f"stream/{name}")]
@@ -65,7 +65,7 @@ class Expectations:
             return "exempt"
         if settings.get("exempt_tag_key") and EXEMPT in tags:
             return "exempt"
-        desired_key = self._account.desired_key.at(when)
+        desired_key = self._account.guards[0].key.at(when)
         if key is None:
             return "unencrypted"
         same = desired_key is None or self._account.kms.same(key, desired_key, when)
@@ -78,7 +78,7 @@ class Expectations:
         histories: list[History[Any]] = [
             self.stream.history,
             account.tags[self.name],
-            account.desired_key,
+            account.guards[0].key,
         ]
         histories += [account.kms.aliases[name] for name in account.kms.aliases]
         times = sorted({time for history in histories for time in history._times})
@@ -93,7 +93,7 @@ class Expectations:
         return [span for span in self.spans if span.begins <= end and span.ends > begin]
 
 
-def quiet(account: GuardedAccount, begin: float, end: float) -> list[tuple[float, float]]:
+def quiet(account: GuardSimulation, begin: float, end: float) -> list[tuple[float, float]]:
     """Parts of a time in which the guard's stack is neither in progress nor failed."""
     history, parts = account.status, []
     times = [*history._times, float("inf")]

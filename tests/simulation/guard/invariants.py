@@ -23,11 +23,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from simulated_aws.cloudtrail import Event
-from simulated_aws.event_source import OF_ITS_OWN, READS, VISIBILITY, Invocation
+from simulated_aws.event_source import VISIBILITY, MessageInvocation
 from simulated_aws.sns import Publication
 from simulated_aws.sqs import DEAD_LETTERS, QUEUE
-from tests.simulation.guard.account import GuardedAccount
 from tests.simulation.guard.expectations import DRIFT, Expectations, Fact, Span, quiet
+from tests.simulation.guard.simulation import GuardSimulation
+from tests.simulation.outcome import Violation
 
 GRACE = 600.0
 PROMPT = 120.0
@@ -51,15 +52,23 @@ CONSISTENCY_WINDOW = 75.0
 """Seconds after a change in which lists, tags, and descriptions may show the previous state."""
 
 
-@dataclass(frozen=True)
-class Violation:
-    """An invariant that did not hold."""
-
-    check: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.check}: {self.what}"
+_READS = {
+    "DescribeStreamSummary",
+    "ListStreams",
+    "ListTagsForStream",
+    "GetResources",
+    "DescribeKey",
+    "DescribeStacks",
+}
+_OF_ITS_OWN = {
+    "GetItem",
+    "PutItem",
+    "Scan",
+    "SendMessage",
+    "SendMessageBatch",
+    "ChangeMessageVisibility",
+    "Publish",
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ class Notification:
     """A notification, and the invocation that it came from."""
 
     publication: Publication
-    invocation: Invocation
+    invocation: MessageInvocation
 
     @property
     def when(self) -> float:
@@ -90,12 +99,12 @@ class Notification:
 class Judge:
     """Judges a schedule that has happened."""
 
-    def __init__(self, account: GuardedAccount) -> None:
-        self.account = account
+    def __init__(self, account: GuardSimulation) -> None:
+        self.account, self.guard = account, account.guards[0]
         self.violations: list[Violation] = []
         self.expectations = {name: Expectations(account, name) for name in account.schedule.streams}
         self.notifications: dict[str, list[Notification]] = {name: [] for name in self.expectations}
-        for publication, invocation in account.published:
+        for publication, invocation in self.guard.published:
             self.notifications[publication.stream].append(Notification(publication, invocation))
         self.staleness = account.schedule.kinesis.staleness
         names = set(account.schedule.settings.get("names") or self.expectations)
@@ -191,7 +200,7 @@ class Judge:
             return True
         return any(
             each.crashed or any(call.error in {"lost", "connection"} for call in each.calls)
-            for each in self.account.function.invocations
+            for each in self.guard.checks.invocations
             if one.invocation.began <= each.began <= other.when and name in each.message.body
         )
 
@@ -276,7 +285,7 @@ class Judge:
     # d
 
     def _check_row(self, expected: Expectations) -> None:
-        row, fact = self.account.table.row(expected.name), expected.spans[-1].fact
+        row, fact = self.guard.table.row(expected.name), expected.spans[-1].fact
         if not row and fact.state in {"deleted", "exempt"}:
             return
         if "tag" in self.account.schedule.settings and fact.state == "exempt":
@@ -289,9 +298,9 @@ class Judge:
             self._violated("d", f"{expected.name} has a pending notification: {row}")
 
     def _check_count(self) -> None:
-        rows = [self.account.table.row(name) for name in sorted(self.guarded)]
+        rows = [self.guard.table.row(name) for name in sorted(self.guarded)]
         noncompliant = sum(row.get("state") in DRIFT for row in rows)
-        lines = [json.loads(line) for line in self.account.function.log]
+        lines = [json.loads(line) for line in self.guard.checks.log]
         counts = [line["NoncompliantStreams"] for line in lines if "NoncompliantStreams" in line]
         if counts[-1] != noncompliant:
             self._violated("d", f"{noncompliant} streams are noncompliant, counted {counts[-1]}")
@@ -299,26 +308,26 @@ class Judge:
     # e, f
 
     def _check_queues(self) -> None:
-        account = self.account
-        horizon = account.schedule.ends - account.schedule.check_every / 2
-        left = [each for each in account.sqs.queues[QUEUE].values() if each.sent < horizon - 3700]
+        schedule, guard = self.account.schedule, self.guard
+        horizon = schedule.ends - schedule.check_every / 2
+        left = [each for each in guard.sqs.queues[QUEUE].values() if each.sent < horizon - 3700]
         if left:
             self._violated("e", f"{len(left)} messages are left, such as {left[0]}")
-        dead = list(account.sqs.queues[DEAD_LETTERS].values())
+        dead = list(guard.sqs.queues[DEAD_LETTERS].values())
         if any(not message.reason for message in dead):
             self._violated("e", "a message is given up without a reason")
-        if dead and account.schedule.profile in {"quiet", "events"}:
+        if dead and schedule.profile in {"quiet", "events"}:
             self._violated("e", f"given up without a reason: {dead[0]}")
-        if account.function.dropped:
-            self._violated("e", f"a chain was too long: {account.function.dropped[0]}")
-        if account.function.exhausted:
-            self._violated("e", f"received too often: {account.function.exhausted[0]}")
+        if guard.checks.dropped:
+            self._violated("e", f"a chain was too long: {guard.checks.dropped[0]}")
+        if guard.checks.exhausted:
+            self._violated("e", f"received too often: {guard.checks.exhausted[0]}")
 
     def _check_calls(self) -> None:
         called = Counter(
-            call.operation for each in self.account.function.invocations for call in each.calls
+            call.operation for each in self.guard.checks.invocations for call in each.calls
         )
-        if others := called.keys() - READS - OF_ITS_OWN:
+        if others := called.keys() - _READS - _OF_ITS_OWN:
             self._violated("f", f"called {sorted(others)}")
 
 
@@ -336,6 +345,6 @@ def _is(fact: Fact, notified: tuple[str, str, str]) -> bool:
     return (fact.state, fact.key) == (state, key) and same
 
 
-def judge(account: GuardedAccount) -> list[Violation]:
+def judge(account: GuardSimulation) -> list[Violation]:
     """Judge a schedule that has happened."""
     return Judge(account).judge()

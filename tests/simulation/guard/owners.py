@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from random import Random
 
-from simulated_aws.cloudtrail import Trail
-from simulated_aws.kinesis import NOTHING, Kinesis, Stream
-from simulated_aws.kms import Kms
+from simulated_aws.guarded_account import GuardedAccount
+from simulated_aws.kinesis import NOTHING, Stream
 from simulated_aws.service import Actor, ServiceError, arn
-from simulated_aws.stage import History, Stage
 from tests.simulation.guard.schedule import Deed, Deployment
-
-Tags = dict[str, str]
 
 
 class Owners:
     """Carries out deeds and deployments, and records them in the trail.
 
-    ``tags`` and ``desired_key`` are the histories of each stream's tags and of the guard's key;
-    ``status`` is that of the guard's stack.
+    Parameters
+    ----------
+    account
+        The account; the key of its first guard is deployed.
+    rng
+        Source of durations.
     """
 
-    def __init__(
-        self,
-        stage: Stage,
-        kinesis: Kinesis,
-        kms: Kms,
-        trail: Trail,
-        *,
-        tags: dict[str, History[Tags]],
-        desired_key: History[str | None],
-        status: History[str],
-        set_status: Callable[[str], None],
-        rng: Random,
-    ) -> None:
-        self._stage, self._kinesis, self._kms, self._trail = stage, kinesis, kms, trail
-        self._tags, self._desired_key, self._status = tags, desired_key, status
-        self._set_status, self._rng = set_status, rng
+    def __init__(self, account: GuardedAccount, rng: Random) -> None:
+        self._account, self._stage, self._rng = account, account.stage, rng
+        self._kinesis, self._kms, self._trail = account.kinesis, account.kms, account.trail
+        self._desired_key = account.guards[0].key
 
     def plan(self, deeds: list[Deed], deployments: list[Deployment]) -> None:
         """Let all of it happen in its time."""
@@ -80,7 +67,7 @@ class Owners:
     def _tag(self, deed: Deed) -> None:
         if not self._stream(deed.on).history.value.status:
             return
-        history = self._tags[deed.on]
+        history = self._account.tags[deed.on]
         tags = {key: value for key, value in history.value.items() if key != deed.value}
         if deed.what == "tag":
             tags[deed.value] = "pii"
@@ -121,8 +108,7 @@ class Owners:
         self._become("UPDATE_COMPLETE")
 
     def _become(self, status: str) -> None:
-        self._status.set(self._stage.scheduler.now, status)
-        self._set_status(status)
+        self._account.set_stack_status(status)
         self._stage.journal.note("own stack", status)
         self._stage.faults.count(f"own stack: {status}")
 

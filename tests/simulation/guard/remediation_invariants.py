@@ -19,14 +19,15 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 
-from simulated_aws.event_source import Invocation
-from simulated_aws.kinesis import Change, State, Stream
+from simulated_aws.event_source import MessageInvocation
+from simulated_aws.guarded_account import SimulatedGuard
+from simulated_aws.kinesis import DAY, Change, State, Stream
 from simulated_aws.scheduler import BEGIN
 from simulated_aws.sns import Publication
 from simulated_aws.sqs import DEAD_LETTERS, REMEDIATION
-from tests.simulation.guard.invariants import Violation
-from tests.simulation.guard.remediating import DAY, GuardedAccount, Part
 from tests.simulation.guard.schedule import EXEMPT, HOUR
+from tests.simulation.guard.simulation import GuardSimulation
+from tests.simulation.outcome import Violation
 
 SLACK = 20.0
 """Seconds between a verification and the call that follows it: neither is instantaneous.
@@ -44,8 +45,9 @@ DAILY = 5
 
 
 class _Judge:
-    def __init__(self, account: GuardedAccount, part: Part) -> None:
+    def __init__(self, account: GuardSimulation, part: SimulatedGuard) -> None:
         self.account, self.part = account, part
+        self.limits = account.schedule.limits or {}
         self.slack = SLACK + account.schedule.kinesis.staleness
         self.violations: list[Violation] = []
         # SQS may deliver a release more than once.
@@ -135,7 +137,7 @@ class _Judge:
                 self._violated("l", stream, "was changed twice", change.when)
             count, stopped = count + 1, False
             recent = [when for when in recent if when > change.when - DAY] + [change.when]
-            if count > self.account.schedule.max_changes:
+            if count > self.limits["max_changes_per_stream"]:
                 self._violated("l", stream, f"was changed {count} times", change.when)
             if len(recent) > DAILY:
                 self._violated("l", stream, f"was changed {len(recent)} times a day", change.when)
@@ -145,7 +147,7 @@ class _Judge:
         return [*self.releases, *self.part.key._times[1:]]
 
     def _check_breaker(self, changes: list[tuple[Change, Stream]]) -> None:
-        limit = self.account.schedule.max_streams
+        limit = self.limits["max_streams_per_hour"]
         opened = [
             publication.when
             for publication, _ in self.part.published
@@ -204,7 +206,7 @@ class _Judge:
             if each.began <= end and (each.ended or end) >= begin
         )
 
-    def _invocations(self) -> Iterator[Invocation]:
+    def _invocations(self) -> Iterator[MessageInvocation]:
         yield from self.part.remediates.invocations
 
     # o
@@ -243,6 +245,6 @@ def _spans(stream: Stream) -> Iterator[tuple[float, float, State]]:
     yield from zip(history._times, ends, history._values, strict=True)
 
 
-def judge(account: GuardedAccount) -> list[Violation]:
+def judge(account: GuardSimulation) -> list[Violation]:
     """Judge a schedule that has happened."""
     return [found for part in account.guards for found in _Judge(account, part).judge()]

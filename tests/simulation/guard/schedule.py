@@ -9,14 +9,11 @@ from typing import Any
 
 from simulated_aws.cloudtrail import LATEST_EVENT
 from simulated_aws.event_source import Window
+from simulated_aws.guarded_account import ALIASES, KEY_ARNS, KEYS, AccountTraits
 from simulated_aws.kinesis import KinesisTraits
 from simulated_aws.scheduler import BEGIN
-from simulated_aws.service import arn
 
 NAMES = ("orders", "prod-a", "prod-b")
-KEYS = tuple(f"{number}{'0' * 7}-0000-4000-8000-{'0' * 12}" for number in (1, 2, 3))
-KEY_ARNS = tuple(arn("kms", f"key/{key}") for key in KEYS)
-ALIASES = {"alias/one": KEYS[0], "alias/two": KEYS[1]}
 KEY_IDENTIFIERS = (*KEY_ARNS, *KEYS, *ALIASES, "alias/aws/kinesis")
 TAG, EXEMPT = ("class", "pii"), "exempt"
 HOUR = 3600.0
@@ -92,43 +89,44 @@ class Deployment:
     failed_for: float
 
 
-@dataclass
-class Schedule:
-    """What is going to happen."""
+@dataclass(kw_only=True)
+class GuardSchedule(AccountTraits):
+    """What is going to happen in an account.
 
-    seed: int
+    Parameters
+    ----------
+    profile
+        Kind of the schedule.
+    check_every
+        Seconds between two scans.
+    deeds, deployments
+        What owners do.
+    owners
+        Kind of the owner of each stream, for schedules of remediation.
+    releases
+        Times and bodies of messages that release remediation from its limits.
+    ends
+        When everything has been handled.
+    """
+
     profile: str
-    settings: dict[str, Any]
     check_every: float
-    streams: dict[str, str | None]
-    tags: dict[str, dict[str, str]]
-    kinesis: KinesisTraits
-    latency: float
-    index_lag: float
-    rates: dict[str, float]
-    alias_lag: float = 0.0
-    """Seconds from the first scan on in which KMS may not show the desired alias yet."""
     deeds: list[Deed] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
-    windows: list[Window] = field(default_factory=list)
-
-    @property
-    def ends(self) -> float:
-        """When a scan has reported everything: after the latest event and fault."""
-        troubles = [window.ends for window in self.windows]
-        troubles += [each.when + each.failed_for + HOUR for each in self.deployments]
-        latest = max(BEGIN + ACTIVE_FOR + LATEST_EVENT, *troubles, BEGIN)
-        return latest + 2 * self.check_every + 1.5 * HOUR
+    owners: dict[str, str] = field(default_factory=dict)
+    releases: list[tuple[float, str]] = field(default_factory=list)
+    ends: float = 0.0
 
 
-def draw(seed: int) -> Schedule:
+def draw(seed: int) -> GuardSchedule:
     """Draw the schedule of a seed."""
     rng = Random(f"guard {seed}")
     profile = rng.choices(list(PROFILES), list(PROFILES.values()))[0]
     troubled = profile not in {"quiet", "deployments"}
     choice = rng.choice(("all", "all", "prefix", "names", "tag"))
     desired_key = rng.choice((*KEY_IDENTIFIERS, KEY_ARNS[0], KEY_ARNS[0]))
-    settings: dict[str, Any] = {"key": desired_key if rng.random() < 0.9 else None}
+    key = desired_key if rng.random() < 0.9 else None
+    settings: dict[str, Any] = {}
     if choice == "prefix":
         settings["prefix"] = "prod-"
     elif choice == "names":
@@ -137,9 +135,10 @@ def draw(seed: int) -> Schedule:
         settings["tag"] = list(TAG)
     if rng.random() < 0.5:
         settings["exempt_tag_key"] = EXEMPT
-    schedule = Schedule(
+    schedule = GuardSchedule(
         seed=seed,
         profile=profile,
+        keys=[key],
         settings=settings,
         check_every=rng.choice((HOUR / 2, HOUR, 2 * HOUR)),
         streams={name: rng.choice((desired_key, desired_key, None, *KEY_ARNS)) for name in NAMES},
@@ -157,7 +156,7 @@ def draw(seed: int) -> Schedule:
         alias_lag=Random(f"alias {seed}").choice((0.0, 5.0, 10.0)),
     )
     _deeds(schedule, rng)
-    if profile in {"deployments", "everything"} and settings["key"]:
+    if profile in {"deployments", "everything"} and key:
         _deployments(schedule, rng)
     if profile in {"refusals", "everything"}:
         for _ in range(rng.randint(1, 3)):
@@ -165,13 +164,18 @@ def draw(seed: int) -> Schedule:
             service = rng.choice(("dynamodb", "sns", "sns", "kinesis", "cloudformation"))
             length = rng.choice((60.0, 600.0, HOUR, 2 * HOUR)) * rng.uniform(0.5, 1.0)
             schedule.windows.append(Window(service, begins, begins + length))
+    # A scan has reported everything: after the latest event and fault.
+    troubles = [window.ends for window in schedule.windows]
+    troubles += [each.when + each.failed_for + HOUR for each in schedule.deployments]
+    latest = max(BEGIN + ACTIVE_FOR + LATEST_EVENT, *troubles, BEGIN)
+    schedule.ends = latest + 2 * schedule.check_every + 1.5 * HOUR
     return schedule
 
 
-def _deeds(schedule: Schedule, rng: Random) -> None:
+def _deeds(schedule: GuardSchedule, rng: Random) -> None:
     for _ in range(rng.randint(1, 8)):
         what = rng.choices(list(_ACTS), [weight for weight, _ in _ACTS.values()])[0]
-        desired_key = schedule.settings["key"] or KEY_ARNS[0]
+        desired_key = schedule.keys[0] or KEY_ARNS[0]
         when, on = BEGIN + rng.uniform(1, ACTIVE_FOR), rng.choice(NAMES)
         caller = rng.choice(("alice", "bob", "terraform"))
         for later, verb, value in _ACTS[what][1](rng, desired_key):
@@ -214,7 +218,7 @@ _ACTS: dict[str, tuple[int, Steps]] = {
 }
 
 
-def _deployments(schedule: Schedule, rng: Random) -> None:
+def _deployments(schedule: GuardSchedule, rng: Random) -> None:
     when = BEGIN
     for _ in range(rng.randint(1, 3)):
         when += rng.uniform(300, ACTIVE_FOR / 2)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.simulation.scanning import scan
 from stream_encryption.guard import scan as scan_module
-from tests.simulation.guard.scanning import scan
 
 
 @pytest.mark.parametrize(("streams", "minutes", "continuations"), [(100, 1, 2), (5_000, 22, 3)])

@@ -9,9 +9,10 @@ import pytest
 
 from tests.simulation.campaign import new_base
 from tests.simulation.guard.broken_guards import BROKEN_GUARDS, BrokenGuard
-from tests.simulation.guard.replay import show
-from tests.simulation.guard.run import Outcome, run
+from tests.simulation.guard.run import run
 from tests.simulation.guard.schedule import PROFILES, RATES
+from tests.simulation.outcome import Outcome
+from tests.simulation.replay import show_guard
 
 SCHEDULES = 200
 BATCHES = 4
@@ -19,15 +20,8 @@ NEW = 40
 
 
 def _check(outcomes: list[Outcome]) -> None:
-    violating = [outcome for outcome in outcomes if outcome.violations]
-    if violating:
-        first = violating[0].seed
-        violations = "\n".join(
-            f"seed {one.seed}: {each}" for one in violating for each in one.violations
-        )
-        pytest.fail(
-            f"{violations}\n\npython -m tests.simulation.guard.replay {first}\n{show(first)}"
-        )
+    wrong = [f"seed {one.seed}: {each}" for one in outcomes for each in one.violations]
+    assert not wrong, "python -m tests.simulation.replay --guard SEED\n" + "\n".join(wrong)
 
 
 @cache
@@ -60,7 +54,7 @@ def test_broken_guard_is_caught(broken: BrokenGuard) -> None:
 
 def test_a_schedule_replays_alike() -> None:
     assert [run(seed) for seed in range(8)] == [run(seed) for seed in range(8)]
-    assert show(7) == show(7)
+    assert show_guard(7) == show_guard(7)
 
 
 def test_schedules_are_of_all_kinds() -> None:
@@ -74,4 +68,4 @@ def test_schedules_are_of_all_kinds() -> None:
     assert "people: made the desired alias" in faults
     notifications = sum((outcome.notifications for outcome in outcomes), Counter[str]())
     assert notifications.keys() >= {"unencrypted", "other key", "compliant", "deleted", "exempt"}
-    assert any(outcome.given_up for outcome in outcomes)
+    assert any(outcome.dead_letters for outcome in outcomes)

@@ -9,18 +9,17 @@ import pytest
 from tests.simulation.campaign import new_base
 from tests.simulation.guard.broken_guards import BrokenGuard
 from tests.simulation.guard.broken_remediation import BROKEN_REMEDIATION
-from tests.simulation.guard.remediating import OWNERS
-from tests.simulation.guard.run import Outcome, remediate
+from tests.simulation.guard.remediation_schedule import OWNERS
+from tests.simulation.guard.run import remediate
 from tests.simulation.guard.schedule import PROFILES
+from tests.simulation.outcome import Outcome
 
 SCHEDULES, BATCHES, NEW = 80, 4, 20
 
 
 def _check(outcomes: list[Outcome]) -> None:
     wrong = [f"seed {one.seed}: {each}" for one in outcomes for each in one.violations]
-    assert not wrong, "python -m tests.simulation.guard.replay --remediation SEED\n" + "\n".join(
-        wrong
-    )
+    assert not wrong, "python -m tests.simulation.replay --remediation SEED\n" + "\n".join(wrong)
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))

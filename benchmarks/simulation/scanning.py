@@ -1,4 +1,4 @@
-"""Duration and cost of a scan: python -m tests.simulation.guard.scanning [STREAMS ...].
+"""Duration and cost of a scan: python -m benchmarks.simulation.scanning [STREAMS ...].
 
 The guard runs on the models of the services, in virtual time. The measured scan is the second one,
 in which the table contains all streams and nothing has changed.
@@ -11,14 +11,12 @@ import json
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass
-from random import Random
 
 from simulated_aws.api import Call
-from simulated_aws.event_source import Invocation
+from simulated_aws.event_source import MessageInvocation
+from simulated_aws.guarded_account import KEY_ARNS, AccountTraits, GuardedAccount
 from simulated_aws.kinesis import KinesisTraits
 from simulated_aws.sqs import QUEUE
-from tests.simulation.guard.account import GuardedAccount
-from tests.simulation.guard.schedule import KEY_ARNS, Schedule
 
 SIZES = (100, 1_000, 10_000)
 LATENCY = 0.06
@@ -65,37 +63,34 @@ def scan(streams: int) -> ScanFigures:
     """Simulate two scans of so many streams, and measure the second."""
     names = [f"stream-{number:05}" for number in range(streams)]
     account = GuardedAccount(
-        Schedule(
+        AccountTraits(
             seed=0,
-            profile="quiet",
-            settings={"key": KEY_ARNS[0], "exempt_tag_key": "exempt"},
-            check_every=3600.0,
+            keys=[KEY_ARNS[0]],
+            settings={"exempt_tag_key": "exempt"},
             streams=dict.fromkeys(names, KEY_ARNS[0]),
-            tags={name: {} for name in names},
             kinesis=KinesisTraits(
                 staleness=0.0, shows_target=True, load=0.0, durations=(0, 1, 0, 0, 0)
             ),
             latency=LATENCY,
-            index_lag=0.0,
             rates={},
         )
     )
-    account.function._rng = Random(0)
-    scheduler, function = account.scheduler, account.function
+    scheduler, guard = account.scheduler, account.guards[0]
+    function = guard.checks
 
     def run() -> float:
         began = scheduler.now
-        account.sqs.send(QUEUE, '{"scan": {}}')
-        scheduler.run(began + 6 * 3600, stop=lambda: not account.sqs.queues[QUEUE])
+        guard.sqs.send(QUEUE, '{"scan": {}}')
+        scheduler.run(began + 6 * 3600, stop=lambda: not guard.sqs.queues[QUEUE])
         scheduler.run(scheduler.now + 60)
         return began
 
     run()
     first, logged = len(function.invocations), len(function.log)
-    before = (account.sqs.requests, account.sqs.sent, account.table.reads, account.table.writes)
+    before = (guard.sqs.requests, guard.sqs.sent, guard.table.reads, guard.table.writes)
     began = run()
     invocations = function.invocations[first:]
-    after = (account.sqs.requests, account.sqs.sent, account.table.reads, account.table.writes)
+    after = (guard.sqs.requests, guard.sqs.sent, guard.table.reads, guard.table.writes)
     requests, sent, reads, writes = (new - old for new, old in zip(after, before, strict=True))
     calls = [call for each in invocations for call in each.calls]
     checks = [call for call in calls if call.operation == "DescribeStreamSummary"]
@@ -131,7 +126,7 @@ def scan(streams: int) -> ScanFigures:
     )
 
 
-def _billed(invocation: Invocation) -> float:
+def _billed(invocation: MessageInvocation) -> float:
     return (invocation.ended or invocation.began) - invocation.began + START
 
 
