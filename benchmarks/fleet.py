@@ -10,26 +10,14 @@ from botocore.exceptions import ClientError
 
 from benchmarks.figures import Row, Target, judge, show, summary, table
 from benchmarks.simulation.alternatives import ALTERNATIVES, THIS, Alternative, wait_after_active
-from benchmarks.simulation.service import (
-    BEGIN,
-    DESCRIBE,
-    START,
-    Kinesis,
-    Quota,
-    Response,
-    stream_arn,
-)
-from simulated_aws.scheduler import Scheduler
-
-DESCRIBES_PER_SECOND = 20.0
-STARTS_PER_SECOND = 5.0
-"""Assumed: no documented figure was found."""
+from benchmarks.simulation.service import Completion, Services
+from simulated_aws.kinesis import DESCRIBES_PER_SECOND, STARTS_PER_SECOND, Stream
+from simulated_aws.scheduler import BEGIN
 
 _SIZES = (1, 50, 500)
 _UPDATING = (2.0, 6.0)
 _SERVICE_TIMEOUT = 660
 _ARRIVAL = (0.0, 0.9)
-_UNRELATED = stream_arn("unrelated")
 _UNRELATED_INTERVAL = 1.0
 _SIMULATED_SECONDS = 8000.0
 _MAX_OF_BOUND = 1.8
@@ -117,11 +105,10 @@ def bound(size: int) -> float:
 def _row(name: str, alternative: Alternative, size: int, runs: int) -> Row:
     finished, throttled, failed = [], [], 0
     for run in range(runs):
-        responses, kinesis = _run(alternative, size, seed=_FIRST_SEED + run)
-        finished.append(max(response.time for response in responses) - BEGIN)
-        failed += sum(not response.succeeded for response in responses)
-        unrelated = [call.throttled for call in kinesis.calls if call.stream == _UNRELATED]
-        throttled.append(sum(unrelated) / len(unrelated) if unrelated else 0.0)
+        completions, unrelated = _run(alternative, size, seed=_FIRST_SEED + run)
+        finished.append(max(completion.time for completion in completions) - BEGIN)
+        failed += sum(not completion.succeeded for completion in completions)
+        throttled.append(unrelated)
     return {
         "alternative": name,
         "streams": size,
@@ -132,30 +119,32 @@ def _row(name: str, alternative: Alternative, size: int, runs: int) -> Row:
     }
 
 
-def _run(alternative: Alternative, size: int, seed: int) -> tuple[list[Response], Kinesis]:
-    scheduler, rng = Scheduler(BEGIN), Random(seed)
-    quotas = {DESCRIBE: Quota(DESCRIBES_PER_SECOND), START: Quota(STARTS_PER_SECOND)}
-    kinesis = Kinesis(scheduler, rng, quotas)
-    responses: list[Response] = []
+def _run(alternative: Alternative, size: int, seed: int) -> tuple[list[Completion], float]:
+    """Return the completions, and the share of the unrelated calls that were throttled."""
+    rng = Random(seed)
+    services = Services(rng)
+    scheduler = services.scheduler
+    completions: list[Completion] = []
 
-    def request(arn: str) -> Callable[[], object]:
+    def request(stream: Stream) -> Callable[[], object]:
         return lambda: scheduler.spawn(
-            lambda: responses.append(alternative(kinesis, arn, _SERVICE_TIMEOUT))
+            lambda: completions.append(alternative(services, stream, _SERVICE_TIMEOUT))
         )
 
-    def unrelated() -> None:
+    def describe_unrelated() -> None:
         while True:
             with suppress(ClientError):
-                kinesis.status(_UNRELATED)
+                services.status(unrelated)
             scheduler.sleep(_UNRELATED_INTERVAL)
 
     for number in range(size):
-        arn = stream_arn(f"orders-{number}")
-        kinesis.create(arn, updating_for=rng.uniform(*_UPDATING))
-        scheduler.after(rng.uniform(*_ARRIVAL), request(arn))
-    kinesis.create(_UNRELATED, updating_for=0.0)
-    scheduler.after(rng.uniform(0.0, _UNRELATED_INTERVAL), lambda: scheduler.spawn(unrelated))
-    scheduler.run(BEGIN + _SIMULATED_SECONDS, stop=lambda: len(responses) == size)
-    missing = size - len(responses)
-    responses += [Response(BEGIN + _SIMULATED_SECONDS, succeeded=False)] * missing
-    return responses, kinesis
+        stream = services.create(f"orders-{number}", updating_for=rng.uniform(*_UPDATING))
+        scheduler.after(rng.uniform(*_ARRIVAL), request(stream))
+    unrelated = services.create("unrelated", updating_for=0.0)
+    first = rng.uniform(0.0, _UNRELATED_INTERVAL)
+    scheduler.after(first, lambda: scheduler.spawn(describe_unrelated))
+    scheduler.run(BEGIN + _SIMULATED_SECONDS, stop=lambda: len(completions) == size)
+    missing = size - len(completions)
+    completions += [Completion(BEGIN + _SIMULATED_SECONDS, succeeded=False)] * missing
+    calls = services.described[unrelated.name]
+    return completions, services.throttled[unrelated.name] / calls if calls else 0.0

@@ -7,8 +7,8 @@ from random import Random
 
 from benchmarks.figures import Row, Target, judge, show, summary, table
 from benchmarks.simulation.alternatives import ALTERNATIVES, THIS, Alternative, wait_after_active
-from benchmarks.simulation.service import BEGIN, DESCRIBE, Kinesis, Response, stream_arn
-from simulated_aws.scheduler import Scheduler
+from benchmarks.simulation.service import Completion, Services
+from simulated_aws.scheduler import BEGIN
 
 UPDATING = (0.5, 1.0, 3.0, 10.0, 30.0, 300.0, 600.0, 1800.0, 3000.0)
 """Seconds that a change takes."""
@@ -148,10 +148,10 @@ def _row(name: str, alternative: Alternative, updating: float, runs: int) -> Row
     for run in range(runs):
         # The same changes for every alternative.
         duration = updating * Random(run).uniform(1 - _SPREAD, 1 + _SPREAD)
-        response, active_at, count = _run(alternative, duration, seed=run)
+        completion, active_at, count = _run(alternative, duration, seed=run)
         calls.append(count)
-        if response.succeeded:
-            lags.append(response.time - active_at - wait_after_active(name))
+        if completion.succeeded:
+            lags.append(completion.time - active_at - wait_after_active(name))
         else:
             failed += 1
     return {
@@ -163,13 +163,12 @@ def _row(name: str, alternative: Alternative, updating: float, runs: int) -> Row
     }
 
 
-def _run(alternative: Alternative, updating: float, seed: int) -> tuple[Response, float, int]:
-    scheduler = Scheduler(BEGIN)
-    kinesis = Kinesis(scheduler, Random(seed))
-    arn = stream_arn("orders")
-    kinesis.create(arn, updating_for=updating)
-    responses: list[Response] = []
-    scheduler.spawn(lambda: responses.append(alternative(kinesis, arn, _SERVICE_TIMEOUT)))
+def _run(alternative: Alternative, updating: float, seed: int) -> tuple[Completion, float, int]:
+    services = Services(Random(seed))
+    stream = services.create("orders", updating_for=updating)
+    completions: list[Completion] = []
+    scheduler = services.scheduler
+    scheduler.spawn(lambda: completions.append(alternative(services, stream, _SERVICE_TIMEOUT)))
     scheduler.run(BEGIN + 8000)
-    calls = sum(call.operation == DESCRIBE for call in kinesis.calls)
-    return responses[0], kinesis.streams[arn].active_at, calls
+    (change,) = stream.changes
+    return completions[0], change.when + updating, services.described[stream.name]

@@ -14,7 +14,7 @@ from simulated_aws.cloudformation import GUARD_STACK, GuardStack
 from simulated_aws.cloudtrail import Trail
 from simulated_aws.dynamodb import TABLE, DynamoDb
 from simulated_aws.event_source import MakeGuard, MessageInvocation, QueueFunction, Window
-from simulated_aws.kinesis import DAY, Kinesis, KinesisTraits, State, Stream
+from simulated_aws.kinesis import DAY, Kinesis, KinesisTraits, State
 from simulated_aws.kms import AWS_MANAGED_ALIAS, Key, Kms
 from simulated_aws.listing import Lists
 from simulated_aws.scheduler import BEGIN, Scheduler
@@ -97,9 +97,8 @@ class GuardedAccount:
         self.kms = Kms(stage, keys, {**ALIASES, AWS_MANAGED_ALIAS: _MANAGED})
         self.kinesis = Kinesis(stage, self.kms, traits.kinesis, self.rng("kinesis"))
         for name, key in traits.streams.items():
-            stream = arn("kinesis", f"stream/{name}")
             state = State("ACTIVE", key, BEGIN - DAY)
-            self.kinesis.streams[stream] = Stream(stream, BEGIN, state, [])
+            self.kinesis.add(arn("kinesis", f"stream/{name}"), state)
         self.tags = {name: History(BEGIN, traits.tags.get(name, {})) for name in traits.streams}
         self.stack, self.status = GuardStack(), History(BEGIN, "CREATE_COMPLETE")
         self.lists = Lists(

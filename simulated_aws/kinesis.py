@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from random import Random
@@ -92,7 +92,7 @@ class Stream:
         When encryption was started before that, for the quota.
     """
 
-    def __init__(self, arn: str, now: float, state: State, spent: list[float]) -> None:
+    def __init__(self, arn: str, now: float, state: State, spent: Sequence[float] = ()) -> None:
         self.arn = arn
         self.name = arn.split("/")[1]
         self.history = History(now, state)
@@ -101,6 +101,8 @@ class Stream:
         self.stopped: list[float] = []
         self.not_active = ("", 0.0)
         """Status with which changes are rejected, and until when, while ACTIVE is described."""
+        self.change_seconds: float | None = None
+        """Seconds that a change of it takes; drawn when there are none."""
 
 
 class Bucket:
@@ -199,6 +201,11 @@ class Kinesis:
             stage.scheduler, STARTS_PER_SECOND * free, max(STARTS_PER_SECOND * free, 1)
         )
 
+    def add(self, arn: str, state: State, spent: Sequence[float] = ()) -> Stream:
+        """Add a stream with an initial state."""
+        self.streams[arn] = stream = Stream(arn, self._scheduler.now, state, spent)
+        return stream
+
     def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
         """Perform an operation for the handler."""
         name = params.get("StreamName") or params["StreamARN"].split("/")[1]
@@ -244,10 +251,7 @@ class Kinesis:
         spent.append(now)
         change = Change(now, by, self._described_key(key), state)
         stream.changes.append(change)
-        bounds = self._rng.choices(DURATIONS, self.traits.durations)[0]
-        if key is not None and self._kms.same(state.key, key, now):
-            bounds = SAME_KEY_AGAIN
-        duration = self._rng.uniform(*bounds)
+        duration = self._duration(stream, key)
         self._journal.note(
             "kinesis", stream.name, "changes to", key or "unencrypted", f"{duration:.1f} s"
         )
@@ -288,6 +292,14 @@ class Kinesis:
             self._journal.note("kinesis", stream.name, "is deleted")
 
         self._scheduler.after(self._rng.uniform(1, 30), deleted)
+
+    def _duration(self, stream: Stream, key: str | None) -> float:
+        if stream.change_seconds is not None:
+            return stream.change_seconds
+        bounds = self._rng.choices(DURATIONS, self.traits.durations)[0]
+        if key is not None and self._kms.same(stream.history.value.key, key, self._scheduler.now):
+            bounds = SAME_KEY_AGAIN
+        return self._rng.uniform(*bounds)
 
     def _finish(self, stream: Stream, change: Change) -> None:
         now, state = self._scheduler.now, stream.history.value

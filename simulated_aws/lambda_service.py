@@ -12,7 +12,7 @@ from typing import Any
 from simulated_aws.api import Api, Call
 from simulated_aws.client import Client
 from simulated_aws.response_endpoint import ResponseEndpoint
-from simulated_aws.scheduler import Entry, Killed, Lock, Scheduler, Task
+from simulated_aws.scheduler import Killed, Lock, Scheduler, Task, Timer
 from simulated_aws.service import FUNCTION_ARN, Params, ServiceError
 from simulated_aws.stage import Stage
 from stream_encryption.protocol.continuation import FIELD, VERSION
@@ -110,7 +110,7 @@ class Container:
                 clock=self,
                 client=lambda name: Client(name, partial(service.api.call, self)),
                 put=self.put,
-                timer=lambda seconds, action: Timer(self, seconds, action),
+                timer=self.timer,
                 lock=lambda: Lock(service.scheduler),
                 uniform=service.handler_rng.uniform,
                 write=self.write,
@@ -138,6 +138,16 @@ class Container:
         """Log a line."""
         self.running.log.append(line)
 
+    def timer(self, seconds: float, action: Callable[[], None]) -> Timer:
+        """Make a timer, which runs its action in a thread of its own."""
+        timer = Timer(self._scheduler, seconds, partial(self._spawn, action))
+        self.timers.append(timer)
+        return timer
+
+    def _spawn(self, action: Callable[[], None]) -> None:
+        self._service.faults.count("lambda: the timeout guard fired")
+        self.tasks.append(self._scheduler.spawn(action))
+
     def put(self, url: str, body: bytes, timeout: float) -> int:
         """Send a response."""
         self.kill_if_due("before")
@@ -164,40 +174,6 @@ class Container:
                 task.kill()
         if own:
             raise Killed
-
-
-class Timer:
-    """A timer of the function, which runs its action in a thread of its own."""
-
-    def __init__(self, container: Container, seconds: float, action: Callable[[], None]) -> None:
-        self._container = container
-        self._seconds = seconds
-        self._action = action
-        self._entry: Entry | None = None
-
-    def start(self) -> None:
-        """Start the timer."""
-        self._container.timers.append(self)
-        scheduler = self._container._scheduler
-        self._entry = scheduler.after(self._seconds, self._fire)
-
-    def cancel(self) -> None:
-        """Cancel the timer, unless it has already fired."""
-        if self._entry:
-            self._entry.cancel()
-            self._entry = None
-
-    @property
-    def pending(self) -> bool:
-        """Whether it is going to fire."""
-        return self._entry is not None
-
-    def _fire(self) -> None:
-        self._entry = None
-        service = self._container._service
-        service.faults.count("lambda: the timeout guard fired")
-        task = service.scheduler.spawn(self._action)
-        self._container.tasks.append(task)
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,45 @@ class Scheduler:
         return queue[0][0] if queue else float("inf")
 
 
+class Timer:
+    """Equivalent of `threading.Timer`.
+
+    Parameters
+    ----------
+    scheduler
+        Virtual time.
+    seconds
+        Seconds from its start until it fires.
+    action
+        What it does then.
+    """
+
+    def __init__(self, scheduler: Scheduler, seconds: float, action: Callable[[], object]) -> None:
+        self._scheduler = scheduler
+        self._seconds = seconds
+        self._action = action
+        self._entry: Entry | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is going to fire."""
+        return self._entry is not None
+
+    def start(self) -> None:
+        """Start the timer."""
+        self._entry = self._scheduler.after(self._seconds, self._fire)
+
+    def cancel(self) -> None:
+        """Cancel the timer, unless it has already fired."""
+        if self._entry:
+            self._entry.cancel()
+            self._entry = None
+
+    def _fire(self) -> None:
+        self._entry = None
+        self._action()
+
+
 class Signal:
     """An event that one task waits for, with a timeout."""
 

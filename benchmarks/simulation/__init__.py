@@ -1,5 +1,4 @@
-"""The real handler, and models of the alternatives, on one simulated AWS in virtual time.
+"""The real handler and models of the alternatives, and the guard, on the same simulated AWS.
 
-Much smaller than `tests/simulation`, which injects faults: here only quotas cause errors, and every
-call is counted.
+The models of the services are those of the simulation (`simulated_aws`), here without faults.
 """

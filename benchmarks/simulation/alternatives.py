@@ -12,8 +12,9 @@ from typing import Protocol, TypeVar
 from botocore.exceptions import ClientError
 
 from benchmarks.simulation.handler import SimulatedHandler
-from benchmarks.simulation.service import INVOKE, SEND_RESPONSE, Kinesis, Response
+from benchmarks.simulation.service import INVOKE, SEND_RESPONSE, Completion, Services
 from local_aws.scenario import PROPAGATION
+from simulated_aws.kinesis import Stream
 
 _BOTO3_ATTEMPTS = 5
 """botocore's legacy mode, the default; its `_retry.json` includes LimitExceededException."""
@@ -31,13 +32,13 @@ _T = TypeVar("_T")
 class Alternative(Protocol):
     """Creates one resource and returns when CloudFormation has the response."""
 
-    def __call__(self, kinesis: Kinesis, arn: str, timeout: int, /) -> Response:
+    def __call__(self, services: Services, stream: Stream, timeout: int, /) -> Completion:
         """Encrypt the stream, for which CloudFormation allows ``timeout`` seconds."""
 
 
-def this_construct(kinesis: Kinesis, arn: str, timeout: int) -> Response:
+def this_construct(services: Services, stream: Stream, timeout: int) -> Completion:
     """Run the real handler."""
-    return SimulatedHandler(kinesis, arn, timeout=timeout).create()
+    return SimulatedHandler(services, stream.arn, timeout=timeout).create()
 
 
 def provider(interval: float) -> Alternative:
@@ -47,70 +48,70 @@ def provider(interval: float) -> Alternative:
     handler fails the resource.
     """
 
-    def create(kinesis: Kinesis, arn: str, timeout: int) -> Response:
+    def create(services: Services, stream: Stream, timeout: int) -> Completion:
         def work() -> None:
-            kinesis.pass_time(INVOKE)
-            _with_retries(kinesis, _BOTO3_ATTEMPTS, lambda: kinesis.start(arn))
+            services.pass_time(INVOKE)
+            _with_retries(services, _BOTO3_ATTEMPTS, lambda: services.start(stream))
             while True:
-                kinesis.pass_time(INVOKE)  # from the state machine to the framework's function
-                kinesis.pass_time(INVOKE)  # and from there to the user's function
-                if _is_active(kinesis, arn, _BOTO3_ATTEMPTS):
+                services.pass_time(INVOKE)  # from the state machine to the framework's function
+                services.pass_time(INVOKE)  # and from there to the user's function
+                if _is_active(services, stream, _BOTO3_ATTEMPTS):
                     return
-                kinesis.scheduler.sleep(interval)
+                services.scheduler.sleep(interval)
 
-        return _response(kinesis, work, limit=timeout)
+        return _response(services, work, limit=timeout)
 
     return create
 
 
-def crhelper_poll(kinesis: Kinesis, arn: str, timeout: int) -> Response:
+def crhelper_poll(services: Services, stream: Stream, timeout: int) -> Completion:
     """Use crhelper's create and poll_create with its shortest polling_interval, a minute."""
 
     def work() -> None:
-        _with_retries(kinesis, _BOTO3_ATTEMPTS, lambda: kinesis.start(arn))
+        _with_retries(services, _BOTO3_ATTEMPTS, lambda: services.start(stream))
         while True:
-            kinesis.scheduler.sleep(60.0)
-            if _is_active(kinesis, arn, _BOTO3_ATTEMPTS):
+            services.scheduler.sleep(60.0)
+            if _is_active(services, stream, _BOTO3_ATTEMPTS):
                 return
 
-    return _response(kinesis, work, limit=timeout)
+    return _response(services, work, limit=timeout)
 
 
-def crhelper_wait(kinesis: Kinesis, arn: str, timeout: int) -> Response:
+def crhelper_wait(services: Services, stream: Stream, timeout: int) -> Completion:
     """Wait in a crhelper handler that polls every second, until Lambda ends it."""
 
     def work() -> None:
-        _with_retries(kinesis, _BOTO3_ATTEMPTS, lambda: kinesis.start(arn))
-        while not _is_active(kinesis, arn, _BOTO3_ATTEMPTS):
-            kinesis.scheduler.sleep(1.0)
+        _with_retries(services, _BOTO3_ATTEMPTS, lambda: services.start(stream))
+        while not _is_active(services, stream, _BOTO3_ATTEMPTS):
+            services.scheduler.sleep(1.0)
 
-    return _response(kinesis, work, limit=min(timeout, _LONGEST_INVOCATION))
+    return _response(services, work, limit=min(timeout, _LONGEST_INVOCATION))
 
 
-def aws_custom_resource(kinesis: Kinesis, arn: str, _timeout: int) -> Response:
+def aws_custom_resource(services: Services, stream: Stream, _timeout: int) -> Completion:
     """CDK's AwsCustomResource: one call, no wait."""
     return _response(
-        kinesis,
-        lambda: _with_retries(kinesis, _JAVASCRIPT_ATTEMPTS, lambda: kinesis.start(arn)),
+        services,
+        lambda: _with_retries(services, _JAVASCRIPT_ATTEMPTS, lambda: services.start(stream)),
         limit=120.0,
     )
 
 
-def terraform(kinesis: Kinesis, arn: str, timeout: int) -> Response:
+def terraform(services: Services, stream: Stream, timeout: int) -> Completion:
     """Terraform's StateChangeConf with a delay of 10 s and a minimum of 3 s.
 
     Intervals double from there to 10 s. Without CloudFormation, no response is sent.
     """
 
     def work() -> None:
-        _with_retries(kinesis, _GO_ATTEMPTS, lambda: kinesis.start(arn))
-        kinesis.scheduler.sleep(10.0)
+        _with_retries(services, _GO_ATTEMPTS, lambda: services.start(stream))
+        services.scheduler.sleep(10.0)
         interval = 3.0
-        while not _is_active(kinesis, arn, _GO_ATTEMPTS):
-            kinesis.scheduler.sleep(interval)
+        while not _is_active(services, stream, _GO_ATTEMPTS):
+            services.scheduler.sleep(interval)
             interval = min(interval * 2, 10.0)
 
-    return _response(kinesis, work, limit=timeout, send=False)
+    return _response(services, work, limit=timeout, send=False)
 
 
 THIS = "this construct"
@@ -136,31 +137,31 @@ class _TimedOut(Exception):
 
 
 def _response(
-    kinesis: Kinesis, work: Callable[[], None], *, limit: float, send: bool = True
-) -> Response:
-    began = kinesis.scheduler.now
+    services: Services, work: Callable[[], None], *, limit: float, send: bool = True
+) -> Completion:
+    began = services.scheduler.now
     try:
         work()
-        if kinesis.scheduler.now - began > limit:
+        if services.scheduler.now - began > limit:
             raise _TimedOut
     except (ClientError, _TimedOut):
         succeeded = False
     else:
         succeeded = True
     if send:
-        kinesis.pass_time(SEND_RESPONSE)
-    return Response(kinesis.scheduler.now, succeeded)
+        services.pass_time(SEND_RESPONSE)
+    return Completion(services.scheduler.now, succeeded)
 
 
-def _is_active(kinesis: Kinesis, arn: str, attempts: int) -> bool:
-    return _with_retries(kinesis, attempts, lambda: kinesis.status(arn)) == "ACTIVE"
+def _is_active(services: Services, stream: Stream, attempts: int) -> bool:
+    return _with_retries(services, attempts, lambda: services.status(stream)) == "ACTIVE"
 
 
-def _with_retries(kinesis: Kinesis, attempts: int, call: Callable[[], _T]) -> _T:
+def _with_retries(services: Services, attempts: int, call: Callable[[], _T]) -> _T:
     """Call as an SDK does: exponential backoff with full jitter, at most 20 s."""
     for attempt in range(attempts - 1):
         try:
             return call()
         except ClientError:
-            kinesis.scheduler.sleep(min(kinesis.rng.random() * 2**attempt, 20.0))
+            services.scheduler.sleep(min(services.rng.random() * 2**attempt, 20.0))
     return call()

@@ -3,54 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from benchmarks.simulation.service import (
-    ACCOUNT,
-    INVOKE,
-    KEY,
-    REGION,
-    SEND_RESPONSE,
-    CloudFormationClient,
-    Kinesis,
-    KinesisClient,
-    KmsClient,
-    Response,
-)
-from simulated_aws.scheduler import Entry, Lock, Scheduler
+from botocore.model import OperationModel
+
+from benchmarks.simulation.service import INVOKE, KEY, SEND_RESPONSE, Completion, Services
+from simulated_aws.client import Client
+from simulated_aws.scheduler import Lock, Timer
+from simulated_aws.service import FUNCTION_ARN, Params, arn
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
 
-_FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:encryption"
-_STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/app/3b1f2c10-0000-1111-2222-333344445555"
+_STACK = arn("cloudformation", "stack/app/3b1f2c10-0000-1111-2222-333344445555")
 _LAMBDA_TIMEOUT = 900
-
-
-class _Timer:
-    def __init__(self, scheduler: Scheduler, seconds: float, action: Callable[[], None]) -> None:
-        self._scheduler, self._seconds, self._action = scheduler, seconds, action
-        self._entry: Entry | None = None
-
-    def start(self) -> None:
-        self._entry = self._scheduler.after(self._seconds, self._action)
-
-    def cancel(self) -> None:
-        if self._entry:
-            self._entry.cancel()
-
-
-@dataclass
-class _LambdaClient:
-    """The part of boto3's Lambda client that the handler uses; keeps the event."""
-
-    event: dict[str, Any] | None = None
-
-    def invoke(self, *, Payload: bytes, **_: str) -> None:  # noqa: N803
-        self.event = json.loads(Payload)
 
 
 class SimulatedHandler:
@@ -58,32 +25,26 @@ class SimulatedHandler:
 
     Parameters
     ----------
-    kinesis
-        The service.
-    arn
-        The stream.
+    services
+        The services that it calls.
+    stream
+        ARN of the stream.
     timeout
         ServiceTimeout, in seconds.
     """
 
-    def __init__(self, kinesis: Kinesis, arn: str, *, timeout: int) -> None:
-        self._kinesis, self._arn, self._timeout = kinesis, arn, timeout
-        self._scheduler = kinesis.scheduler
-        self._lambda = _LambdaClient()
-        self._response: Response | None = None
-        clients: dict[str, object] = {
-            "kinesis": KinesisClient(kinesis),
-            "kms": KmsClient(kinesis, arn),
-            "cloudformation": CloudFormationClient(kinesis, arn),
-            "lambda": self._lambda,
-        }
+    def __init__(self, services: Services, stream: str, *, timeout: int) -> None:
+        self._services, self._stream, self._timeout = services, stream, timeout
+        self._scheduler = services.scheduler
+        self._continuation: dict[str, Any] | None = None
+        self._completion: Completion | None = None
         self._handler = Handler(
             Runtime(
                 clock=self,
-                client=clients.__getitem__,
+                client=lambda service: Client(service, self._serve),
                 put=self._put,
-                timer=lambda seconds, action: _Timer(self._scheduler, seconds, action),
-                uniform=kinesis.rng.uniform,
+                timer=lambda seconds, action: Timer(self._scheduler, seconds, action),
+                uniform=services.rng.uniform,
                 write=lambda _: None,
                 lock=lambda: Lock(self._scheduler),
             )
@@ -97,42 +58,48 @@ class SimulatedHandler:
         """Return after that many seconds."""
         self._scheduler.sleep(seconds)
 
-    def create(self) -> Response:
+    def create(self) -> Completion:
         """Send a Create and return the response, after all continuations."""
         issued = datetime.fromtimestamp(self._scheduler.now, UTC)
         event: dict[str, Any] | None = {
             "RequestType": "Create",
             "ResponseURL": f"https://bucket.s3.example/?X-Amz-Date={issued:%Y%m%dT%H%M%SZ}",
             "StackId": _STACK,
-            "RequestId": self._arn,
+            "RequestId": self._stream,
             "LogicalResourceId": "Encryption",
             "ServiceTimeout": str(self._timeout),
             "ResourceProperties": {
-                "ServiceToken": _FUNCTION,
-                "StreamArn": self._arn,
-                "KeyId": KEY,
+                "ServiceToken": FUNCTION_ARN,
+                "StreamArn": self._stream,
+                "KeyId": KEY.arn,
             },
         }
         while event is not None:
             self._invoke(event)
-            if self._response:
-                return self._response
-            event, self._lambda.event = self._lambda.event, None
-            self._kinesis.pass_time(INVOKE)
-        return Response(self._scheduler.now, succeeded=False)
+            if self._completion:
+                return self._completion
+            event, self._continuation = self._continuation, None
+            self._services.pass_time(INVOKE)
+        return Completion(self._scheduler.now, succeeded=False)
 
     def _invoke(self, event: dict[str, Any]) -> None:
         ends = self._scheduler.now + _LAMBDA_TIMEOUT
         context = SimpleNamespace(
-            invoked_function_arn=_FUNCTION,
+            invoked_function_arn=FUNCTION_ARN,
             function_name="encryption",
             aws_request_id="benchmark",
             get_remaining_time_in_millis=lambda: int((ends - self._scheduler.now) * 1000),
         )
         self._handler(event, context)
 
+    def _serve(self, _: str, model: OperationModel, params: Params) -> dict[str, Any]:
+        if model.name == INVOKE:
+            self._continuation = json.loads(params["Payload"])
+            return {"StatusCode": 202}
+        return self._services.call(model.name, params)
+
     def _put(self, url: str, body: bytes, timeout: float) -> int:  # noqa: ARG002
-        self._kinesis.pass_time(SEND_RESPONSE)
+        self._services.pass_time(SEND_RESPONSE)
         succeeded = json.loads(body)["Status"] == "SUCCESS"
-        self._response = Response(self._scheduler.now, succeeded)
+        self._completion = Completion(self._scheduler.now, succeeded)
         return 200

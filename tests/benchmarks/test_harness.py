@@ -12,7 +12,6 @@ from benchmarks.fleet import bound
 from benchmarks.lag import lag_targets, tolerated
 from benchmarks.page import format_page
 from benchmarks.simulation.alternatives import THIS
-from benchmarks.simulation.service import Quota
 
 
 def lag(name: str, updating: float, median: float, n: int = 100) -> dict[str, Any]:
@@ -34,12 +33,6 @@ def test_ratio_has_an_interval_around_its_median() -> None:
     figures = ratio(values, [1.0] * 50)
     low, high = figures["95 %"]
     assert low < figures["median"] == 24.5 < high
-
-
-def test_quota_admits_one_second_of_calls_at_once() -> None:
-    quota = Quota(rate=20)
-    for second in (100.0, 101.0, 200.0):
-        assert sum(quota.admits(second) for _ in range(500)) == 20
 
 
 def test_bound_is_that_of_the_slower_quota() -> None:

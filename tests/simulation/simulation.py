@@ -9,7 +9,7 @@ from typing import Any
 from simulated_aws.api import Api
 from simulated_aws.cloudformation import CloudFormation
 from simulated_aws.iam import Iam
-from simulated_aws.kinesis import Kinesis, Stream
+from simulated_aws.kinesis import Kinesis
 from simulated_aws.kms import Kms
 from simulated_aws.lambda_service import LambdaService
 from simulated_aws.response_endpoint import ResponseEndpoint
@@ -59,7 +59,7 @@ class HandlerSimulation:
         )
         self.kinesis = Kinesis(stage, self.kms, schedule.kinesis, rng("kinesis"))
         for name, state in schedule.streams.items():
-            self.kinesis.streams[name] = Stream(name, BEGIN, state, schedule.spent[name])
+            self.kinesis.add(name, state, schedule.spent[name])
         self.endpoint = ResponseEndpoint(
             stage, schedule.outages, schedule.signature, rng("endpoint")
         )

@@ -14,9 +14,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws import LocalAws
-from simulated_aws.kinesis import NOTHING, Kinesis, KinesisTraits, Stream
+from simulated_aws.kinesis import NOTHING, Kinesis, KinesisTraits
 from simulated_aws.kms import Key, Kms
-from simulated_aws.scheduler import BEGIN, Scheduler
+from simulated_aws.scheduler import Scheduler
 from simulated_aws.service import ServiceError, arn
 from simulated_aws.stage import Faults, Journal, Stage
 from tests.simulation.scripts import KEYS, SCRIPTS, Observation, Script, Step, run_script
@@ -37,7 +37,7 @@ class Simulated:
     """The simulated Kinesis with a clock of its own."""
 
     def __init__(self) -> None:
-        self.scheduler = Scheduler(BEGIN)
+        self.scheduler = Scheduler()
         stage = Stage(self.scheduler, Journal(self.scheduler), Faults(Random(0), {}))
         keys = tuple(Key(key.rpartition("/")[2]) for key in KEYS.values())
         traits = KinesisTraits(
@@ -45,8 +45,7 @@ class Simulated:
         )
         kms = Kms(stage, keys, {})
         self.kinesis = Kinesis(stage, kms, traits, Random(0))
-        self.stream = Stream(ARN, BEGIN, NOTHING, [])
-        self.kinesis.streams[ARN] = self.stream
+        self.stream = self.kinesis.add(ARN, NOTHING)
 
     def do(self, step: Step) -> str:
         params = {"StreamName": NAME, "EncryptionType": "KMS", "KeyId": KEYS.get(step.key, "")}
