@@ -51,7 +51,11 @@ def targets(rows: list[Row], place: str = "simulated") -> Iterator[Target]:
         judge(per_second[at] <= _MAX_CALLS_PER_SECOND),
     )
     before = this[_ONE_INVOCATION]["lag"]
-    after = max((this[at]["lag"] or {"p99": float("inf")})["p99"] for at in this if at >= 1800)
+    after = max(
+        (this[at]["lag"] or {"p99": float("inf")})["p99"]
+        for at in this
+        if at >= _SEVERAL_INVOCATIONS
+    )
     yield Target(
         f"p99 lag after a continuation: ≤ {_CONTINUATION_TOLERANCE:g} s more than before",
         f"{after:.2f} s, before {before['p99']:.2f} s" if before else "failed",

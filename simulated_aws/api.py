@@ -18,7 +18,7 @@ from botocore.parsers import ResponseParserError
 from simulated_aws.client import client_error
 from simulated_aws.iam import Iam
 from simulated_aws.kinesis import RATE_EXCEEDED
-from simulated_aws.service import Params, Service, ServiceError
+from simulated_aws.service import Params, ServiceError, SimulatedService
 from simulated_aws.stage import Stage
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class Api:
         self,
         stage: Stage,
         iam: Iam,
-        services: dict[str, Service],
+        services: dict[str, SimulatedService],
         *,
         latency: float,
         silent: frozenset[str],

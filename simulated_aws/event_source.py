@@ -20,7 +20,7 @@ from botocore.model import OperationModel
 
 from simulated_aws.api import Call
 from simulated_aws.client import Client, client_error
-from simulated_aws.scheduler import Killed, Task
+from simulated_aws.scheduler import Clock, Killed, Task
 from simulated_aws.service import ACCOUNT, REGION, Params, ServiceError
 from simulated_aws.sqs import QUEUE, Message, Sqs
 from simulated_aws.stage import Stage
@@ -160,7 +160,7 @@ class QueueFunction:
         message = invocation.message
         try:
             runtime = Runtime(
-                clock=_Clock(self._stage),
+                clock=Clock(self._stage.scheduler),
                 client=lambda service: Client(
                     service, partial(self._call, invocation), validate=invocation.number < VALIDATED
                 ),
@@ -256,17 +256,6 @@ class QueueFunction:
             raise ServiceError(_THROTTLING.get(service, "ThrottlingException"), "Rate exceeded")
         if faults.hit("api: server error"):
             raise ServiceError("InternalFailure", "We encountered an internal error.", 500)
-
-
-class _Clock:
-    def __init__(self, stage: Stage) -> None:
-        self._scheduler = stage.scheduler
-
-    def now(self) -> float:
-        return self._scheduler.now
-
-    def sleep(self, seconds: float) -> None:
-        self._scheduler.sleep(seconds)
 
 
 def _is_retried(call: Call) -> bool:

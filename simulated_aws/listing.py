@@ -19,11 +19,9 @@ class Lists:
     names: Callable[[], list[str]]
     tags: Callable[[str], dict[str, str]]
     indexed: Callable[[str], dict[str, str]] = field(default=lambda _: {})
-    calls: list[str] = field(default_factory=list)
 
     def serve(self, operation: str, params: Params) -> dict[str, Any]:
         """Carry an operation out."""
-        self.calls.append(operation)
         if operation == "ListStreams":
             after, limit = params.get("ExclusiveStartStreamName", ""), min(params["Limit"], 100)
             left = sorted(name for name in self.names() if name > after)

@@ -133,6 +133,21 @@ class Scheduler:
         return queue[0][0] if queue else float("inf")
 
 
+class Clock:
+    """The clock of a function: `runtime.Clock` in virtual time."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._scheduler.now
+
+    def sleep(self, seconds: float) -> None:
+        """Return after that many seconds."""
+        self._scheduler.sleep(seconds)
+
+
 class Timer:
     """Equivalent of `threading.Timer`.
 

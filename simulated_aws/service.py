@@ -32,7 +32,7 @@ class ServiceError(Exception):
         self.status = status
 
 
-class Service(Protocol):
+class SimulatedService(Protocol):
     """A simulated service."""
 
     def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from botocore.model import OperationModel
 
 from benchmarks.simulation.service import INVOKE, KEY, SEND_RESPONSE, Completion, Services
 from simulated_aws.client import Client
-from simulated_aws.scheduler import Lock, Timer
+from simulated_aws.scheduler import Clock, Lock, Timer
 from simulated_aws.service import FUNCTION_ARN, Params, arn
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
@@ -40,7 +40,7 @@ class SimulatedHandler:
         self._completion: Completion | None = None
         self._handler = Handler(
             Runtime(
-                clock=self,
+                clock=Clock(self._scheduler),
                 client=lambda service: Client(service, self._serve),
                 put=self._put,
                 timer=lambda seconds, action: Timer(self._scheduler, seconds, action),
@@ -49,14 +49,6 @@ class SimulatedHandler:
                 lock=lambda: Lock(self._scheduler),
             )
         )
-
-    def now(self) -> float:
-        """Seconds since the epoch."""
-        return self._scheduler.now
-
-    def sleep(self, seconds: float) -> None:
-        """Return after that many seconds."""
-        self._scheduler.sleep(seconds)
 
     def create(self) -> Completion:
         """Send a Create and return the response, after all continuations."""

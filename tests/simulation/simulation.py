@@ -14,7 +14,7 @@ from simulated_aws.kms import Kms
 from simulated_aws.lambda_service import LambdaService
 from simulated_aws.response_endpoint import ResponseEndpoint
 from simulated_aws.scheduler import BEGIN, Scheduler
-from simulated_aws.service import Service
+from simulated_aws.service import SimulatedService
 from simulated_aws.stage import Faults, Journal, Stage
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
@@ -72,7 +72,7 @@ class HandlerSimulation:
             traits=schedule.cloudformation,
             rng=rng("cloudformation"),
         )
-        services: dict[str, Service] = {
+        services: dict[str, SimulatedService] = {
             "kinesis": self.kinesis,
             "kms": self.kms,
             "cloudformation": self.cloudformation,

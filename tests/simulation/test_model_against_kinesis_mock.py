@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -19,10 +20,24 @@ from simulated_aws.kms import Key, Kms
 from simulated_aws.scheduler import Scheduler
 from simulated_aws.service import ServiceError, arn
 from simulated_aws.stage import Faults, Journal, Stage
-from tests.simulation.scripts import KEYS, SCRIPTS, Observation, Script, Step, run_script
+
+KEYS = {number: Key(f"{number * 8}-{number * 4}-4000-8000-{number * 12}") for number in "12"}
+SCRIPTS = {
+    "a stream is created and deleted": "create wait delete wait",
+    "encryption starts": "create wait start-1 wait",
+    "another key": "create wait start-1 wait start-2 wait",
+    "the same key again is also a change": "create wait start-1 wait start-1 wait",
+    "encryption stops": "create wait start-1 wait stop-1 wait",
+    "no change during another one": "create wait start-1 start-2 stop-1 wait",
+    "no change during creation": "create start-1 wait",
+    "no stream": "start-1 stop-1",
+    "a new stream of the same name has nothing of the old one": (
+        "create wait start-1 wait delete wait create wait"
+    ),
+}
+"""Steps, the number being that of the key; to wait is until the stream status is stable."""
 
 NAME = "orders"
-ARN = arn("kinesis", f"stream/{NAME}")
 STABLE = ("ACTIVE", "")
 TIMEOUT = 60.0
 NO_STREAM = ("", "", "")
@@ -32,6 +47,12 @@ CHANGE = 0.5
 REMOVAL = 1.5
 """Seconds until kinesis-mock removes a deleted stream, or a new one of the same name."""
 
+Described = tuple[str, str, str]
+"""Status, encryption type, and key of the stream; all empty when there is none."""
+
+Observation = tuple[str, str, Described]
+"""A step, the error code of its call, and the stream as described afterwards."""
+
 
 class Simulated:
     """The simulated Kinesis with a clock of its own."""
@@ -39,33 +60,32 @@ class Simulated:
     def __init__(self) -> None:
         self.scheduler = Scheduler()
         stage = Stage(self.scheduler, Journal(self.scheduler), Faults(Random(0), {}))
-        keys = tuple(Key(key.rpartition("/")[2]) for key in KEYS.values())
         traits = KinesisTraits(
             staleness=0.0, shows_target=True, load=0.0, durations=(0, 1, 0, 0, 0)
         )
-        kms = Kms(stage, keys, {})
+        kms = Kms(stage, tuple(KEYS.values()), {})
         self.kinesis = Kinesis(stage, kms, traits, Random(0))
-        self.stream = self.kinesis.add(ARN, NOTHING)
+        self.stream = self.kinesis.add(arn("kinesis", f"stream/{NAME}"), NOTHING)
 
-    def do(self, step: Step) -> str:
-        params = {"StreamName": NAME, "EncryptionType": "KMS", "KeyId": KEYS.get(step.key, "")}
+    def call(self, verb: str, key: str) -> str:
         try:
-            match step.method:
-                case "wait":
-                    self.scheduler.run(self.scheduler.now + 3600)
-                case "create_stream":
+            match verb:
+                case "create":
                     self.kinesis.create(self.stream)
-                case "delete_stream":
+                case "delete":
                     self.kinesis.delete(self.stream)
-                case "start_stream_encryption":
-                    self.kinesis.serve("StartStreamEncryption", params, "script")
-                case "stop_stream_encryption":
-                    self.kinesis.serve("StopStreamEncryption", params, "script")
+                case _:
+                    params = {"StreamName": NAME, "KeyId": key}
+                    operation = f"{verb.capitalize()}StreamEncryption"
+                    self.kinesis.serve(operation, params, "script")
         except ServiceError as error:
             return error.code
         return ""
 
-    def describe(self) -> tuple[str, str, str]:
+    def wait(self) -> None:
+        self.scheduler.run(self.scheduler.now + 3600)
+
+    def describe(self) -> Described:
         try:
             response = self.kinesis.serve("DescribeStreamSummary", {"StreamName": NAME}, "script")
         except ServiceError:
@@ -76,30 +96,38 @@ class Simulated:
 class Emulated:
     """kinesis-mock, with a stream for each run of a script."""
 
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: Any) -> None:
         self.client = client
-        self.name = name
+        self.name = f"{NAME}-{uuid.uuid4().hex[:8]}"
         self.late = False
         """Whether a slow machine described the stream when a change may already have ended."""
         self._changes_until = math.inf
 
-    def do(self, step: Step) -> str:
-        params: dict[str, Any] = {"StreamName": self.name}
-        if step.method == "wait":
-            self._changes_until = math.inf
-            return self._wait_until_stable()
+    def call(self, verb: str, key: str) -> str:
         self._changes_until = min(self._changes_until, time.monotonic() + CHANGE)
-        if step.method == "create_stream":
-            params["ShardCount"] = 1
-        if step.key:
-            params |= {"EncryptionType": "KMS", "KeyId": KEYS[step.key]}
+        calls: dict[str, Callable[..., object]] = {
+            "create": partial(self.client.create_stream, ShardCount=1),
+            "delete": self.client.delete_stream,
+            "start": self.client.start_stream_encryption,
+            "stop": self.client.stop_stream_encryption,
+        }
+        params: dict[str, Any] = {"EncryptionType": "KMS", "KeyId": key} if key else {}
         try:
-            getattr(self.client, step.method)(**params)
+            calls[verb](StreamName=self.name, **params)
         except ClientError as error:
             return str(error.response["Error"]["Code"])
         return ""
 
-    def describe(self) -> tuple[str, str, str]:
+    def wait(self) -> None:
+        self._changes_until = math.inf
+        end = time.monotonic() + TIMEOUT
+        while self.describe()[0] not in STABLE:
+            assert time.monotonic() < end, self.describe()
+            time.sleep(0.1)
+        if self.describe() == NO_STREAM:
+            time.sleep(REMOVAL)
+
+    def describe(self) -> Described:
         try:
             return _described(self.client.describe_stream_summary(StreamName=self.name))
         except self.client.exceptions.ResourceNotFoundException:
@@ -107,20 +135,22 @@ class Emulated:
         finally:
             self.late = self.late or time.monotonic() >= self._changes_until
 
-    def _wait_until_stable(self) -> str:
-        end = time.monotonic() + TIMEOUT
-        while self.describe()[0] not in STABLE:
-            assert time.monotonic() < end, self.describe()
-            time.sleep(0.1)
-        if self.describe() == NO_STREAM:
-            time.sleep(REMOVAL)
-        return ""
 
-
-def _described(response: dict[str, Any]) -> tuple[str, str, str]:
+def _described(response: dict[str, Any]) -> Described:
     summary = response["StreamDescriptionSummary"]
     status, encryption = summary["StreamStatus"], summary.get("EncryptionType", "NONE")
     return (status, encryption, summary.get("KeyId", "") if encryption == "KMS" else "")
+
+
+def _run(script: str, kinesis: Simulated | Emulated) -> Iterator[Observation]:
+    for step in script.split():
+        verb, _, number = step.partition("-")
+        error = ""
+        if verb == "wait":
+            kinesis.wait()
+        else:
+            error = kinesis.call(verb, KEYS[number].arn if number else "")
+        yield step, error, kinesis.describe()
 
 
 @pytest.fixture(scope="module")
@@ -130,15 +160,11 @@ def kinesis_mock() -> Iterator[Any]:
         yield aws.client("kinesis")
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
-def test_both_return_the_same(script: Script, kinesis_mock: Any) -> None:
-    assert list(run_script(script, Simulated())) == observations_in_time(script, kinesis_mock)
-
-
-def observations_in_time(script: Script, kinesis_mock: Any) -> list[Observation]:
-    """Results of kinesis-mock, from the first run whose descriptions were all in time."""
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+def test_both_return_the_same(script: str, kinesis_mock: Any) -> None:
     while True:
-        emulated = Emulated(kinesis_mock, name=f"orders-{uuid.uuid4().hex[:8]}")
-        shown = list(run_script(script, emulated))
-        if not emulated.late:
-            return shown
+        emulated = Emulated(kinesis_mock)
+        observed = list(_run(script, emulated))
+        if not emulated.late:  # else once more
+            break
+    assert list(_run(script, Simulated())) == observed

@@ -76,7 +76,7 @@ class VirtualTimer:
             self._callback()
 
 
-class Service:
+class StubbedService:
     """One stubbed AWS service: calls return responses in the expected order."""
 
     def __init__(self, name: str) -> None:
@@ -172,7 +172,7 @@ class Service:
             self.stubber.assert_no_pending_responses()
 
 
-class Kinesis(Service):
+class StubbedKinesis(StubbedService):
     """Kinesis."""
 
     def __init__(self) -> None:
@@ -238,7 +238,7 @@ class Kinesis(Service):
         self.gives("start_stream_encryption", {}, StreamName=name, EncryptionType="KMS", KeyId=key)
 
 
-class Kms(Service):
+class StubbedKms(StubbedService):
     """KMS."""
 
     def __init__(self) -> None:
@@ -257,7 +257,7 @@ class Kms(Service):
             self.gives("describe_key", {"KeyMetadata": metadata}, KeyId=asked)
 
 
-class CloudFormation(Service):
+class StubbedCloudFormation(StubbedService):
     """CloudFormation: the current request unless configured otherwise."""
 
     def __init__(self) -> None:
@@ -291,9 +291,9 @@ class StubbedAws:
 
     def __init__(self, client: Callable[[str], Any] | None = None) -> None:
         self.clock = VirtualClock()
-        self.kinesis, self.kms = Kinesis(), Kms()
-        self.cloudformation = CloudFormation()
-        self.functions = Service("lambda")
+        self.kinesis, self.kms = StubbedKinesis(), StubbedKms()
+        self.cloudformation = StubbedCloudFormation()
+        self.functions = StubbedService("lambda")
         self.lines: list[dict[str, Any]] = []
         self.log_text = ""
         self.writes: Callable[[str], object] = lambda line: None

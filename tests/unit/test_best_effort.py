@@ -13,7 +13,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from tests.unit.stubs import KEY, OTHER_KEY, Service, StubbedAws, event, refused
+from tests.unit.stubs import KEY, OTHER_KEY, StubbedAws, StubbedService, event, refused
 
 HANGS = pytest.mark.parametrize(
     ("seconds", "error"), [(5, ReadTimeoutError), (2, ConnectTimeoutError)]
@@ -105,7 +105,7 @@ def test_checks_that_cannot_run_cost_15_seconds_in_total(aws: StubbedAws, error:
     assert started[0] <= 15
 
 
-def side(aws: StubbedAws, what: str) -> tuple[Service, str]:
+def side(aws: StubbedAws, what: str) -> tuple[StubbedService, str]:
     if what == "key":
         return aws.kms, "describe_key"
     return aws.cloudformation, "describe_stack_resource"
