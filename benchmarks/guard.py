@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from benchmarks.figures import Row, Target, judge, show, summary, table
-from benchmarks.simulation.scanning import SIZES, scan
+from benchmarks.simulation.guard import SIZES, scan
 from local_aws import Cdk, LocalAws, folders
 from local_aws.deployed_guard import DeployedGuard, poll
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from random import Random
 
-from simulated_aws.event_source import Window
 from simulated_aws.guarded_account import KEY_ARNS
 from simulated_aws.kinesis import KinesisTraits
 from simulated_aws.scheduler import BEGIN
@@ -17,8 +16,9 @@ from tests.simulation.guard.schedule import (
     PROFILES,
     RATES,
     Deed,
-    Deployment,
     GuardSchedule,
+    draw_deployment,
+    draw_windows,
 )
 
 ACTIVE_FOR = 4 * HOUR
@@ -67,31 +67,19 @@ def draw(seed: int) -> GuardSchedule:
     schedule.deeds.sort(key=lambda deed: deed.when)
     if profile in {"deployments", "everything"} and not fleet:
         for _ in range(rng.randint(1, 3)):
-            schedule.deployments.append(_deployment(rng))
+            when = BEGIN + rng.uniform(300, ACTIVE_FOR)
+            deployment = draw_deployment(rng, when, KEY_ARNS[:2], 0.5, (300.0, HOUR))
+            schedule.deployments.append(deployment)
         schedule.deployments.sort(key=lambda each: each.when)
     if profile in {"refusals", "everything"}:
-        for _ in range(rng.randint(1, 3)):
-            begins = BEGIN + rng.uniform(0, ACTIVE_FOR)
-            service = rng.choice(("dynamodb", "sns", "kinesis", "cloudformation", "kms"))
-            length = rng.choice((60.0, 600.0, HOUR)) * rng.uniform(0.5, 1.0)
-            schedule.windows.append(Window(service, begins, begins + length))
+        services = ("dynamodb", "sns", "kinesis", "cloudformation", "kms")
+        schedule.windows = draw_windows(rng, ACTIVE_FOR, services, (60.0, 600.0, HOUR))
     if rng.random() < 0.2:
         body = rng.choice(("{}", json.dumps({"stream": rng.choice(names)})))
         schedule.releases.append((BEGIN + rng.uniform(HOUR, ACTIVE_FOR), body))
     # The latest event and the scans after it have been handled.
     schedule.ends = BEGIN + ACTIVE_FOR + 2 * HOUR + 3 * schedule.check_every
     return schedule
-
-
-def _deployment(rng: Random) -> Deployment:
-    return Deployment(
-        when=BEGIN + rng.uniform(300, ACTIVE_FOR),
-        key=rng.choice(KEY_ARNS[:2]),
-        streams=tuple(name for name in NAMES if rng.random() < 0.5),
-        guard_first=rng.random() < 0.5,
-        ends=rng.choices(("complete", "rolled back", "rollback failed"), (4, 2, 1))[0],
-        failed_for=rng.choice((300.0, HOUR)) * rng.uniform(0.5, 1.0),
-    )
 
 
 def _own(schedule: GuardSchedule, name: str, rng: Random) -> None:

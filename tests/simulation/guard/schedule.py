@@ -159,11 +159,8 @@ def draw(seed: int) -> GuardSchedule:
     if profile in {"deployments", "everything"} and key:
         _deployments(schedule, rng)
     if profile in {"refusals", "everything"}:
-        for _ in range(rng.randint(1, 3)):
-            begins = BEGIN + rng.uniform(0, ACTIVE_FOR)
-            service = rng.choice(("dynamodb", "sns", "sns", "kinesis", "cloudformation"))
-            length = rng.choice((60.0, 600.0, HOUR, 2 * HOUR)) * rng.uniform(0.5, 1.0)
-            schedule.windows.append(Window(service, begins, begins + length))
+        services = ("dynamodb", "sns", "sns", "kinesis", "cloudformation")
+        schedule.windows = draw_windows(rng, ACTIVE_FOR, services, (60.0, 600.0, HOUR, 2 * HOUR))
     # A scan has reported everything: after the latest event and fault.
     troubles = [window.ends for window in schedule.windows]
     troubles += [each.when + each.failed_for + HOUR for each in schedule.deployments]
@@ -222,13 +219,31 @@ def _deployments(schedule: GuardSchedule, rng: Random) -> None:
     when = BEGIN
     for _ in range(rng.randint(1, 3)):
         when += rng.uniform(300, ACTIVE_FOR / 2)
-        schedule.deployments.append(
-            Deployment(
-                when=when,
-                key=rng.choice(KEY_ARNS),
-                streams=tuple(name for name in NAMES if rng.random() < 0.7),
-                guard_first=rng.random() < 0.5,
-                ends=rng.choices(("complete", "rolled back", "rollback failed"), (4, 2, 1))[0],
-                failed_for=rng.choice((300.0, HOUR, 2 * HOUR)) * rng.uniform(0.5, 1.0),
-            )
-        )
+        delays = (300.0, HOUR, 2 * HOUR)
+        schedule.deployments.append(draw_deployment(rng, when, KEY_ARNS, 0.7, delays))
+
+
+def draw_deployment(
+    rng: Random, when: float, keys: tuple[str, ...], share: float, delays: tuple[float, ...]
+) -> Deployment:
+    """Draw a deployment of a share of the streams; ``delays`` are those of a failed rollback."""
+    return Deployment(
+        when=when,
+        key=rng.choice(keys),
+        streams=tuple(name for name in NAMES if rng.random() < share),
+        guard_first=rng.random() < 0.5,
+        ends=rng.choices(("complete", "rolled back", "rollback failed"), (4, 2, 1))[0],
+        failed_for=rng.choice(delays) * rng.uniform(0.5, 1.0),
+    )
+
+
+def draw_windows(
+    rng: Random, active_for: float, services: tuple[str, ...], lengths: tuple[float, ...]
+) -> list[Window]:
+    """Draw times in which a service refuses calls."""
+    windows = []
+    for _ in range(rng.randint(1, 3)):
+        begins, service = BEGIN + rng.uniform(0, active_for), rng.choice(services)
+        ends = begins + rng.choice(lengths) * rng.uniform(0.5, 1.0)
+        windows.append(Window(service, begins, ends))
+    return windows

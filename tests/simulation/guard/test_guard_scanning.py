@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.simulation.scanning import scan
+from benchmarks.simulation.guard import scan
 from stream_encryption.guard import scan as scan_module
 
 

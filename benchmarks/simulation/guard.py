@@ -1,4 +1,4 @@
-"""Duration and cost of a scan: python -m benchmarks.simulation.scanning [STREAMS ...].
+"""Duration and cost of a scan: python -m benchmarks.simulation.guard [STREAMS ...].
 
 The guard runs on the models of the services, in virtual time. The measured scan is the second one,
 in which the table contains all streams and nothing has changed.
@@ -59,14 +59,23 @@ class ScanFigures:
     dollars: float
 
 
-def scan(streams: int) -> ScanFigures:
-    """Simulate two scans of so many streams, and measure the second."""
+def guarded_account(streams: int, limits: dict[str, int] | None = None) -> GuardedAccount:
+    """Make an account without faults: a guard, and so many streams with its key.
+
+    Parameters
+    ----------
+    streams
+        Number of streams.
+    limits
+        Limits of remediation; without them, the guard has none.
+    """
     names = [f"stream-{number:05}" for number in range(streams)]
-    account = GuardedAccount(
+    return GuardedAccount(
         AccountTraits(
             seed=0,
             keys=[KEY_ARNS[0]],
             settings={"exempt_tag_key": "exempt"},
+            limits=limits,
             streams=dict.fromkeys(names, KEY_ARNS[0]),
             kinesis=KinesisTraits(
                 staleness=0.0, shows_target=True, load=0.0, durations=(0, 1, 0, 0, 0)
@@ -75,6 +84,11 @@ def scan(streams: int) -> ScanFigures:
             rates={},
         )
     )
+
+
+def scan(streams: int) -> ScanFigures:
+    """Simulate two scans of so many streams, and measure the second."""
+    account = guarded_account(streams)
     scheduler, guard = account.scheduler, account.guards[0]
     function = guard.checks
 
