@@ -1,15 +1,9 @@
-"""Handlers with a deliberate defect each, which breaks one invariant and has to be caught.
-
-They show that the checks can fail. The defects are common in custom resources. Each is injected
-from outside, by changing the results and effects of calls, so it does not depend on the code of the
-handler.
-"""
+"""Handlers with a deliberate defect each."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -20,51 +14,9 @@ from simulated_aws.lambda_service import Function
 from simulated_aws.service import arn
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
+from tests.simulation.broken import Broken, Method, replaced
 
-ApiMethod = Callable[..., dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class BrokenHandler:
-    """A handler with one defect.
-
-    Parameters
-    ----------
-    invariant
-        Letter of the invariant that the defect breaks.
-    name
-        The defect.
-    make
-        Makes the handler.
-    """
-
-    invariant: str
-    name: str
-    make: Callable[[Runtime], Function]
-
-    def __str__(self) -> str:
-        return f"{self.invariant}-{self.name}".replace(" ", "-")
-
-
-class _ReplacedMethod:
-    """A client with one method replaced."""
-
-    def __init__(self, client: Any, method: str, call: Callable[[ApiMethod], ApiMethod]) -> None:
-        self._client = client
-        setattr(self, method, call(getattr(client, method)))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-
-def _with_client(
-    runtime: Runtime, service: str, method: str, call: Callable[[ApiMethod], ApiMethod]
-) -> Runtime:
-    def client(name: str) -> Any:
-        real = runtime.client(name)
-        return _ReplacedMethod(real, method, call) if name == service else real
-
-    return runtime._replace(client=client)
+BrokenHandler = Broken[Callable[[Runtime], Function]]
 
 
 def _with_sleep(runtime: Runtime, sleep: Callable[[float], None]) -> Function:
@@ -90,14 +42,14 @@ class _AlteredDescription:
         self._change = change
         self._key, self._described_before = "", 0
         self._handler = Handler(
-            _with_client(runtime, "kinesis", "describe_stream_summary", self._instead)
+            replaced(runtime, "kinesis", "describe_stream_summary", self._instead)
         )
 
     def __call__(self, event: dict[str, Any], context: Any) -> None:
         self._key, self._described_before = event.get("ResourceProperties", {}).get("KeyId", ""), 0
         self._handler(event, context)
 
-    def _instead(self, describe: ApiMethod) -> ApiMethod:
+    def _instead(self, describe: Method) -> Method:
         def changed(**params: Any) -> dict[str, Any]:
             response = describe(**params)
             summary = dict(response.get("StreamDescriptionSummary") or {})
@@ -193,7 +145,7 @@ def _compares_key_identifiers(runtime: Runtime) -> Function:
 def _never_describes_the_key(runtime: Runtime) -> Function:
     """Whether a key is usable is left to Kinesis."""
 
-    def instead(_: ApiMethod) -> ApiMethod:
+    def instead(_: Method) -> Method:
         def made_up(*, KeyId: str) -> dict[str, Any]:  # noqa: N803
             resource = KeyId if "/" in KeyId else f"key/{KeyId}"
             return {
@@ -208,7 +160,7 @@ def _never_describes_the_key(runtime: Runtime) -> Function:
 
         return made_up
 
-    return Handler(_with_client(runtime, "kms", "describe_key", instead))
+    return Handler(replaced(runtime, "kms", "describe_key", instead))
 
 
 def _never_describes_the_stack(runtime: Runtime) -> Function:
@@ -218,14 +170,14 @@ def _never_describes_the_stack(runtime: Runtime) -> Function:
         def __init__(self) -> None:
             self.type = ""
             self.handler = Handler(
-                _with_client(runtime, "cloudformation", "describe_stack_resource", self.instead)
+                replaced(runtime, "cloudformation", "describe_stack_resource", self.instead)
             )
 
         def __call__(self, event: dict[str, Any], context: Any) -> None:
             self.type = event.get("RequestType", "")
             self.handler(event, context)
 
-        def instead(self, _: ApiMethod) -> ApiMethod:
+        def instead(self, _: Method) -> Method:
             detail = {
                 "ResourceStatus": f"{self.type.upper()}_IN_PROGRESS",
                 "LastUpdatedTimestamp": datetime.fromtimestamp(0, UTC),
@@ -238,7 +190,7 @@ def _never_describes_the_stack(runtime: Runtime) -> Function:
 def _requires_its_request_in_progress(runtime: Runtime) -> Function:
     """A request is treated as stale unless the stack shows that it is in progress."""
 
-    def instead(describe: ApiMethod) -> ApiMethod:
+    def instead(describe: Method) -> Method:
         def changed(**params: Any) -> dict[str, Any]:
             response = describe(**params)
             detail = dict(response["StackResourceDetail"])
@@ -248,14 +200,14 @@ def _requires_its_request_in_progress(runtime: Runtime) -> Function:
 
         return changed
 
-    return Handler(_with_client(runtime, "cloudformation", "describe_stack_resource", instead))
+    return Handler(replaced(runtime, "cloudformation", "describe_stack_resource", instead))
 
 
 def _never_retries_kms(runtime: Runtime) -> Function:
     """A key that KMS does not show at first is treated as missing."""
     missing: dict[str, ClientError] = {}
 
-    def instead(describe: ApiMethod) -> ApiMethod:
+    def instead(describe: Method) -> Method:
         def changed(**params: Any) -> dict[str, Any]:
             key = params["KeyId"]
             if key not in missing:
@@ -269,7 +221,7 @@ def _never_retries_kms(runtime: Runtime) -> Function:
 
         return changed
 
-    return Handler(_with_client(runtime, "kms", "describe_key", instead))
+    return Handler(replaced(runtime, "kms", "describe_key", instead))
 
 
 def _polls_without_pauses(runtime: Runtime) -> Function:
@@ -291,18 +243,18 @@ def _logs_the_url(runtime: Runtime) -> Function:
     return Handler(runtime._replace(put=send))
 
 
-BROKEN_HANDLERS = (
-    BrokenHandler("a", "accepts any HTTP status", _accepts_any_http_status),
-    BrokenHandler("b", "skips the propagation wait", _skips_the_propagation_wait),
-    BrokenHandler("b", "checks the status only", _checks_the_status_only),
-    BrokenHandler("c", "truncates the start of reasons", _truncates_the_start_of_reasons),
-    BrokenHandler("d", "stops encryption on Delete", _stops_encryption_on_delete),
-    BrokenHandler("e", "always starts encryption", _always_starts_encryption),
-    BrokenHandler("e", "compares key identifiers", _compares_key_identifiers),
-    BrokenHandler("e", "never describes the key", _never_describes_the_key),
-    BrokenHandler("e", "never describes the stack", _never_describes_the_stack),
-    BrokenHandler("c", "requires its request in progress", _requires_its_request_in_progress),
-    BrokenHandler("c", "never retries KMS", _never_retries_kms),
-    BrokenHandler("e", "polls without pauses", _polls_without_pauses),
-    BrokenHandler("g", "logs the URL", _logs_the_url),
+BROKEN_HANDLERS: tuple[BrokenHandler, ...] = (
+    Broken("a", "accepts any HTTP status", _accepts_any_http_status),
+    Broken("b", "skips the propagation wait", _skips_the_propagation_wait),
+    Broken("b", "checks the status only", _checks_the_status_only),
+    Broken("c", "truncates the start of reasons", _truncates_the_start_of_reasons),
+    Broken("d", "stops encryption on Delete", _stops_encryption_on_delete),
+    Broken("e", "always starts encryption", _always_starts_encryption),
+    Broken("e", "compares key identifiers", _compares_key_identifiers),
+    Broken("e", "never describes the key", _never_describes_the_key),
+    Broken("e", "never describes the stack", _never_describes_the_stack),
+    Broken("c", "requires its request in progress", _requires_its_request_in_progress),
+    Broken("c", "never retries KMS", _never_retries_kms),
+    Broken("e", "polls without pauses", _polls_without_pauses),
+    Broken("g", "logs the URL", _logs_the_url),
 )

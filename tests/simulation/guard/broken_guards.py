@@ -1,66 +1,29 @@
-"""Guards that are broken on purpose: each breaks one invariant, and has to be caught.
-
-What is broken is a known mistake of other tools. It is broken from outside, by what the guard
-is shown and what becomes of what it does.
-"""
+"""Guards with a deliberate defect each."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from simulated_aws.event_source import MakeGuard
 from stream_encryption.guard.handler import Guard
 from stream_encryption.guard.settings import Settings
 from stream_encryption.runtime import Runtime
+from tests.simulation.broken import Broken, Method, replaced
 
-Call = Callable[..., dict[str, Any]]
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class BrokenGuard:
-    """A guard with one fault, and the invariant that it breaks."""
-
-    invariant: str
-    name: str
-    make: MakeGuard
-
-    def __str__(self) -> str:
-        return f"{self.invariant}-{self.name}".replace(" ", "-")
-
-
-class _Instead:
-    """A client that carries one operation out in another way."""
-
-    def __init__(self, client: Any, method: str, call: Callable[[Call], Call]) -> None:
-        self._client = client
-        setattr(self, method, call(getattr(client, method)))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-
-def replaced(runtime: Runtime, service: str, method: str, call: Callable[[Call], Call]) -> Runtime:
-    """Replace an operation of a service's client."""
-
-    def client(name: str) -> Any:
-        real = runtime.client(name)
-        return _Instead(real, method, call) if name == service else real
-
-    return runtime._replace(client=client)
+BrokenGuard = Broken[MakeGuard]
 
 
 def _described(change: Callable[[dict[str, Any], dict[str, Any]], None]) -> MakeGuard:
-    """MakeGuard a guard that is shown streams differently; ``change`` gets the message, too."""
+    """Make a guard that is shown streams differently; ``change`` gets the message, too."""
 
     def make(runtime: Runtime, settings: Settings) -> Handler:
         def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
             message = json.loads(event["Records"][0]["body"])
 
-            def instead(describe: Call) -> Call:
+            def instead(describe: Method) -> Method:
                 def changed(**params: Any) -> dict[str, Any]:
                     summary = dict(describe(**params)["StreamDescriptionSummary"])
                     change(message, summary)
@@ -91,7 +54,7 @@ def _see_status_only(message: dict[str, Any], summary: dict[str, Any]) -> None:
 def _forget(runtime: Runtime, settings: Settings) -> Handler:
     """Notifications are not recorded."""
 
-    def instead(put: Call) -> Call:
+    def instead(put: Method) -> Method:
         def changed(**params: Any) -> dict[str, Any]:
             reset = {"last_notified": {"S": "nothing"}, "notifying_since": {"S": ""}}
             item = params["Item"] | reset
@@ -113,7 +76,7 @@ def _skip_what_is_not_ready(runtime: Runtime, settings: Settings) -> Handler:
     """As Cloud Custodian does: what is CREATING or UPDATING is left out for good."""
     statuses: list[str] = []
 
-    def instead(describe: Call) -> Call:
+    def instead(describe: Method) -> Method:
         def changed(**params: Any) -> dict[str, Any]:
             response = describe(**params)
             statuses.append(response["StreamDescriptionSummary"]["StreamStatus"])
@@ -134,7 +97,7 @@ def _skip_what_is_not_ready(runtime: Runtime, settings: Settings) -> Handler:
 def _has_no_patience(runtime: Runtime, settings: Settings) -> Handler:
     """A drift is reported immediately, even if a deployment is about to encrypt the stream."""
 
-    def instead(get: Call) -> Call:
+    def instead(get: Method) -> Method:
         def changed(**params: Any) -> dict[str, Any]:
             response = get(**params)
             if "Item" in response:
@@ -171,13 +134,13 @@ def _scans_without_end(runtime: Runtime, settings: Settings) -> Handler:
     return handle
 
 
-BROKEN_GUARDS = (
-    BrokenGuard("a", "believes the event", _described(_believe)),
-    BrokenGuard("a", "takes the status for ACTIVE", _described(_see_status_only)),
-    BrokenGuard("a", "ignores the stack", _ignore_the_stack),
-    BrokenGuard("a", "has no patience", _has_no_patience),
-    BrokenGuard("b", "forgets what it reported", _forget),
-    BrokenGuard("c", "skips what is not ready", _skip_what_is_not_ready),
-    BrokenGuard("c", "loses what fails", _loses_what_fails),
-    BrokenGuard("e", "scans without end", _scans_without_end),
+BROKEN_GUARDS: tuple[BrokenGuard, ...] = (
+    Broken("a", "believes the event", _described(_believe)),
+    Broken("a", "takes the status for ACTIVE", _described(_see_status_only)),
+    Broken("a", "ignores the stack", _ignore_the_stack),
+    Broken("a", "has no patience", _has_no_patience),
+    Broken("b", "forgets what it reported", _forget),
+    Broken("c", "skips what is not ready", _skip_what_is_not_ready),
+    Broken("c", "loses what fails", _loses_what_fails),
+    Broken("e", "scans without end", _scans_without_end),
 )

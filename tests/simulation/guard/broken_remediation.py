@@ -1,4 +1,4 @@
-"""Guards whose remediation is broken on purpose: each breaks one invariant and is caught."""
+"""Guards with a deliberate defect each of their remediation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from simulated_aws.guarded_account import KEY_ARNS
 from stream_encryption.guard.handler import Guard
 from stream_encryption.guard.settings import Settings
 from stream_encryption.runtime import Runtime
-from tests.simulation.guard.broken_guards import BrokenGuard, Call, Handler, replaced
+from tests.simulation.broken import Broken, Method, replaced
+from tests.simulation.guard.broken_guards import BrokenGuard, Handler
 
 
-def _instead(service: str, method: str, call: Callable[[Call, Settings], Call]) -> MakeGuard:
-    """MakeGuard a guard whose remediation function calls an operation in another way."""
+def _instead(service: str, method: str, call: Callable[[Method, Settings], Method]) -> MakeGuard:
+    """Make a guard whose remediation function calls an operation in another way."""
 
     def make(runtime: Runtime, settings: Settings) -> Handler:
         if not settings.limits:
@@ -27,9 +28,9 @@ def _instead(service: str, method: str, call: Callable[[Call, Settings], Call]) 
 
 
 def _read(change: Callable[[dict[str, Any], Settings], dict[str, Any]]) -> MakeGuard:
-    """MakeGuard a guard whose remediation function reads items of the table differently."""
+    """Make a guard whose remediation function reads items of the table differently."""
 
-    def call(real: Call, settings: Settings) -> Call:
+    def call(real: Method, settings: Settings) -> Method:
         def changed(**params: Any) -> dict[str, Any]:
             response = real(**params)
             return change(response, settings) if "Item" in response else response
@@ -69,15 +70,15 @@ def _have_no_claims(response: dict[str, Any], _: Settings) -> dict[str, Any]:
     return response
 
 
-def _ignore_the_stack(real: Call, _: Settings) -> Call:
+def _ignore_the_stack(real: Method, _: Settings) -> Method:
     return lambda **params: {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
 
 
-def _report_nothing(real: Call, _: Settings) -> Call:
+def _report_nothing(real: Method, _: Settings) -> Method:
     return lambda **params: {}
 
 
-def _apply_another_key(real: Call, settings: Settings) -> Call:
+def _apply_another_key(real: Method, settings: Settings) -> Method:
     """One key for all streams."""
     return lambda **params: real(**params | {"KeyId": _OTHER[settings.key or ""]})
 
@@ -85,7 +86,7 @@ def _apply_another_key(real: Call, settings: Settings) -> Call:
 def _act_late(runtime: Runtime, settings: Settings) -> Handler:
     """Some time passes between what is verified and the change."""
 
-    def call(real: Call) -> Call:
+    def call(real: Method) -> Method:
         def changed(**params: Any) -> dict[str, Any]:
             runtime.clock.sleep(60)
             return real(**params)
@@ -106,7 +107,7 @@ def _do_nothing(runtime: Runtime, settings: Settings) -> Handler:
 def _change_from_the_check(runtime: Runtime, settings: Settings) -> Handler:
     """The function that checks streams changes them, too, whenever one is to be remediated."""
 
-    def call(real: Call) -> Call:
+    def call(real: Method) -> Method:
         def changed(**params: Any) -> dict[str, Any]:
             body = json.loads(params["MessageBody"])
             if "remediate" in body and not settings.limits:
@@ -125,18 +126,18 @@ _OTHER = {KEY_ARNS[0]: KEY_ARNS[1], KEY_ARNS[1]: KEY_ARNS[0]}
 
 _KINESIS_START = ("kinesis", "start_stream_encryption")
 
-BROKEN_REMEDIATION = (
-    BrokenGuard("k", "applies another key", _instead(*_KINESIS_START, _apply_another_key)),
-    BrokenGuard("k", "takes every stream for good", _read(_believe_good)),
-    BrokenGuard("k", "acts late", _act_late),
-    BrokenGuard("l", "forgets its limits", _read(_forget_limits)),
-    BrokenGuard("l", "has no circuit breaker", _read(_have_no_breaker)),
-    BrokenGuard("m", "acts late", _act_late),
-    BrokenGuard(
+BROKEN_REMEDIATION: tuple[BrokenGuard, ...] = (
+    Broken("k", "applies another key", _instead(*_KINESIS_START, _apply_another_key)),
+    Broken("k", "takes every stream for good", _read(_believe_good)),
+    Broken("k", "acts late", _act_late),
+    Broken("l", "forgets its limits", _read(_forget_limits)),
+    Broken("l", "has no circuit breaker", _read(_have_no_breaker)),
+    Broken("m", "acts late", _act_late),
+    Broken(
         "m", "ignores the stack", _instead("cloudformation", "describe_stacks", _ignore_the_stack)
     ),
-    BrokenGuard("n", "reports nothing", _instead("sns", "publish", _report_nothing)),
-    BrokenGuard("n", "has no claims", _read(_have_no_claims)),
-    BrokenGuard("o", "restores nothing", _do_nothing),
-    BrokenGuard("p", "changes streams from the check", _change_from_the_check),
+    Broken("n", "reports nothing", _instead("sns", "publish", _report_nothing)),
+    Broken("n", "has no claims", _read(_have_no_claims)),
+    Broken("o", "restores nothing", _do_nothing),
+    Broken("p", "changes streams from the check", _change_from_the_check),
 )
