@@ -5,10 +5,3 @@ python -m benchmarks --quick   fewer samples, into build/bench/
 python -m benchmarks --page    only write docs/performance.md from the existing figures
 python -m benchmarks --check   only evaluate the targets against docs/performance/figures.json
 """
-
-import sys
-from pathlib import Path
-
-_LAMBDA = str(Path(__file__).resolve().parent.parent / "lambda")
-if _LAMBDA not in sys.path:
-    sys.path.append(_LAMBDA)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from simulated_aws.service import Params, ServiceError, arn
@@ -18,7 +18,7 @@ class Lists:
 
     names: Callable[[], list[str]]
     tags: Callable[[str], dict[str, str]]
-    indexed: Callable[[str], dict[str, str]] = field(default=lambda _: {})
+    indexed: Callable[[str], dict[str, str]]
 
     def serve(self, operation: str, params: Params) -> dict[str, Any]:
         """Carry an operation out."""
