@@ -157,8 +157,13 @@ class _Judge:
             before = [when for when in opened if when < change.when - self.slack]
             if before and not any(before[-1] < each < change.when for each in self.releases):
                 self._violated("l", stream, "the circuit breaker is open", change.when)
-            since = max([change.when - HOUR + JOB, *(r for r in self.releases if r < change.when)])
-            names = {other.name for each, other in changes if since < each.when <= change.when}
+            since = change.when - HOUR + JOB
+            released = max((each for each in self.releases if each < change.when), default=0.0)
+            names = {
+                other.name
+                for each, other in changes
+                if since < each.when <= change.when and _admitted(each) > released
+            }
             if len(names) > limit:
                 self._violated("l", stream, f"{len(names)} streams in an hour", change.when)
         for one, other in itertools.pairwise(opened):
@@ -237,6 +242,13 @@ class _Judge:
         horizon = self.account.schedule.ends - 1.5 * HOUR
         if old := [each for each in left if each.sent < horizon]:
             self._violated("p", None, f"a message is left: {old[0]}", BEGIN)
+
+
+def _admitted(change: Change) -> float:
+    """When the invocation of a change began: a later release forgets that the stream was due."""
+    assert isinstance(change.by, tuple)
+    began: float = change.by[1].began
+    return began
 
 
 def _spans(stream: Stream) -> Iterator[tuple[float, float, State]]:
