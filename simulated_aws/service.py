@@ -49,3 +49,9 @@ class Actor:
 def arn(service: str, resource: str, region: str = REGION) -> str:
     """Build an ARN in the simulated account."""
     return f"arn:{PARTITION}:{service}:{region}:{ACCOUNT}:{resource}"
+
+
+def string_attributes(attributes: Params) -> dict[str, str]:
+    """Return the message attributes of SQS or SNS; fail for a type that the guard does not use."""
+    assert {each["DataType"] for each in attributes.values()} <= {"String"}
+    return {name: each["StringValue"] for name, each in attributes.items()}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from simulated_aws.service import Params, arn
+from simulated_aws.service import Params, arn, string_attributes
 
 TOPIC = arn("sns", "guard")
 
@@ -46,6 +46,6 @@ class Sns:
         subject = params["Subject"]
         assert len(subject) <= 100
         assert subject.isascii()
-        state = params["MessageAttributes"]["state"]["StringValue"]
+        state = string_attributes(params["MessageAttributes"])["state"]
         self.published.append(Publication(self._now(), subject, params["Message"], state))
         return {"MessageId": "x"}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from simulated_aws.service import ACCOUNT, REGION, Params, ServiceError, arn
+from simulated_aws.service import ACCOUNT, REGION, Params, ServiceError, arn, string_attributes
 
 QUEUE = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/guard"
 DEAD_LETTERS = f"{QUEUE}-dead-letters"
@@ -50,7 +50,7 @@ class Sqs:
             self._come_back(params)
             return {}
         if operation == "SendMessage":
-            reason = params.get("MessageAttributes", {}).get("reason", {}).get("StringValue", "")
+            reason = string_attributes(params.get("MessageAttributes", {})).get("reason", "")
             message = self.send(
                 params["QueueUrl"],
                 params["MessageBody"],

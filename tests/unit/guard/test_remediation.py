@@ -104,6 +104,19 @@ def test_encrypted_stream_is_never_changed(key: str) -> None:
     assert stubs.starts == []
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_deleted_stream_is_not_changed(gone: bool) -> None:
+    stubs = known_good()
+    stop(stubs)
+    if gone:
+        del stubs.streams["orders"]
+    else:
+        stubs.change("orders", None, "DELETING")
+    stubs.run(2 * HOUR)
+    assert (stubs.starts, stubs.dead) == ([], [])
+    assert "failed" not in outcomes(stubs)
+
+
 @pytest.mark.parametrize("key", [OTHER_KEY, None])
 def test_stream_that_was_not_known_good_is_not_changed(key: str | None) -> None:
     stubs = GuardStubs(limits={})
