@@ -296,6 +296,17 @@ def test_duplicates_change_a_stream_once() -> None:
     assert outcomes(stubs) == ["unencrypted", "restored"]
 
 
+@pytest.mark.parametrize("operation", ["DescribeKey", "StartStreamEncryption"])
+def test_duplicate_during_an_attempt_waits_for_its_end(operation: str) -> None:
+    stubs = known_good()
+    stop(stubs)
+    (body,) = remediations(stubs)
+    stubs.after[operation] = [lambda: stubs.receive(stubs.send(body, REMEDIATION))]
+    stubs.run(HOUR)
+    assert len(stubs.starts) == 1
+    assert outcomes(stubs) == ["unencrypted", "restored"]
+
+
 def test_another_caller_was_faster() -> None:
     stubs = known_good()
     stop(stubs)

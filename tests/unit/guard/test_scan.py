@@ -171,13 +171,15 @@ def test_loss_of_the_selecting_tag_without_an_event_is_found() -> None:
 def test_stream_that_is_no_longer_selected_is_not_counted_and_expires() -> None:
     stubs = GuardStubs()
     stubs.add("orders", key=None)
+    stubs.add("others")
     stubs.handle(SCAN)
     stubs.run()
     row = stubs.table.row("orders")
     stubs.restart(names=["others"])
     stubs.handle(SCAN)
     stubs.run()
-    assert [line["Streams"] for line in stubs.log if line.get("State") == "unencrypted"] == [1, 0]
+    for state, counts in {"unencrypted": [1, 0], "compliant": [1, 1]}.items():
+        assert [line["Streams"] for line in stubs.log if line.get("State") == state] == counts
     assert stubs.table.row("orders") == row
     checked_at = datetime.fromisoformat(row["checked"]).timestamp()
     assert int(row["expires"]) - checked_at == pytest.approx(90 * DAY, abs=2)
