@@ -72,16 +72,18 @@ _ACTIONS = {"Invoke": "InvokeFunction"}
 LONG = " It is a very long message, of which there are some." * 40
 
 
-@dataclass
+@dataclass(slots=True)
 class Call:
-    """A call of the handler.
+    """A call of the handler or the guard.
 
     Parameters
     ----------
-    service, operation, params
+    service, operation
         The API call.
     began
         When the call started.
+    params
+        Its parameters; not kept for the guard, whose calls are many.
     served
         When the service performed or refused it; None when it never reached the service.
     ended
@@ -100,8 +102,8 @@ class Call:
 
     service: str
     operation: str
-    params: Params
     began: float
+    params: Params = field(default_factory=dict)
     served: float | None = None
     ended: float | None = None
     error: str = ""
@@ -184,7 +186,7 @@ class Api:
         self, container: Container, service: str, model: OperationModel, params: Params
     ) -> dict[str, Any]:
         """Make a call for the invocation that runs in a container."""
-        call = Call(service, model.name, params, self._scheduler.now)
+        call = Call(service, model.name, self._scheduler.now, params)
         container.kill_if_due("before")
         invocation = container.running
         invocation.calls.append(call)

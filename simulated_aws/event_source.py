@@ -210,7 +210,7 @@ class QueueFunction:
         self, invocation: MessageInvocation, service: str, operation: str, params: Params
     ) -> dict[str, Any]:
         hit, rng, scheduler = self._stage.faults.hit, self._rng, self._stage.scheduler
-        call = Call(service, operation, params, scheduler.now)
+        call = Call(service, operation, scheduler.now)
         invocation.calls.append(call)
         if hit("lambda: killed before a call"):
             raise Killed
