@@ -26,10 +26,11 @@ from kinesis_stream_encryption._final_template import Resources, check_final_tem
 from kinesis_stream_encryption._keys import AWS_MANAGED_ALIAS, StreamKey
 from kinesis_stream_encryption._permissions import (
     MAX_INLINE_POLICY_SIZE,
-    as_list,
+    alternatives,
     is_attached,
     policies_of_role,
     policy_size,
+    statements_of,
 )
 from kinesis_stream_encryption._streams import TargetStream
 from kinesis_stream_encryption._tokens import (
@@ -162,7 +163,7 @@ class KeyGrants:
         # Without a policy, KMS sets one that lets the account use IAM policies.
         document = self._stack.resolve(key.key_policy)
         if document is None or any(
-            _delegates(self._stack, each, action) for each in document["Statement"]
+            _delegates(self._stack, each, action) for each in statements_of(document)
         ):
             return
         account = {"AWS": f"arn:{self._stack.partition}:iam::{self._stack.account}:root"}
@@ -329,17 +330,19 @@ def _check_size(role: iam.Role, final: Resources) -> Iterator[str]:
 
 
 def _delegates(stack: Stack, statement: dict[str, Any], action: str) -> bool:
-    """Return whether a key policy statement lets the account's IAM policies allow an action."""
-    patterns = [str(each).lower() for each in as_list(statement.get("Action", []))]
+    """Return whether a key policy statement may let the account's IAM policies allow an action.
+
+    Conditions count as met, because they depend on the call.
+    """
+    patterns = [str(each).lower() for each in alternatives(statement.get("Action", []))]
     principal = statement.get("Principal", {})
     accounts = principal.get("AWS", []) if isinstance(principal, dict) else principal
     return (
-        statement.get("Effect") == "Allow"
-        and "Condition" not in statement
+        statement["Effect"] == "Allow"
         and any(fnmatchcase(action.lower(), pattern) for pattern in patterns)
         and any(
             re.search(r"(:root|^\*|^\d{12}|^\$\{AWS::AccountId\})$", message_text(stack, each))
-            for each in as_list(accounts)
+            for each in alternatives(accounts)
         )
     )
 

@@ -18,7 +18,7 @@ from constructs import Construct
 from kinesis_stream_encryption._final_template import Resources, check_final_template
 from kinesis_stream_encryption._grants import key_actions
 from kinesis_stream_encryption._keys import StreamKey
-from kinesis_stream_encryption._permissions import as_list
+from kinesis_stream_encryption._permissions import alternatives, statements_of
 from kinesis_stream_encryption._streams import TargetStream
 from kinesis_stream_encryption._tokens import describe, resolved_or_none
 
@@ -93,19 +93,20 @@ def _allowed(logical_id: str, properties: dict[str, Any]) -> Iterator[_Permissio
     attached = [
         principal
         for kind in ("Roles", "Users", "Groups")
-        for principal in properties.get(kind, [])
+        for principal in alternatives(properties.get(kind, []))
         if "PolicyDocument" in properties
     ]
-    documents = [(attached, properties.get("PolicyDocument", {}))]
+    documents = [(attached, properties.get("PolicyDocument"))]
     documents += [
-        ([{"Ref": logical_id}], each["PolicyDocument"]) for each in properties.get("Policies", [])
+        ([{"Ref": logical_id}], each.get("PolicyDocument"))
+        for each in alternatives(properties.get("Policies", []))
     ]
     for principals, document in documents:
-        for statement in document.get("Statement", []):
+        for statement in statements_of(document):
             if statement["Effect"] == "Allow":
-                for resource in as_list(statement.get("Resource", [])):
+                actions = [str(each) for each in alternatives(statement.get("Action", []))]
+                for resource in alternatives(statement.get("Resource", [])):
                     for principal in principals:
-                        actions = as_list(statement.get("Action", []))
                         yield _Permission(_as_json(principal), actions, _as_json(resource))
 
 

@@ -38,10 +38,11 @@ __all__ = [
     "SUPPORTED_RUNTIME",
     "TRACING_ACTIONS",
     "FunctionPermissions",
-    "as_list",
+    "alternatives",
     "is_attached",
     "policies_of_role",
     "policy_size",
+    "statements_of",
 ]
 
 _Json = dict[str, Any]
@@ -277,16 +278,18 @@ def policies_of_role(
 ) -> tuple[list[_Json], list[_Json], list[Any]]:
     """Return the inline and managed policy documents of a role, and the ARNs of other policies."""
     role = _referenced(role_name, resources).get("Properties", {})
-    inline = [each.get("PolicyDocument", {}) for each in as_list(role.get("Policies", []))]
-    arns = as_list(role.get("ManagedPolicyArns", []))
+    policies = _as_list(role.get("Policies", []))
+    inline = [each["PolicyDocument"] for each in policies if "PolicyDocument" in each]
+    arns = _as_list(role.get("ManagedPolicyArns", []))
     owned = [
         _referenced(arn, resources).get("Properties", {}).get("PolicyDocument") for arn in arns
     ]
     managed = [each for each in owned if each]
     for each in resources.values():
-        if role_name in as_list(each.get("Properties", {}).get("Roles", [])):
+        properties = each.get("Properties", {})
+        if "PolicyDocument" in properties and role_name in _as_list(properties.get("Roles", [])):
             kind = managed if each["Type"] == "AWS::IAM::ManagedPolicy" else inline
-            kind.append(each["Properties"]["PolicyDocument"])
+            kind.append(properties["PolicyDocument"])
     return inline, managed, [arn for arn, document in zip(arns, owned, strict=True) if not document]
 
 
@@ -333,7 +336,7 @@ def _check_queue_key(queue: CfnElement, key: Any, resources: _Json) -> Iterator[
 def _allowed_for_eventbridge(key_policy: _Json) -> set[tuple[str, str]]:
     statements = [
         each
-        for each in as_list(key_policy.get("Statement", []))
+        for each in statements_of(key_policy)
         if any(name in json.dumps(each) for name in ('"events.amazonaws.com"', '"Principal": "*"'))
     ]
     # In a key policy, the resource is always the key.
@@ -348,17 +351,37 @@ def _referenced(value: Any, resources: _Json) -> _Json:
     return {}
 
 
+def statements_of(document: Any) -> Iterator[_Json]:
+    """Yield the statements of a policy document, as a template may contain it."""
+    for policy in alternatives(document):
+        if isinstance(policy, dict):
+            for statement in alternatives(policy.get("Statement", [])):
+                if isinstance(statement, dict) and "Effect" in statement:
+                    yield statement
+
+
 def _action_resource_pairs(document: _Json) -> Iterator[tuple[str, str]]:
     """Yield each action that a policy document allows with each of its resources."""
-    for each in as_list(document.get("Statement", [])):
-        if isinstance(each, dict) and each.get("Effect") == "Allow":
-            yield from product(as_list(each.get("Action", [])), as_list(each.get("Resource", [])))
+    for each in statements_of(document):
+        if each["Effect"] == "Allow":
+            yield from product(_as_list(each.get("Action", [])), _as_list(each.get("Resource", [])))
 
 
 def _is_allowed(pair: tuple[str, str], allowed: set[tuple[str, str]]) -> bool:
     return pair in allowed or any(all(map(fnmatchcase, pair, each)) for each in allowed)
 
 
-def as_list(value: Any) -> list[Any]:
-    """Return the elements of a template value that is one element or a list."""
+def alternatives(value: Any) -> list[Any]:
+    """Return the elements of a template value, those of both branches of a condition included."""
+    match value:
+        case {"Fn::If": [_, *branches]}:
+            return alternatives(branches)
+        case {"Ref": "AWS::NoValue"}:
+            return []
+        case [*items]:
+            return [found for each in items for found in alternatives(each)]
+    return [value]
+
+
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]

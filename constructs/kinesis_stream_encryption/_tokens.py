@@ -114,6 +114,8 @@ def readable(resolved: Any) -> Any:
 
     def name(function: dict[str, object]) -> str:
         (value,) = function.values()
+        if "Fn::Sub" in function and isinstance(value, str):
+            return value
         return f"${{{'.'.join(map(str, value)) if isinstance(value, list) else value}}}"
 
     return render_functions(resolved, name)

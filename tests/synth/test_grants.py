@@ -206,6 +206,41 @@ def test_key_policy_that_delegates_to_iam_is_not_a_warning(
     assert warnings(stack) == []
 
 
+ROOT = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
+DELEGATION = {"Effect": "Allow", "Principal": {"AWS": ROOT}, "Action": "kms:*", "Resource": "*"}
+KEY_POLICIES_AS_WRITTEN: dict[str, object] = {
+    "one statement": {"Statement": DELEGATION},
+    "conditional statement": {"Statement": [{"Fn::If": ["C", DELEGATION, DELEGATION]}]},
+    "conditional policy": {"Fn::If": ["C", {"Statement": [DELEGATION]}, {"Statement": []}]},
+    "all principals of the account": {
+        "Statement": {
+            **DELEGATION,
+            "Principal": "*",
+            "Condition": {"StringEquals": {"kms:CallerAccount": {"Ref": "AWS::AccountId"}}},
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("policy", KEY_POLICIES_AS_WRITTEN.values(), ids=KEY_POLICIES_AS_WRITTEN)
+def test_key_policies_of_existing_templates_are_read(
+    env_agnostic_stack: Stack, policy: object
+) -> None:
+    stack = env_agnostic_stack
+    resource = kms.CfnKey(stack, "KeyResource", key_policy=policy)
+    resource.apply_removal_policy(RemovalPolicy.RETAIN)
+    key = kms.Key.from_key_arn(stack, "Key", resource.attr_arn)
+    role = iam.Role(stack, "App", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    encrypt(stack, key).grant_write(role)
+    assert warnings(stack) == []
+
+
+def test_role_of_an_instance_profile_is_a_grantee(stack: Stack, role: iam.Role) -> None:
+    iam.CfnInstanceProfile(stack, "Profile", roles=[role.role_name])
+    encrypt(stack, kms.Key(stack, "Key")).grant_write(role)
+    assert warnings(stack) == []
+
+
 def test_warning_can_be_acknowledged(stack: Stack, role: iam.Role) -> None:
     admin = administration(iam.ArnPrincipal(f"arn:aws:iam::{ACCOUNT}:role/admin"), "kms:*")
     encryption = encrypt(stack, key_with(stack, admin))

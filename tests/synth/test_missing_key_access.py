@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 from aws_cdk import Annotations as Acknowledgeable
-from aws_cdk import Stack
+from aws_cdk import CfnResource, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
@@ -58,15 +59,46 @@ def test_a_principal_without_access_to_the_key_causes_a_warning(
     assert "pass the construct 'Stack/Encryption' in place of the stream" in warning
 
 
+PUT = {"Effect": "Allow", "Action": "kinesis:PutRecord", "Resource": STREAM}
+APP = {"Ref": "App"}
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+def either(one: object, other: object = NO_VALUE) -> dict[str, object]:
+    return {"Fn::If": ["IsProduction", one, other]}
+
+
+POLICIES_AS_WRITTEN: dict[str, tuple[str, object]] = {
+    "one statement": ("PolicyDocument", {"Statement": PUT}),
+    "conditional statement": ("PolicyDocument", {"Statement": [either(PUT)]}),
+    "conditional statements": ("PolicyDocument", {"Statement": either([PUT], [])}),
+    "conditional document": ("PolicyDocument", either({"Statement": PUT})),
+    "conditional action": (
+        "PolicyDocument",
+        {"Statement": {**PUT, "Action": either("kinesis:PutRecord", "kinesis:PutRecords")}},
+    ),
+    "conditional role": ("Roles", [either(APP)]),
+    "policy of the role": ("Policies", [{"PolicyDocument": {"Statement": PUT}}]),
+    "conditional policy": ("Policies", [either({"PolicyDocument": {"Statement": [PUT]}})]),
+    "conditional policies": ("Policies", either([{"PolicyDocument": {"Statement": [PUT]}}])),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), POLICIES_AS_WRITTEN.values(), ids=POLICIES_AS_WRITTEN)
 @pytest.mark.usefixtures("encryption")
-def test_an_inline_policy_of_a_role_without_access_to_the_key_causes_a_warning(
-    stack: Stack,
+def test_policies_of_existing_templates_are_read(
+    stack: Stack, role: iam.Role, name: str, value: object
 ) -> None:
-    document = iam.PolicyDocument(statements=[statement("kinesis:GetRecords")])
-    service = iam.ServicePrincipal("lambda.amazonaws.com")
-    iam.Role(stack, "App", assumed_by=service, inline_policies={"Records": document})
+    resource = cast(iam.CfnRole, role.node.default_child)
+    resource.override_logical_id("App")
+    if name == "Policies":
+        resource.add_property_override(name, value)
+    else:
+        policy = {"PolicyName": "put", "PolicyDocument": {"Statement": [PUT]}, "Roles": [APP]}
+        CfnResource(stack, "Policy", type="AWS::IAM::Policy", properties=policy | {name: value})
     (warning,) = warnings(stack)
-    assert "'Stack/App' has access to the records of the stream 'orders', but lacks kms:" in warning
+    assert "'Stack/App' has access to the records" in warning
+    assert "lacks kms:GenerateDataKey on its key" in warning
 
 
 def test_the_order_of_the_constructs_does_not_matter(

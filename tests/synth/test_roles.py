@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aws_cdk import App, Duration, Stack
@@ -66,6 +66,15 @@ def test_a_role_of_the_user_gets_the_default_permissions(
     assert policy in only(stack, TYPE)["DependsOn"]
     assert policy in only(stack, "AWS::Lambda::Function")["DependsOn"]
     assert warnings(stack) == errors(stack) == []
+
+
+def test_a_role_with_conditional_policies_is_accepted(stack: Stack) -> None:
+    role = role_in(stack)
+    resource = cast(iam.CfnRole, role.node.default_child)
+    policy = {"PolicyName": "more", "PolicyDocument": {"Statement": {"Fn::If": ["C", [], []]}}}
+    resource.add_property_override("Policies", {"Fn::If": ["C", [policy], []]})
+    encrypt(stack, role)
+    assert warnings(stack) == []
 
 
 def test_a_role_of_another_stack_gets_its_policy_in_this_one(app: App, stack: Stack) -> None:
