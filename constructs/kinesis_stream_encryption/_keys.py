@@ -172,7 +172,7 @@ def _check_key_resource(resource: kms.CfnKey, path: str) -> None:
 
 def require_retained_keys(scope: Construct, *keys: StreamKey) -> None:
     """Reject a key of the app that would be deleted with its stack, when synthesis ends."""
-    owned = [key.element for key in keys if isinstance(key.element, kms.CfnKey)]
+    owned = [key.element for key in keys if isinstance(key.element, kms.CfnKey | kms.CfnReplicaKey)]
 
     def check(resources: Resources) -> list[str]:
         return [

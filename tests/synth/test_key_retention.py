@@ -23,6 +23,7 @@ from constructs import IConstruct
 
 from kinesis_stream_encryption import KinesisStreamEncryption
 from tests.synth.templates import (
+    ACCOUNT,
     HERE,
     KEY_ARN,
     stream_in,
@@ -41,6 +42,12 @@ def l1(stack: Stack) -> kms.IKey:
     return kms.Key.from_key_arn(stack, "Imported", key.attr_arn)
 
 
+def replica(stack: Stack) -> kms.IKey:
+    primary = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+    key = kms.CfnReplicaKey(stack, "Key", key_policy={"Statement": []}, primary_key_arn=primary)
+    return kms.Key.from_key_arn(stack, "Imported", key.attr_arn)
+
+
 def behind_an_alias(stack: Stack) -> kms.IKey:
     key = kms.Key(stack, "Key", removal_policy=RemovalPolicy.DESTROY)
     return kms.Alias(stack, "Alias", alias_name="alias/orders", target_key=key)
@@ -50,11 +57,14 @@ DELETED: list[Callable[[Stack], kms.IKey]] = [
     lambda stack: kms.Key(stack, "Key", removal_policy=RemovalPolicy.DESTROY),
     lambda stack: kms.Key(stack, "Key", removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE),
     l1,
+    replica,
     behind_an_alias,
 ]
 
 
-@pytest.mark.parametrize("make", DELETED, ids=["destroy", "retain on update", "L1", "alias"])
+@pytest.mark.parametrize(
+    "make", DELETED, ids=["destroy", "retain on update", "L1", "replica", "alias"]
+)
 @pytest.mark.parametrize("previous", [False, True])
 def test_a_deleted_key_is_rejected(
     app: App, stack: Stack, make: Callable[[Stack], kms.IKey], previous: bool
@@ -63,7 +73,7 @@ def test_a_deleted_key_is_rejected(
     options: dict[str, Any] = {"previous_keys": [key]} if previous else {"encryption_key": key}
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), **options)
     error = synthesis_error(app)
-    assert MESSAGE.format(f"Stack/Key{'/Resource' if make is not l1 else ''}") in error
+    assert MESSAGE.format(f"Stack/Key{'' if make in {l1, replica} else '/Resource'}") in error
     assert "Stack/Encryption" in error
 
 
