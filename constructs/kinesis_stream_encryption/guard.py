@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import Any, Unpack, cast
 
-from aws_cdk import Annotations, Duration, IResource, RemovalPolicy, Stack
+from aws_cdk import Annotations, Aws, Duration, IResource, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
@@ -419,8 +419,11 @@ class StreamEncryptionGuard(Construct):
         check = targets.SqsQueue(self._queue, dead_letter_queue=dead)
         message = events.RuleTargetInput.from_object({"scan": {}})
         scan = targets.SqsQueue(self._queue, dead_letter_queue=dead, message=message)
-        # Events of rejected calls have an error code: they changed nothing.
+        # Events of rejected calls have an error code: they changed nothing. Other accounts and
+        # Regions may forward their events to this event bus.
         changes = events.EventPattern(
+            account=[Aws.ACCOUNT_ID],
+            region=[Aws.REGION],
             source=["aws.kinesis"],
             detail_type=["AWS API Call via CloudTrail"],
             detail={

@@ -178,6 +178,9 @@ def test_handler_is_in_the_asset(stack: Stack) -> None:
 def test_calls_are_those_that_may_change_a_stream(stack: Stack) -> None:
     everything(stack)
     assert rule(stack, "Calls")["EventPattern"] == {
+        # Not those that other accounts and Regions forward.
+        "account": [{"Ref": "AWS::AccountId"}],
+        "region": [{"Ref": "AWS::Region"}],
         "source": ["aws.kinesis"],
         "detail-type": ["AWS API Call via CloudTrail"],
         "detail": {
