@@ -13,6 +13,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from kinesis_stream_encryption._permissions import (
+    LOG_ACTIONS,
     NETWORK_ACTIONS,
     SUPPORTED_RUNTIME,
     TRACING_ACTIONS,
@@ -101,8 +102,8 @@ class HandlerFunction:
             retention=logs.RetentionDays.THREE_MONTHS,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        add, log_group_arn = self.permissions.add, self.log_group.log_group_arn
-        add("logs:CreateLogStream", "logs:PutLogEvents", on=[log_group_arn])
+        add, self.permissions.log_group_name = self.permissions.add, self.log_group.log_group_name
+        add(*LOG_ACTIONS, on=[self.log_group.log_group_arn])
         if vpc is not None:
             # Lambda creates the network interfaces with the role, before the function exists, and
             # their IDs are not known yet. The describe actions support no resources ("Giving Lambda

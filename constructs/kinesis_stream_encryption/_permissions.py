@@ -33,6 +33,7 @@ from kinesis_stream_encryption._tokens import (
 )
 
 __all__ = [
+    "LOG_ACTIONS",
     "MAX_INLINE_POLICY_SIZE",
     "NETWORK_ACTIONS",
     "SUPPORTED_RUNTIME",
@@ -56,9 +57,11 @@ NETWORK_ACTIONS = (
     *("ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
 )
 TRACING_ACTIONS = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
+LOG_ACTIONS = ("logs:CreateLogStream", "logs:PutLogEvents")
 # A template contains the names of AWS managed policies, but not their documents.
 _AWS_MANAGED_POLICIES = {
-    "AWSLambdaVPCAccessExecutionRole": NETWORK_ACTIONS,
+    "AWSLambdaBasicExecutionRole": LOG_ACTIONS,
+    "AWSLambdaVPCAccessExecutionRole": (*NETWORK_ACTIONS, *LOG_ACTIONS),
     "AWSXRayDaemonWriteAccess": TRACING_ACTIONS,
 }
 # Producers and consumers of an encrypted queue need both ("Key management", Amazon SQS Developer
@@ -105,6 +108,7 @@ class FunctionPermissions:
             principal = iam.ServicePrincipal("lambda.amazonaws.com")
             self.role = iam.Role(scope, "Role", assumed_by=principal, description=description)
         self._any_key = self._stack.format_arn(service="kms", resource="key", resource_name="*")
+        self.log_group_name = ""
         self._aliases: set[str] = set()
         self._statements: list[_Json] = []
 
@@ -201,7 +205,9 @@ class FunctionPermissions:
                 "the deployment fails if the configuration enforces signatures: exclude the "
                 "function from the Aspect",
             )
-        needed = [*resolve(self._statements), *_statements_needed_by(properties, resources)]
+        log_group = resolve(self.log_group_name)
+        needed = resolve(self._statements)
+        needed += _statements_needed_by(properties, resources, log_group)
         for queue in queues:
             if key := final_resource(queue, final).get("Properties", {}).get("KmsMasterKeyId"):
                 needed.append(_allow(_QUEUE_KEY_ACTIONS, key))
@@ -260,8 +266,11 @@ def _allow(actions: Iterable[str], *resources: Any) -> _Json:
     return {"Effect": "Allow", "Action": [*actions], "Resource": [*resources]}
 
 
-def _statements_needed_by(function: _Json, resources: _Json) -> Iterator[_Json]:
+def _statements_needed_by(function: _Json, resources: _Json, log_group: Any) -> Iterator[_Json]:
     """Yield the statements that the role needs for properties that Aspects can set."""
+    used = function.get("LoggingConfig", {}).get("LogGroup")
+    if used != log_group:
+        yield _allow(LOG_ACTIONS, _log_group_arn(used))
     if function.get("VpcConfig", {}).get("SubnetIds"):
         yield _allow(NETWORK_ACTIONS, "*")
     if function.get("TracingConfig", {}).get("Mode") == "Active":
@@ -271,6 +280,15 @@ def _statements_needed_by(function: _Json, resources: _Json) -> Iterator[_Json]:
         yield _allow(["sns:Publish" if is_topic else "sqs:SendMessage"], target)
     if key := function.get("KmsKeyArn"):
         yield _allow(["kms:Decrypt"], key)
+
+
+def _log_group_arn(name: Any) -> _Json:
+    match name:
+        case {"Ref": str(logical_id)}:
+            return {"Fn::GetAtt": [logical_id, "Arn"]}
+    # Without a log group, Lambda uses one that has the name of the function.
+    place = "${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}"
+    return {"Fn::Sub": f"arn:{place}:log-group:{readable(name) or '/aws/lambda/*'}:*"}
 
 
 def policies_of_role(

@@ -14,6 +14,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import IConstruct
@@ -39,6 +40,7 @@ NETWORK = {
     "ec2:DeleteNetworkInterface",
     "ec2:DescribeNetworkInterfaces",
 }
+LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 TRACING = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 DELIVERY = {"kms:GenerateDataKey", "kms:Decrypt"}
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:my-sns-failures"
@@ -140,6 +142,8 @@ CONFIGURATIONS: dict[str, tuple[Callable[[lambda_.CfnFunction], None], set[str],
     "dead-letter queue": (dead_letters(QUEUE_ARN), {"sqs:SendMessage"}, f'"{QUEUE_ARN}"'),
     "dead-letter topic": (dead_letters(TOPIC_ARN), {"sns:Publish"}, f'"{TOPIC_ARN}"'),
     "environment key": (set_property("kms_key_arn", KEY_ARN), {"kms:Decrypt"}, f'"{KEY_ARN}"'),
+    "log group by name": (override("LoggingConfig", {"LogGroup": "/central"}), LOG, "/central:*"),
+    "no log group": (override("LoggingConfig.LogGroup", None), LOG, "log-group:/aws/lambda/*:*"),
 }
 
 
@@ -176,6 +180,24 @@ def test_a_dead_letter_topic_of_the_app_requires_publish(stack: Stack) -> None:
     (warning,) = warnings(stack)
     assert '"sns:Publish"' in warning
     assert "${Topic" in warning
+
+
+def test_a_shared_log_group_of_the_app_requires_permission(stack: Stack) -> None:
+    encrypt(stack)
+    shared = logs.LogGroup(stack, "Shared")
+    change_functions(stack, override("LoggingConfig", {"LogGroup": shared.log_group_name}))
+    (warning,) = warnings(stack)
+    assert '"logs:PutLogEvents"' in warning
+    assert "${Shared" in warning
+
+
+def test_log_options_cause_no_warning(app: App, stack: Stack) -> None:
+    """A log group of another stack, and the format that an Aspect sets."""
+    group = logs.LogGroup(Stack(app, "Other", env=HERE), "Logs")
+    KinesisStreamEncryptionProvider(stack, "Provider", log_group=group)
+    encrypt(stack)
+    change_functions(stack, override("LoggingConfig.LogFormat", "JSON"))
+    assert warnings(stack) == []
 
 
 @pytest.mark.parametrize(
