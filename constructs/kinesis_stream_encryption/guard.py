@@ -13,6 +13,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -119,6 +120,7 @@ class StreamEncryptionGuard(Construct):
             _check_environment(self, stream, "region", "account")
         props = {"handler": _HANDLER, "code": handler_code(guard=True), "timeout": _TIMEOUT}
         made = HandlerFunction(self, options, _DESCRIPTION, _REMEDY, **props)
+        _check_log_class(made.log_group)
         self._permissions, self._function = made.permissions, made.function
         self._functions = [made]
         self._any_key = stack.format_arn(service="kms", resource="key", resource_name="*")
@@ -408,7 +410,8 @@ class StreamEncryptionGuard(Construct):
                 "topicKeyPolicy",
                 f"if the imported topic {topic.node.path!r} is encrypted with a customer managed "
                 "key, the key policy must allow kms:Decrypt and kms:GenerateDataKey* for the role "
-                + " and ".join(repr(each.permissions.role.node.path) for each in self._functions),
+                + " and ".join(repr(each.permissions.role.node.path) for each in self._functions)
+                + "; if it is in another account, the topic policy must allow sns:Publish for it",
             )
 
     def _inform(self, id_: str, message: str) -> None:
@@ -452,6 +455,16 @@ def _check_interval(check_interval: Duration) -> None:
         raise ValueError(
             f"check_interval {check_interval.to_human_string()} is out of bounds: it must be whole "
             f"minutes between {_SHORTEST.to_human_string()} and {_LONGEST.to_human_string()}"
+        )
+
+
+def _check_log_class(log_group: logs.ILogGroup) -> None:
+    """Reject a log group whose class has no metrics ("Log classes", CloudWatch Logs User Guide)."""
+    found = getattr(log_group.node.default_child, "log_group_class", None)
+    if found not in {None, "STANDARD"}:
+        raise ValueError(
+            f"the log group {log_group.node.path!r} has the class {found!r}, from which CloudWatch "
+            "extracts no metrics, so the alarms would not work: pass one of the class STANDARD"
         )
 
 

@@ -454,6 +454,17 @@ def test_key_that_kinesis_cannot_use_is_rejected(stack: Stack) -> None:
         guard(stack, encryption_key=key)
 
 
+def test_log_group_without_metrics_is_rejected(stack: Stack) -> None:
+    group = logs.LogGroup(stack, "Logs", log_group_class=logs.LogGroupClass.INFREQUENT_ACCESS)
+    with pytest.raises(ValueError, match="'Stack/Logs' has the class 'INFREQUENT_ACCESS'"):
+        guard(stack, log_group=group)
+
+
+def test_standard_log_group_is_accepted(stack: Stack) -> None:
+    guard(stack, log_group=logs.LogGroup(stack, "A", log_group_class=logs.LogGroupClass.STANDARD))
+    assert warnings(stack) == []
+
+
 def test_fifo_topic_is_rejected(stack: Stack) -> None:
     with pytest.raises(ValueError, match="'Stack/Fifo' is a FIFO topic: pass a standard one"):
         guard(stack, notification_topic=sns.Topic(stack, "Fifo", fifo=True))
@@ -471,6 +482,8 @@ def test_topic_may_be_of_another_account(stack: Stack) -> None:
     elsewhere = f"arn:aws:sns:{REGION}:444455556666:topic"
     guard(stack, notification_topic=sns.Topic.from_topic_arn(stack, "Topic", elsewhere))
     assert settings(stack).topic == elsewhere
+    (info,) = infos(stack)
+    assert "'Stack/Guard/Role'; if it is in another account, the topic policy must allow" in info
 
 
 class TestStreamsAsConstructs:
