@@ -239,10 +239,19 @@ class TestDenialRemedy:
         remedy = f"Remove the explicit deny of {self.START} from {where}."
         assert self.remedy(aws, code, because) == remedy
 
-    def test_key_policy(self, aws: StubbedAws) -> None:
+    @CODES
+    @pytest.mark.parametrize(
+        "because",
+        [
+            "because no resource-based policy allows the kms:GenerateDataKey action",
+            "because the resource does not exist in this Region, no resource-based policies allow"
+            " access, or a resource-based policy explicitly denies access",
+        ],
+        ids=["same account", "any account"],
+    )
+    def test_key_policy(self, aws: StubbedAws, code: str, because: str) -> None:
         """KMS calls it a resource-based policy, and the message contains a KMS action."""
-        because = "because no resource-based policy allows the kms:GenerateDataKey action"
-        remedy = self.remedy(aws, "KMSAccessDeniedException", because, "kms:GenerateDataKey")
+        remedy = self.remedy(aws, code, because, "kms:GenerateDataKey")
         assert remedy == "Allow kms:GenerateDataKey in the key policy."
 
     @pytest.mark.parametrize(

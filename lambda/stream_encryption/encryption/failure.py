@@ -90,7 +90,8 @@ class FailureCode(Enum):
     )
     KEY_REFUSED = (
         "Kinesis cannot use KMS key {key} for stream {stream} ({error_code}: {detail}).",
-        "Specify a key that exists, is enabled, and is in the Region of the stream.",
+        "Fix the cause that the message names, or specify a key that exists, is enabled, and is in"
+        " the Region of the stream.",
     )
     LIMIT_EXCEEDED = (
         "Stream {stream} has used its 25 key changes of 24 hours, or its call rate. Key {key} was"
@@ -227,7 +228,8 @@ def denial_remedy(error: AwsError) -> str:
     action = _first(_DENIED_ACTION, error.message) or error.action
     policy_type = _first(_POLICY_TYPE, error.message)
     policy = _POLICIES.get(policy_type)
-    if policy_type == "resource-based policy" and action.startswith("kms:"):
+    if action.startswith("kms:") and "resource-based polic" in error.message:
+        # KMS also lists it among other causes, if the key may be in another account.
         policy = "the key policy"
     if error.kind is ErrorKind.DENIED_EXPLICITLY:
         policy = policy or "the policy that contains it (of role, boundary, organization, or key)"
