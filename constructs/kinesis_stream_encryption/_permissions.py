@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import product
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from aws_cdk import Annotations, CfnElement, Stack
 from aws_cdk import aws_iam as iam
@@ -40,6 +40,7 @@ __all__ = [
     "TRACING_ACTIONS",
     "FunctionPermissions",
     "alternatives",
+    "check_alarm_topics",
     "is_attached",
     "policies_of_role",
     "policy_size",
@@ -64,9 +65,22 @@ _AWS_MANAGED_POLICIES = {
     "AWSLambdaVPCAccessExecutionRole": (*NETWORK_ACTIONS, *LOG_ACTIONS),
     "AWSXRayDaemonWriteAccess": TRACING_ACTIONS,
 }
-# Producers and consumers of an encrypted queue need both ("Key management", Amazon SQS Developer
-# Guide).
-_QUEUE_KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
+# Who sends to an encrypted queue or topic needs both ("Key management" in the developer guides of
+# Amazon SQS and Amazon SNS).
+_SEND_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
+
+
+class _Sender(NamedTuple):
+    """A service that sends to a kind of resource, and what it can use without a customer's key."""
+
+    name: str
+    principal: str
+    kind: str
+    alternative: str
+
+
+_EVENTBRIDGE = _Sender("EventBridge", "events.amazonaws.com", "queue", "SSE-SQS")
+_CLOUDWATCH = _Sender("CloudWatch", "cloudwatch.amazonaws.com", "topic", "an unencrypted topic")
 
 # Feature flag of CDK that merges statements, so that the statements of many streams are smaller.
 _MINIMIZE_POLICIES = "@aws-cdk/aws-iam:minimizePolicies"
@@ -210,8 +224,8 @@ class FunctionPermissions:
         needed += _statements_needed_by(properties, resources, log_group)
         for queue in queues:
             if key := final_resource(queue, final).get("Properties", {}).get("KmsMasterKeyId"):
-                needed.append(_allow(_QUEUE_KEY_ACTIONS, key))
-                yield from _check_queue_key(queue, key, resources)
+                needed.append(_allow(_SEND_ACTIONS, key))
+                yield from _check_key(_EVENTBRIDGE, queue, queue.node.path, key, resources)
         is_replaced = properties.get("Role") != resolve(self.role.role_arn)
         name = None if is_replaced else resolve(self.role.role_name)
         inline, managed, arns = policies_of_role(name, resources)
@@ -328,34 +342,51 @@ def _missing_statements(needed: list[_Json], documents: list[_Json], arns: list[
     return list(missing)
 
 
-def _check_queue_key(queue: CfnElement, key: Any, resources: _Json) -> Iterator[str]:
-    """Yield an error if EventBridge cannot use the key; warn if the key policy is unknown."""
+def check_alarm_topics(alarms: list[CfnElement], final: Resources) -> Iterator[str]:
+    """Yield an error for each topic of an alarm with a key that CloudWatch cannot use."""
+    topics = {
+        readable(action): (alarm, _referenced(action, final(alarm.stack)).get("Properties", {}))
+        for alarm in alarms
+        for action in final_resource(alarm, final).get("Properties", {}).get("AlarmActions", [])
+    }
+    for name, (alarm, topic) in topics.items():
+        key, resources = topic.get("KmsMasterKeyId"), final(alarm.stack)
+        # Nothing is known about the policy of an imported key.
+        if key and ("alias/aws/" in readable(key) or _referenced(key, resources)):
+            yield from _check_key(_CLOUDWATCH, alarm, name, key, resources)
+
+
+def _check_key(
+    sender: _Sender, element: CfnElement, target: str, key: Any, resources: _Json
+) -> Iterator[str]:
+    """Yield an error if a service cannot use the key; warn if the key policy is unknown."""
     name, policy = readable(key), _referenced(key, resources).get("Properties", {}).get("KeyPolicy")
     message = (
-        f"EventBridge cannot send to the queue {queue.node.path!r} unless the policy of the KMS "
-        f"key {name!r} allows events.amazonaws.com {' and '.join(_QUEUE_KEY_ACTIONS)}: "
+        f"{sender.name} cannot send to the {sender.kind} {target!r} unless the policy of the KMS "
+        f"key {name!r} allows {sender.principal} {' and '.join(_SEND_ACTIONS)}: "
     )
     if "alias/aws/" in name:
         yield (
             f"{message}the policy of an AWS managed key does not, so use a customer managed key or "
-            "SSE-SQS"
+            f"{sender.alternative}"
         )
     elif policy is None:
-        Annotations.of(queue).add_warning_v2(
-            "cdk-kinesis-stream-encryption:queueKey",
-            f"{message}check the key policy, because the key is not in the template of the queue",
+        Annotations.of(element).add_warning_v2(
+            f"cdk-kinesis-stream-encryption:{sender.kind}Key",
+            f"{message}check the key policy, because the key is not in the template of the "
+            f"{sender.kind}",
         )
     elif not all(
-        _is_allowed((each, "*"), _allowed_for_eventbridge(policy)) for each in _QUEUE_KEY_ACTIONS
+        _is_allowed((each, "*"), _allowed_for_service(policy, sender)) for each in _SEND_ACTIONS
     ):
         yield f"{message}add a statement to the key policy"
 
 
-def _allowed_for_eventbridge(key_policy: _Json) -> set[tuple[str, str]]:
+def _allowed_for_service(key_policy: _Json, sender: _Sender) -> set[tuple[str, str]]:
     statements = [
         each
         for each in statements_of(key_policy)
-        if any(name in json.dumps(each) for name in ('"events.amazonaws.com"', '"Principal": "*"'))
+        if any(name in json.dumps(each) for name in (f'"{sender.principal}"', '"Principal": "*"'))
     ]
     # In a key policy, the resource is always the key.
     return {(action, "*") for action, _ in _action_resource_pairs({"Statement": statements})}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import ceil
 from typing import Any, Unpack, cast
 
-from aws_cdk import Annotations, Aws, Duration, IResource, RemovalPolicy, Stack
+from aws_cdk import Annotations, Aws, CfnElement, Duration, IResource, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
@@ -19,9 +20,11 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from kinesis_stream_encryption._asset import handler_code
+from kinesis_stream_encryption._final_template import check_final_template
 from kinesis_stream_encryption._function import FunctionOptions, HandlerFunction
 from kinesis_stream_encryption._guarded import GuardedStreams, check_tag
 from kinesis_stream_encryption._keys import StreamKey, stream_key
+from kinesis_stream_encryption._permissions import check_alarm_topics
 from kinesis_stream_encryption._remediation import Remediation, remediation_key
 from kinesis_stream_encryption._tokens import resolved_or_none, stack_lineage
 
@@ -299,6 +302,8 @@ class StreamEncryptionGuard(Construct):
             alarm = metric.create_alarm(self, name, threshold=threshold, **(defaults | options))
             alarm.add_alarm_action(*actions)
             alarms.append(alarm)
+        elements = [cast(CfnElement, each.node.default_child) for each in alarms]
+        check_final_template(self, partial(check_alarm_topics, elements))
         return alarms
 
     def _make_queue(

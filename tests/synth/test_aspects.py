@@ -17,6 +17,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
+from aws_cdk.aws_cloudwatch_actions import SnsAction
 from constructs import IConstruct
 
 from kinesis_stream_encryption import (
@@ -447,3 +448,52 @@ def test_code_signing_causes_a_warning(stack: Stack, make: Callable[[Stack], Non
     Aspects.of(stack).add(Change(lambda_.CfnFunction, sign))
     (warning,) = warnings(stack)
     assert "CDK does not sign its code" in warning
+
+
+def alarms_to(stack: Stack, topic: sns.ITopic) -> None:
+    made = StreamEncryptionGuard(stack, "Guard", streams=GuardedStreams.all())
+    made.alarms(SnsAction(topic))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        lambda stack: kms.Key(stack, "Key"),
+        lambda stack: kms.Alias.from_alias_name(stack, "Key", "alias/aws/sns"),
+    ],
+    ids=["customer managed", "AWS managed"],
+)
+def test_an_alarm_topic_that_cloudwatch_cannot_use_is_rejected(
+    app: App, stack: Stack, key: Callable[[Stack], kms.IKey]
+) -> None:
+    """CloudWatch reports it in the history of the alarm only."""
+    alarms_to(stack, sns.Topic(stack, "Topic", master_key=key(stack)))
+    error = synthesis_error(app)
+    assert error.count("CloudWatch cannot send to the topic '${Topic") == 1
+    assert "allows cloudwatch.amazonaws.com kms:GenerateDataKey and kms:Decrypt: " in error
+
+
+def test_an_alarm_topic_that_cloudwatch_can_use_is_accepted(stack: Stack) -> None:
+    key = kms.Key(stack, "Key")
+    cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
+    key.grant(cloudwatch, "kms:Decrypt", "kms:GenerateDataKey*")
+    alarms_to(stack, sns.Topic(stack, "Topic", master_key=key))
+    assert warnings(stack) == []
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        lambda stack: sns.Topic(stack, "Topic"),
+        lambda stack: sns.Topic.from_topic_arn(stack, "Topic", TOPIC_ARN),
+        lambda stack: sns.Topic(
+            stack, "Topic", master_key=kms.Key.from_key_arn(stack, "Key", KEY_ARN)
+        ),
+    ],
+    ids=["unencrypted", "imported", "imported key"],
+)
+def test_other_alarm_topics_cause_no_warning(
+    stack: Stack, topic: Callable[[Stack], sns.ITopic]
+) -> None:
+    alarms_to(stack, topic(stack))
+    assert warnings(stack) == []
