@@ -22,6 +22,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct, IConstruct, IValidation
 
+from kinesis_stream_encryption._arguments import check_argument
 from kinesis_stream_encryption._final_template import Resources, check_final_template
 from kinesis_stream_encryption._keys import AWS_MANAGED_ALIAS, StreamKey
 from kinesis_stream_encryption._permissions import (
@@ -307,6 +308,8 @@ class KeyGrants:
 
 def check_grantee(grantee: iam.IGrantable) -> None:
     """Raise ValueError for a resource that was imported without its role."""
+    remedy = "an IGrantable, for example a function, or iam.Role.from_role_arn(scope, id, arn)"
+    check_argument("the grantee", grantee, "grant_principal", remedy)
     if isinstance(grantee.grant_principal, iam.UnknownPrincipal):
         raise ValueError(
             f"{_name(grantee)!r} was imported without a role, so it cannot get permissions: "

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from aws_cdk import aws_kinesis as kinesis
 
+from kinesis_stream_encryption._arguments import check_argument
 from kinesis_stream_encryption._tokens import resolved_or_none
 
 __all__ = ["GuardedStreams", "check_tag"]
@@ -50,6 +51,10 @@ class GuardedStreams(NamedTuple):
             If there is no stream, if a name is malformed, if the number of names is known only at
             deployment, or if the names exceed 2,000 characters as JSON.
         """
+        constructs = tuple(each for each in streams if not isinstance(each, str))
+        for each in constructs:
+            remedy = "names and streams one by one, as GuardedStreams.named(*streams)"
+            check_argument("a stream", each, "stream_name", remedy)
         names = tuple(each if isinstance(each, str) else each.stream_name for each in streams)
         if not names:
             raise ValueError("no stream is named: pass stream names, or use GuardedStreams.all()")
@@ -65,7 +70,6 @@ class GuardedStreams(NamedTuple):
                 f"the {len(names)} stream names exceed {_MAX_NAMES_SIZE} characters: select the "
                 "streams by prefix or tag, or distribute them over several guards"
             )
-        constructs = tuple(each for each in streams if not isinstance(each, str))
         return cls({"names": list(names)}, names, constructs)
 
     @classmethod

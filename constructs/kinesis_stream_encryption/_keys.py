@@ -10,6 +10,7 @@ from aws_cdk import Annotations, CfnElement, Stack
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from kinesis_stream_encryption._arguments import check_argument
 from kinesis_stream_encryption._final_template import (
     Resources,
     check_final_template,
@@ -123,6 +124,10 @@ def _check_alias(name: str) -> None:
 
 
 def _key(stack: Stack, key: kms.IKey) -> StreamKey:
+    remedy = (
+        "an IKey, for example kms.Key.from_key_arn(scope, id, arn) or kms.Alias.from_alias_name"
+    )
+    check_argument("the key", key, "key_arn", remedy)
     arn = key.key_arn
     _check_arn(stack, arn, key.env.region)
     element = referenced_element(arn)

@@ -10,6 +10,7 @@ from aws_cdk import Annotations, Stack
 from aws_cdk import aws_kinesis as kinesis
 from constructs import IConstruct
 
+from kinesis_stream_encryption._arguments import check_argument
 from kinesis_stream_encryption._tokens import (
     Environment,
     canonical_text,
@@ -75,6 +76,8 @@ class TargetStream(NamedTuple):
 
 def target_stream(stack: Stack, stream: kinesis.IStream) -> TargetStream:
     """Read the properties of a stream that a stack refers to."""
+    remedy = "an IStream, for example kinesis.Stream.from_stream_arn(scope, id, arn)"
+    check_argument("stream", stream, "stream_arn", remedy)
     arn, env = stream.stream_arn, stream.env
     owner = referenced_element(arn)
     return TargetStream(

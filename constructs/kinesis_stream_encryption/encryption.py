@@ -13,6 +13,7 @@ from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from constructs import Construct, IConstruct
 
+from kinesis_stream_encryption._arguments import check_argument
 from kinesis_stream_encryption._grants import (
     DECRYPT,
     GENERATE_DATA_KEY,
@@ -330,6 +331,7 @@ class _ApplyBefore:
 # Cached, because most streams have the same timeout and Duration methods run in another process.
 @lru_cache
 def _seconds(timeout: Duration) -> int:
+    check_argument("timeout", timeout, "is_unresolved", "a Duration, as Duration.minutes(10)")
     if timeout.is_unresolved():
         raise ValueError(
             "timeout is known only at deployment, but the permissions of the function depend on "

@@ -19,6 +19,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from kinesis_stream_encryption._arguments import check_argument
 from kinesis_stream_encryption._asset import handler_code
 from kinesis_stream_encryption._final_template import check_final_template
 from kinesis_stream_encryption._function import FunctionOptions, HandlerFunction
@@ -114,6 +115,7 @@ class StreamEncryptionGuard(Construct):
         **options: Unpack[FunctionOptions],
     ) -> None:
         super().__init__(scope, id)
+        _check_types(streams, notification_topic)
         check_interval = check_interval or Duration.hours(6)
         _check_interval(check_interval)
         if exempt_tag_key is not None:
@@ -452,7 +454,16 @@ class StreamEncryptionGuard(Construct):
         events.Rule(self, "Deployments", event_pattern=deployments, targets=[scan])
 
 
+def _check_types(streams: object, topic: object) -> None:
+    check_argument("streams", streams, "settings", "for example GuardedStreams.all()")
+    if topic is not None:
+        remedy = "an ITopic, for example sns.Topic.from_topic_arn(scope, id, arn)"
+        check_argument("notification_topic", topic, "topic_arn", remedy)
+
+
 def _check_interval(check_interval: Duration) -> None:
+    remedy = "a Duration, as Duration.hours(6)"
+    check_argument("check_interval", check_interval, "is_unresolved", remedy)
     if check_interval.is_unresolved():
         raise ValueError("check_interval is known only at deployment: pass a fixed Duration")
     seconds = check_interval.to_milliseconds() / 1000

@@ -14,7 +14,12 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
+from kinesis_stream_encryption import (
+    GuardedStreams,
+    KinesisStreamEncryption,
+    KinesisStreamEncryptionProvider,
+    StreamEncryptionGuard,
+)
 from tests.synth.templates import (
     ACCOUNT,
     KEY_ARN,
@@ -24,6 +29,8 @@ from tests.synth.templates import (
     stream_by_name,
     stream_in,
 )
+
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/app"
 
 
 def encrypt(stack: Stack, id_: str = "Encryption", **options: Any) -> None:
@@ -46,6 +53,18 @@ def with_alias(stack: Stack, name: str) -> None:
 
 def with_key(stack: Stack, **options: Any) -> None:
     encrypt(stack, encryption_key=kms.Key(stack, "Key", **options))
+
+
+def grant_read(stack: Stack, grantee: Any) -> None:
+    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack)).grant_read(grantee)
+
+
+def guard(stack: Stack, **options: Any) -> None:
+    StreamEncryptionGuard(stack, "Guard", **{"streams": GuardedStreams.all(), **options})
+
+
+def named(*streams: Any) -> GuardedStreams:
+    return GuardedStreams.named(*streams)
 
 
 def with_provider(stack: Stack, **options: Any) -> None:
@@ -184,6 +203,38 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
         "first create a KinesisStreamEncryptionProvider with another ID",
     ),
 ]
+
+# Python does not check types, and jsii does not know these constructs.
+OF_ANOTHER_TYPE: list[tuple[str, Callable[[Stack], object], str]] = [
+    ("stream name", lambda stack: encrypt(stack, stream="orders"), "stream is 'orders'"),
+    (
+        "L1 stream",
+        lambda stack: encrypt(stack, stream=kinesis.CfnStream(stack, "Stream")),
+        "pass an IStream, for example kinesis.Stream.from_stream_arn(scope, id, arn)",
+    ),
+    ("key", lambda stack: encrypt(stack, encryption_key="alias/a"), "the key is 'alias/a': pass"),
+    ("timeout", lambda stack: encrypt(stack, timeout=600), "timeout is 600: pass a Duration"),
+    ("grantee", lambda stack: grant_read(stack, ROLE_ARN), f"the grantee is '{ROLE_ARN}': pass an"),
+    ("names in a list", lambda _: named(["a", "b"]), "a stream is ['a', 'b']: pass names"),
+    ("selection", lambda stack: guard(stack, streams="orders"), "streams is 'orders': pass"),
+    ("interval", lambda stack: guard(stack, check_interval=6), "check_interval is 6: pass a"),
+    (
+        "topic",
+        lambda stack: guard(stack, notification_topic="alerts"),
+        "notification_topic is 'alerts': pass an ITopic",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("misuse", "message"), [pytest.param(*rest, id=name) for name, *rest in OF_ANOTHER_TYPE]
+)
+def test_argument_of_another_type_is_rejected(
+    stack: Stack, misuse: Callable[[Stack], object], message: str
+) -> None:
+    with pytest.raises(TypeError, match=re.escape(message)):
+        misuse(stack)
+
 
 # No exceptions, because the dummy values of a context lookup can cause the same conflicts.
 CONFLICTS: list[tuple[str, Callable[[Stack], None], str]] = [
