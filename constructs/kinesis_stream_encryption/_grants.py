@@ -93,6 +93,7 @@ class KeyGrants:
         self._scope, self._resource, self._stream = scope, resource, stream
         self._stack = Stack.of(scope)
         self._principals: dict[str, IConstruct] = {}
+        self.waiting: list[IConstruct] = []
         self._by_identity: dict[tuple[str, str], tuple[kms.CfnKey, str]] = {}
 
     def allow(self, grantee: iam.IGrantable, key: StreamKey, action: str) -> iam.Grant:
@@ -154,7 +155,22 @@ class KeyGrants:
             for principal in self._principals.values()
             for scope in principal.node.scopes
             if any(self._includes_resource(each) for each in scope.node.dependencies)
-        ]
+        ] + [*self._circular_nested_stacks()]
+
+    def _circular_nested_stacks(self) -> Iterator[str]:
+        """Yield an error for each nested stack in which only a part waits for the encryption."""
+        ours = stack_lineage(self._stack)
+        for principal in self._principals.values() if self.waiting else ():
+            nested = [each for each in stack_lineage(Stack.of(principal)) if each not in ours][-1:]
+            for construct in self.waiting:
+                parents = [*construct.node.scopes, *stack_lineage(Stack.of(construct))]
+                if any(each in parents or construct in each.node.scopes for each in nested):
+                    yield (
+                        f"{construct.node.path!r} waits for {self._scope.node.path!r}, which waits "
+                        f"for the nested stack {nested[0].node.path!r}, because its principal "
+                        f"{principal.node.path!r} needs access to the key first: declare one of "
+                        "them outside of the nested stack"
+                    )
 
     def _includes_resource(self, dependency: IConstruct) -> bool:
         resource = self._resource.node.default_child or self._resource

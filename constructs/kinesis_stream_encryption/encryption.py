@@ -285,6 +285,7 @@ class KinesisStreamEncryption(StreamInterface, Construct):
                         "for itself: pass the constructs that must wait"
                     )
             Aspects.of(construct).add(_ApplyBefore(self._cfn_resource))
+            self._grants.waiting.append(construct)
 
     @cached_property
     def _grants(self) -> KeyGrants:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from aws_cdk import App, Stack
+from aws_cdk import App, NestedStack, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as events_targets
@@ -22,6 +22,7 @@ from tests.synth.templates import (
     function_in,
     resources,
     stream_in,
+    synthesis_error,
     waits_for,
 )
 from tests.synth.test_integrations import INTEGRATIONS, Integration, declare
@@ -128,6 +129,32 @@ def test_a_parent_of_the_construct_is_rejected(stack: Stack, scope: str) -> None
     construct = stack if scope == "Stack" else service
     with pytest.raises(ValueError, match=f"^'{scope}' contains 'Stack/Service/Encryption'"):
         encryption.apply_before(construct)
+
+
+@pytest.mark.parametrize("waiting", ["function", "nested stack", "parent"])
+def test_a_nested_stack_cannot_wait_in_part(
+    app: App, stack: Stack, encryption: KinesisStreamEncryption, waiting: str
+) -> None:
+    """It is one resource of its parent, for which the encryption waits."""
+    parent = Construct(stack, "Parent")
+    nested = NestedStack(parent, "Nested")
+    function = function_in(nested, "App")
+    encryption.grant_read(function)
+    constructs = {"function": function, "nested stack": nested, "parent": parent}
+    encryption.apply_before(constructs[waiting])
+    error = synthesis_error(app)
+    assert "which waits for the nested stack 'Stack/Parent/Nested', because its principal" in error
+    assert "'Stack/Parent/Nested/App/ServiceRole' needs access to the key first" in error
+
+
+def test_a_nested_stack_without_the_principal_waits(
+    stack: Stack, encryption: KinesisStreamEncryption, function: lambda_.Function
+) -> None:
+    nested = NestedStack(stack, "Nested")
+    sns.Topic(nested, "Topic")
+    encryption.grant_read(function)
+    encryption.apply_before(nested)
+    assert "AWS::CloudFormation::Stack" in after_encryption(stack).values()
 
 
 # --- Dependencies without apply_before ------------------------------------------------------------
