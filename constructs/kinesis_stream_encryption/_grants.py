@@ -202,6 +202,7 @@ class KeyGrants:
                 grant.apply_before(self._resource)
             return grant
         principal = cast(iam.IRole, grantee.grant_principal)
+        _ = getattr(principal, "role_arn", None)  # creates the role of an iam.LazyRole
         home = Stack.of(principal)
         scope, identity = self._scope, f"{principal.node.path} {key.identity(self._stack)}"
         id_ = f"{action.split(':')[1]}{hashlib.sha256(identity.encode()).hexdigest()[:8]}"

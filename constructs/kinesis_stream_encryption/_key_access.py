@@ -18,7 +18,7 @@ from constructs import Construct
 from kinesis_stream_encryption._final_template import Resources, check_final_template
 from kinesis_stream_encryption._grants import key_actions
 from kinesis_stream_encryption._keys import StreamKey
-from kinesis_stream_encryption._permissions import alternatives, statements_of
+from kinesis_stream_encryption._permissions import alternatives, referenced, statements_of
 from kinesis_stream_encryption._streams import TargetStream
 from kinesis_stream_encryption._tokens import describe, resolved_or_none
 
@@ -80,16 +80,19 @@ def _resolved(stack: Stack, value: str | None) -> Any:
 @lru_cache(maxsize=1)
 def _permissions(resources: Resources, stack: Stack) -> _Permissions:
     found = _Permissions(defaultdict(list), defaultdict(list))
-    for logical_id, resource in resources(stack).items():
+    template = resources(stack)
+    for logical_id, resource in template.items():
         if resource["Type"].startswith("AWS::IAM::"):
-            for each in _allowed(logical_id, resource.get("Properties", {})):
+            for each in _allowed(logical_id, resource.get("Properties", {}), template):
                 found.by_resource[each.resource].append(each)
                 found.by_principal[each.principal].append(each)
     return found
 
 
-def _allowed(logical_id: str, properties: dict[str, Any]) -> Iterator[_Permission]:
-    """Yield the permissions in a policy, or in the inline policies of a role, user, or group."""
+def _allowed(
+    logical_id: str, properties: dict[str, Any], template: dict[str, Any]
+) -> Iterator[_Permission]:
+    """Yield the permissions in a policy, or in the policies of a role, user, or group."""
     attached = [
         principal
         for kind in ("Roles", "Users", "Groups")
@@ -97,10 +100,10 @@ def _allowed(logical_id: str, properties: dict[str, Any]) -> Iterator[_Permissio
         if "PolicyDocument" in properties
     ]
     documents = [(attached, properties.get("PolicyDocument"))]
-    documents += [
-        ([{"Ref": logical_id}], each.get("PolicyDocument"))
-        for each in alternatives(properties.get("Policies", []))
-    ]
+    policies = alternatives(properties.get("Policies", []))
+    for arn in alternatives(properties.get("ManagedPolicyArns", [])):
+        policies.append(referenced(arn, template).get("Properties", {}))
+    documents += [([{"Ref": logical_id}], each.get("PolicyDocument")) for each in policies]
     for principals, document in documents:
         for statement in statements_of(document):
             if statement["Effect"] == "Allow":

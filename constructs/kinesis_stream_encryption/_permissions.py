@@ -44,6 +44,7 @@ __all__ = [
     "is_attached",
     "policies_of_role",
     "policy_size",
+    "referenced",
     "statements_of",
 ]
 
@@ -290,7 +291,7 @@ def _statements_needed_by(function: _Json, resources: _Json, log_group: Any) -> 
     if function.get("TracingConfig", {}).get("Mode") == "Active":
         yield _allow(TRACING_ACTIONS, "*")
     if target := function.get("DeadLetterConfig", {}).get("TargetArn"):
-        is_topic = ":sns:" in _referenced(target, resources).get("Type", str(target)).lower()
+        is_topic = ":sns:" in referenced(target, resources).get("Type", str(target)).lower()
         yield _allow(["sns:Publish" if is_topic else "sqs:SendMessage"], target)
     if key := function.get("KmsKeyArn"):
         yield _allow(["kms:Decrypt"], key)
@@ -309,13 +310,11 @@ def policies_of_role(
     role_name: Any, resources: _Json
 ) -> tuple[list[_Json], list[_Json], list[Any]]:
     """Return the inline and managed policy documents of a role, and the ARNs of other policies."""
-    role = _referenced(role_name, resources).get("Properties", {})
+    role = referenced(role_name, resources).get("Properties", {})
     policies = _as_list(role.get("Policies", []))
     inline = [each["PolicyDocument"] for each in policies if "PolicyDocument" in each]
     arns = _as_list(role.get("ManagedPolicyArns", []))
-    owned = [
-        _referenced(arn, resources).get("Properties", {}).get("PolicyDocument") for arn in arns
-    ]
+    owned = [referenced(arn, resources).get("Properties", {}).get("PolicyDocument") for arn in arns]
     managed = [each for each in owned if each]
     for each in resources.values():
         properties = each.get("Properties", {})
@@ -345,14 +344,14 @@ def _missing_statements(needed: list[_Json], documents: list[_Json], arns: list[
 def check_alarm_topics(alarms: list[CfnElement], final: Resources) -> Iterator[str]:
     """Yield an error for each topic of an alarm with a key that CloudWatch cannot use."""
     topics = {
-        readable(action): (alarm, _referenced(action, final(alarm.stack)).get("Properties", {}))
+        readable(action): (alarm, referenced(action, final(alarm.stack)).get("Properties", {}))
         for alarm in alarms
         for action in final_resource(alarm, final).get("Properties", {}).get("AlarmActions", [])
     }
     for name, (alarm, topic) in topics.items():
         key, resources = topic.get("KmsMasterKeyId"), final(alarm.stack)
         # Nothing is known about the policy of an imported key.
-        if key and ("alias/aws/" in readable(key) or _referenced(key, resources)):
+        if key and ("alias/aws/" in readable(key) or referenced(key, resources)):
             yield from _check_key(_CLOUDWATCH, alarm, name, key, resources)
 
 
@@ -360,7 +359,7 @@ def _check_key(
     sender: _Sender, element: CfnElement, target: str, key: Any, resources: _Json
 ) -> Iterator[str]:
     """Yield an error if a service cannot use the key; warn if the key policy is unknown."""
-    name, policy = readable(key), _referenced(key, resources).get("Properties", {}).get("KeyPolicy")
+    name, policy = readable(key), referenced(key, resources).get("Properties", {}).get("KeyPolicy")
     message = (
         f"{sender.name} cannot send to the {sender.kind} {target!r} unless the policy of the KMS "
         f"key {name!r} allows {sender.principal} {' and '.join(_SEND_ACTIONS)}: "
@@ -392,7 +391,7 @@ def _allowed_for_service(key_policy: _Json, sender: _Sender) -> set[tuple[str, s
     return {(action, "*") for action, _ in _action_resource_pairs({"Statement": statements})}
 
 
-def _referenced(value: Any, resources: _Json) -> _Json:
+def referenced(value: Any, resources: _Json) -> _Json:
     """Return the resource that a value refers to; an empty dict if it is not in the template."""
     match value:
         case {"Ref": str(logical_id)} | {"Fn::GetAtt": [str(logical_id), *_]}:

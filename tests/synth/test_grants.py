@@ -235,6 +235,13 @@ def test_key_policies_of_existing_templates_are_read(
     assert warnings(stack) == []
 
 
+def test_lazy_role_is_a_grantee(stack: Stack) -> None:
+    role = iam.LazyRole(stack, "Lazy", assumed_by=iam.AccountRootPrincipal())
+    assert encrypt(stack, kms.Key(stack, "Key")).grant_write(role).success
+    assert [each["Action"] for each in key_statements(stack)] == ["kms:GenerateDataKey"]
+    assert warnings(stack) == []
+
+
 def test_role_of_an_instance_profile_is_a_grantee(stack: Stack, role: iam.Role) -> None:
     iam.CfnInstanceProfile(stack, "Profile", roles=[role.role_name])
     encrypt(stack, kms.Key(stack, "Key")).grant_write(role)

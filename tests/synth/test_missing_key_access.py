@@ -45,6 +45,9 @@ WITHOUT_KEY_ACCESS: dict[str, Allow] = {
     "managed policy": lambda stream, role: iam.ManagedPolicy(
         role, "Policy", roles=[role], statements=[statement("kinesis:PutRecords")]
     ),
+    "managed policy of the role": lambda stream, role: role.add_managed_policy(
+        iam.ManagedPolicy(role, "Policy", statements=[statement("kinesis:PutRecords")])
+    ),
 }
 
 
@@ -147,6 +150,20 @@ def test_access_to_the_key_from_another_policy_causes_no_warning(
 ) -> None:
     stream.grant_read_write(role)
     role.add_to_policy(statement("kms:Decrypt", "kms:GenerateDataKey*", resource="*"))
+    assert warnings(stack) == []
+
+
+def test_a_managed_policy_of_the_role_can_allow_the_key(
+    stack: Stack, encryption: KinesisStreamEncryption
+) -> None:
+    """A platform team gives all roles one policy."""
+    policy = iam.ManagedPolicy(stack, "Shared")
+    encryption.grant_write(policy)
+    put = iam.PolicyDocument(statements=[statement("kinesis:PutRecord")])
+    principal = iam.AccountRootPrincipal()
+    iam.Role(
+        stack, "App", assumed_by=principal, managed_policies=[policy], inline_policies={"Put": put}
+    )
     assert warnings(stack) == []
 
 
