@@ -20,10 +20,8 @@ JSII := .local-aws/jsii
 INSTALLED := $(VENV)/.installed $(EMULATOR_VENV)/.installed node_modules/.installed $(JSII)/.installed
 SUITES := unit synth simulation local_aws package benchmarks
 # Folders and files whose language is checked.
-PROSE := .github .ci acceptance benchmarks constructs lambda local_aws simulated_aws template tests \
-	$(patsubst %,docs/%.md,architecture aws-evidence behavior key-switch local-aws migration \
-	operations other-languages performance security synthesis troubleshooting vpc) \
-	README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md examples/README.md \
+PROSE := .github .ci acceptance benchmarks constructs docs examples lambda local_aws simulated_aws \
+	template tests README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md \
 	Makefile package.json pyproject.toml requirements*.txt
 
 # npm, jsii, and the CDK CLI find node on the PATH.

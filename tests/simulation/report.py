@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.simulation.invariants import CHECKS
-
 PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 _RESULT = re.compile(r"(<!-- result: [^\n]*-->\n).*(<!-- end of result -->)", re.DOTALL)
 
@@ -24,45 +22,34 @@ def with_result(page: str, summaries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _result(summaries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield "| Commit | Seeds | Schedules | Requests | Invocations | Calls | Faults | Violations |"
+    handler = [each for each in summaries if each["requests"]]
+    guard = [each for each in summaries if not each["requests"]]
+    yield (
+        "| Simulation | Commit | First seed | Schedules | Invocations | Calls | Faults |"
+        " Violations |"
+    )
     yield "|---|---|---:|---:|---:|---:|---:|---:|"
-    for one in summaries:
-        first, schedules = one["first_seed"], one["schedules"]
-        figures = (
-            schedules,
-            one["requests"],
-            one["invocations"],
-            one["calls"],
-            sum(one["faults"].values()),
-            sum(one["violations"].values()),
-        )
-        cells = " | ".join(f"{figure:,}" for figure in figures)
-        yield f"| `{one['revision']}` | {first} to {first + schedules - 1} | {cells} |"
-    yield ""
-    yield "All of them together:"
-    yield ""
-    violations = _sum(summaries, "violations")
-    yield from _table("Check", "Violations", {name: violations[name] for name in CHECKS})
-    yield ""
-    yield from _table("Exemption", "Uses", _sum(summaries, "exemptions"))
-    yield ""
-    yield from _table("Fault", "Times", _sum(summaries, "faults"))
-    yield ""
-    yield from _table("Stack ended", "Schedules", _sum(summaries, "stacks"))
+    for name, campaigns in (("handler", handler), ("guard, remediation", guard)):
+        for one in campaigns:
+            faults, violations = sum(one["faults"].values()), sum(one["violations"].values())
+            counts = (one["schedules"], one["invocations"], one["calls"], faults, violations)
+            cells = " | ".join(f"{count:,}" for count in counts)
+            yield f"| {name} | `{one['revision']}` | {one['first_seed']} | {cells} |"
+    for title, campaigns, table in (
+        ("Exemptions of the handler", handler, "exemptions"),
+        ("Faults of the handler", handler, "faults"),
+        ("Faults of the guard", guard, "faults"),
+    ):
+        yield from ("", f"| {title} | Times |", "|---|---:|")
+        for name, count in sorted(_sum(campaigns, table).items()):
+            yield f"| {name} | {count:,} |"
 
 
 def _sum(summaries: Sequence[Mapping[str, Any]], name: str) -> Counter[str]:
     total: Counter[str] = Counter()
     for one in summaries:
         total.update(one[name])
-    return Counter(dict(sorted(total.items())))
-
-
-def _table(name: str, count: str, rows: Mapping[str, int]) -> Iterator[str]:
-    yield f"| {name} | {count} |"
-    yield "|---|---:|"
-    for key, value in rows.items():
-        yield f"| {key.replace('_', ' ')} | {value:,} |"
+    return total
 
 
 def main() -> int:
