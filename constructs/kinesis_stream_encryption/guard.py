@@ -385,10 +385,11 @@ class StreamEncryptionGuard(Construct):
                 "queue_encryption_key is an AWS managed key, which EventBridge is not allowed to "
                 "use: pass a customer managed key"
             )
-        if used.owned is None:
+        if used.owned is None or used.is_in_other_stack(Stack.of(self)):
             Annotations.of(self).acknowledge_warning(
-                "cdk-kinesis-stream-encryption:queueKey", "the note on the key policy covers it"
+                "cdk-kinesis-stream-encryption:queueKey", "the key policy is in another template"
             )
+        if used.owned is None:
             self._inform(
                 "queueKeyPolicy",
                 "the policy of the queues' key is not changed, as the key is imported: it must "

@@ -624,6 +624,13 @@ class TestKeys:
         assert "must allow kms:Decrypt and kms:GenerateDataKey for events.amazonaws.com" in info
         assert warnings(stack) == [], "it may allow it, and cdk deploy --strict fails on warnings"
 
+    def test_key_of_another_stack_of_the_app(self, app: App, stack: Stack) -> None:
+        shared = Stack(app, "Shared", env=HERE)
+        guard(stack, queue_encryption_key=kms.Key(shared, "Key"))
+        policy = str(properties(shared, "AWS::KMS::Key")["KeyPolicy"])
+        assert "events.amazonaws.com" in policy
+        assert infos(stack) == warnings(stack) == []
+
     def test_managed_key_of_the_queues_is_rejected(self, stack: Stack) -> None:
         """EventBridge could not deliver, and no principal can change that key policy."""
         alias = kms.Alias.from_alias_name(stack, "Alias", "alias/aws/sqs")
