@@ -109,6 +109,7 @@ def _alias_target(key: kms.IKey) -> kms.IKey | None:
 def _check_alias(name: str) -> None:
     if not resolved_or_none(name):
         return
+    _reject_alias_arn(name)
     if _ALIAS_NAME.fullmatch(name) is None:
         remedy = (
             f"use {f'alias/{name}'!r}"
@@ -120,6 +121,15 @@ def _check_alias(name: str) -> None:
         raise ValueError(
             f"{name!r} is the AWS managed key of another AWS service, so Kinesis cannot use it: "
             f"pass a customer managed key, or omit the key to use {AWS_MANAGED_ALIAS!r}"
+        )
+
+
+def _reject_alias_arn(arn: str) -> None:
+    if alias := _ALIAS_ARN.fullmatch(arn):
+        raise ValueError(
+            f"{arn!r} is the ARN of an alias, not of a key: use "
+            f"kms.Alias.from_alias_name(scope, id, {alias['name']!r}), or, for an alias of another "
+            "account, kms.Key.from_key_arn with the ARN of its key"
         )
 
 
@@ -137,12 +147,7 @@ def _key(stack: Stack, key: kms.IKey) -> StreamKey:
 
 
 def _check_arn(stack: Stack, arn: str, region: str) -> None:
-    if alias := _ALIAS_ARN.fullmatch(arn):
-        raise ValueError(
-            f"{arn!r} is the ARN of an alias, not of a key: use "
-            f"kms.Alias.from_alias_name(scope, id, {alias['name']!r}), or, for an alias of another "
-            "account, kms.Key.from_key_arn with the ARN of its key"
-        )
+    _reject_alias_arn(arn)
     if resolved_or_none(arn) and _KEY_ARN.fullmatch(arn) is None:
         raise ValueError(
             f"{arn!r} is not the ARN of a KMS key: use "

@@ -144,6 +144,13 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
         "another account, kms.Key.from_key_arn with the ARN of its key",
     ),
     (
+        "ARN of an alias as its name",
+        lambda stack: with_alias(stack, "arn:aws:kms:eu-central-1:444455556666:alias/shared"),
+        "'arn:aws:kms:eu-central-1:444455556666:alias/shared' is the ARN of an alias, not of a "
+        "key: use kms.Alias.from_alias_name(scope, id, 'alias/shared'), or, for an alias of "
+        "another account, kms.Key.from_key_arn with the ARN of its key",
+    ),
+    (
         "not a key",
         lambda stack: with_key_arn(stack, "arn:aws:kms:eu-central-1:111122223333:key/a key"),
         "'arn:aws:kms:eu-central-1:111122223333:key/a key' is not the ARN of a KMS key: use "
