@@ -124,6 +124,7 @@ class FunctionPermissions:
             self.role = iam.Role(scope, "Role", assumed_by=principal, description=description)
         self._any_key = self._stack.format_arn(service="kms", resource="key", resource_name="*")
         self.log_group_name = ""
+        self.topics: list[CfnElement] = []
         self._aliases: set[str] = set()
         self._statements: list[_Json] = []
 
@@ -223,6 +224,7 @@ class FunctionPermissions:
         log_group = resolve(self.log_group_name)
         needed = resolve(self._statements)
         needed += _statements_needed_by(properties, resources, log_group)
+        needed += _statements_for_topics(self.topics, final)
         for queue in queues:
             if key := final_resource(queue, final).get("Properties", {}).get("KmsMasterKeyId"):
                 needed.append(_allow(_SEND_ACTIONS, key))
@@ -295,6 +297,15 @@ def _statements_needed_by(function: _Json, resources: _Json, log_group: Any) -> 
         yield _allow(["sns:Publish" if is_topic else "sqs:SendMessage"], target)
     if key := function.get("KmsKeyArn"):
         yield _allow(["kms:Decrypt"], key)
+
+
+def _statements_for_topics(topics: list[CfnElement], final: Resources) -> Iterator[_Json]:
+    """Yield the statements that the role needs to publish to encrypted topics."""
+    for topic in topics:
+        key = final_resource(topic, final).get("Properties", {}).get("KmsMasterKeyId")
+        # The permission on an alias is one on all keys, under a condition.
+        if key and "alias/" not in readable(key):
+            yield _allow(_SEND_ACTIONS, key)
 
 
 def _log_group_arn(name: Any) -> _Json:

@@ -408,8 +408,11 @@ class StreamEncryptionGuard(Construct):
         if topic.fifo:
             raise ValueError(f"{topic.node.path!r} is a FIFO topic: pass a standard one")
         _check_environment(self, topic, "region")
+        element = topic.node.default_child
+        in_stack = isinstance(element, sns.CfnTopic) and element.stack is Stack.of(self)
         for each in self._functions:
             topic.grant_publish(each.function)
+            each.permissions.topics += [cast(CfnElement, element)] if in_stack else []
             # A role that cannot be changed gets none of it: the warning lists what is added here.
             each.permissions.add("sns:Publish", on=[topic.topic_arn])
         self._allow_key(getattr(topic, "master_key", None), "kms:GenerateDataKey*")

@@ -24,6 +24,7 @@ from kinesis_stream_encryption import (
     GuardedStreams,
     KinesisStreamEncryption,
     KinesisStreamEncryptionProvider,
+    Remediation,
     StreamEncryptionGuard,
 )
 from tests.synth.templates import (
@@ -497,3 +498,26 @@ def test_other_alarm_topics_cause_no_warning(
 ) -> None:
     alarms_to(stack, topic(stack))
     assert warnings(stack) == []
+
+
+@pytest.mark.parametrize("remediation", [None, Remediation()], ids=["guard", "remediation"])
+def test_a_topic_that_an_aspect_encrypts_causes_a_warning(
+    stack: Stack, remediation: Remediation | None
+) -> None:
+    """The functions could not publish to it."""
+    StreamEncryptionGuard(
+        stack,
+        "Guard",
+        streams=GuardedStreams.all(),
+        encryption_key=kms.Key.from_key_arn(stack, "Key", KEY_ARN),
+        notification_topic=sns.Topic(stack, "Topic"),
+        remediation=remediation,
+    )
+    key = kms.Key(stack, "TopicKey")
+    change = Change(sns.CfnTopic, lambda topic: setattr(topic, "kms_master_key_id", key.key_arn))
+    Aspects.of(stack).add(change)
+    found = warnings(stack)
+    assert len(found) == (2 if remediation else 1)
+    for warning in found:
+        assert '"Action": ["kms:GenerateDataKey", "kms:Decrypt"]' in warning
+        assert "${TopicKey" in warning
