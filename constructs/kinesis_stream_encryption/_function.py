@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import CfnElement, Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from kinesis_stream_encryption._permissions import (
-    LOG_ACTIONS,
-    NETWORK_ACTIONS,
-    SUPPORTED_RUNTIME,
-    TRACING_ACTIONS,
-    FunctionPermissions,
-)
+from kinesis_stream_encryption._final_template import check_final_template
+from kinesis_stream_encryption._function_check import SUPPORTED_RUNTIME, FunctionCheck
+from kinesis_stream_encryption._permissions import FunctionPermissions
+from kinesis_stream_encryption._policies import LOG_ACTIONS, NETWORK_ACTIONS, TRACING_ACTIONS
 
 __all__ = ["FunctionOptions", "HandlerFunction"]
 
@@ -71,16 +68,21 @@ _DEFAULTS: dict[str, Any] = {
 
 
 class HandlerFunction:
-    """The function with its log group and permissions; users cannot override ``props``."""
+    """The function with its log group and permissions; users cannot override ``props``.
+
+    A ``remedy`` for too many permissions is part of an error.
+    """
 
     def __init__(
         self,
         scope: Construct,
         options: FunctionOptions,
         description: str,
+        timeout: Duration,
         remedy: str,
         **props: Any,
     ) -> None:
+        self._timeout, self._remedy = timeout, remedy
         if unknown := options.keys() - FunctionOptions.__annotations__.keys():
             raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
         # jsii and CDK treat None as a property that is not set.
@@ -93,16 +95,14 @@ class HandlerFunction:
                 f"runtime {runtime!r} cannot run the handler: use Python 3.11 or newer"
             )
         # First, because CDK rejects new context in a scope that has children.
-        self.permissions = FunctionPermissions(
-            scope, settings.get("role"), description, remedy=remedy
-        )
+        self.permissions = FunctionPermissions(scope, settings.get("role"), description)
         self.log_group = settings.get("log_group") or logs.LogGroup(
             scope,
             "LogGroup",
             retention=logs.RetentionDays.THREE_MONTHS,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        add, self.permissions.log_group_name = self.permissions.add, self.log_group.log_group_name
+        add = self.permissions.add
         add(*LOG_ACTIONS, on=[self.log_group.log_group_arn])
         if vpc is not None:
             # Lambda creates the network interfaces with the role, before the function exists, and
@@ -114,9 +114,24 @@ class HandlerFunction:
             add(*TRACING_ACTIONS, on=["*"])
         settings |= {"role": self.permissions.role, "log_group": self.log_group}
         self.function = lambda_.Function(
-            scope, "Function", description=description, **props, **settings
+            scope, "Function", description=description, timeout=timeout, **props, **settings
         )
         resource = self.function.node.default_child
         if vpc is not None and resource is not None:
             # Not the construct: an endpoint may refer to the security group of the function.
             resource.node.add_dependency(vpc)
+
+    def check(
+        self, *, queues: Sequence[CfnElement] = (), topics: Sequence[CfnElement] = ()
+    ) -> None:
+        """Validate the function in the final template, with the queues and topics that it uses."""
+        check = FunctionCheck(
+            permissions=self.permissions,
+            function=cast(CfnElement, self.function.node.default_child),
+            timeout=int(self._timeout.to_seconds()),
+            log_group_name=self.log_group.log_group_name,
+            remedy=self._remedy,
+            queues=queues,
+            topics=topics,
+        )
+        check_final_template(self.permissions.scope, check.run)

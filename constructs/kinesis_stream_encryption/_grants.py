@@ -25,7 +25,7 @@ from constructs import Construct, IConstruct, IValidation
 from kinesis_stream_encryption._arguments import check_argument
 from kinesis_stream_encryption._final_template import Resources, check_final_template
 from kinesis_stream_encryption._keys import AWS_MANAGED_ALIAS, StreamKey
-from kinesis_stream_encryption._permissions import (
+from kinesis_stream_encryption._policies import (
     MAX_INLINE_POLICY_SIZE,
     alternatives,
     is_attached,

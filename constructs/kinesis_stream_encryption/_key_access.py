@@ -18,7 +18,7 @@ from constructs import Construct
 from kinesis_stream_encryption._final_template import Resources, check_final_template
 from kinesis_stream_encryption._grants import key_actions
 from kinesis_stream_encryption._keys import StreamKey
-from kinesis_stream_encryption._permissions import alternatives, referenced, statements_of
+from kinesis_stream_encryption._policies import alternatives, referenced, statements_of
 from kinesis_stream_encryption._streams import TargetStream
 from kinesis_stream_encryption._tokens import describe, resolved_or_none
 

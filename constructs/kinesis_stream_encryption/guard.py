@@ -25,8 +25,8 @@ from kinesis_stream_encryption._final_template import check_final_template
 from kinesis_stream_encryption._function import FunctionOptions, HandlerFunction
 from kinesis_stream_encryption._guarded import GuardedStreams, check_tag
 from kinesis_stream_encryption._keys import StreamKey, stream_key
-from kinesis_stream_encryption._permissions import check_alarm_topics
 from kinesis_stream_encryption._remediation import Remediation, remediation_key
+from kinesis_stream_encryption._service_keys import check_alarm_topics
 from kinesis_stream_encryption._tokens import resolved_or_none, stack_lineage
 
 __all__ = ["StreamEncryptionGuard"]
@@ -123,8 +123,8 @@ class StreamEncryptionGuard(Construct):
         stack, self._check_interval = Stack.of(self), check_interval
         for stream in streams.streams:
             _check_environment(self, stream, "region", "account")
-        props = {"handler": _HANDLER, "code": handler_code(guard=True), "timeout": _TIMEOUT}
-        made = HandlerFunction(self, options, _DESCRIPTION, _REMEDY, **props)
+        code: Any = {"handler": _HANDLER, "code": handler_code(guard=True)}
+        made = HandlerFunction(self, options, _DESCRIPTION, _TIMEOUT, _REMEDY, **code)
         _check_log_class(made.log_group)
         self._permissions, self._function = made.permissions, made.function
         self._functions = [made]
@@ -162,8 +162,9 @@ class StreamEncryptionGuard(Construct):
         if remediation is not None:
             arn, scope = remediation_key(key), Construct(self, "Remediation")
             others: FunctionOptions = {**options, "role": None}
-            props["timeout"] = _REMEDIATION_TIMEOUT
-            remediates = HandlerFunction(scope, others, _REMEDIATES, _REMEDY, **props)
+            remediates = HandlerFunction(
+                scope, others, _REMEDIATES, _REMEDIATION_TIMEOUT, _REMEDY, **code
+            )
             queue = self._make_queue(scope, _REMEDIATION_VISIBILITY, queue_encryption_key)
             self._functions.append(remediates)
             self._queues.append(queue)
@@ -179,7 +180,6 @@ class StreamEncryptionGuard(Construct):
             self._allow_remediation(remediates, streams, arn, reads_tags=reads_tags)
             settings["remediation_queue"] = queue.queue_url
             self._permissions.add("sqs:SendMessage", on=[queue.queue_arn])
-        self._permissions.check_function(self._function, self._queue, self._dead_letter_queue)
         self._function.add_environment("GUARD", stack.to_json_string(settings))
         self._allow_own(made, self._queue, deployed, "dynamodb:Scan")
         self._allow(streams, key, reads_tags=reads_tags)
@@ -195,6 +195,7 @@ class StreamEncryptionGuard(Construct):
                     queue, batch_size=1, max_concurrency=2, report_batch_item_failures=True
                 )
             )
+        self._check_functions(notification_topic)
         self._rules([*_CHANGES, *(_TAG_CHANGES if reads_tags else [])], deployed)
 
     @property
@@ -347,7 +348,6 @@ class StreamEncryptionGuard(Construct):
         # The key, too, is a resource of the call ("Actions, resources, and condition keys for
         # Amazon Kinesis Data Streams", Service Authorization Reference).
         add("kinesis:StartStreamEncryption", "kms:DescribeKey", on=[key])
-        made.permissions.check_function(made.function)
 
     def _allow(self, streams: GuardedStreams, key: StreamKey | None, *, reads_tags: bool) -> None:
         stack, add = Stack.of(self), self._permissions.add
@@ -408,11 +408,8 @@ class StreamEncryptionGuard(Construct):
         if topic.fifo:
             raise ValueError(f"{topic.node.path!r} is a FIFO topic: pass a standard one")
         _check_environment(self, topic, "region")
-        element = topic.node.default_child
-        in_stack = isinstance(element, sns.CfnTopic) and element.stack is Stack.of(self)
         for each in self._functions:
             topic.grant_publish(each.function)
-            each.permissions.topics += [cast(CfnElement, element)] if in_stack else []
             # A role that cannot be changed gets none of it: the warning lists what is added here.
             each.permissions.add("sns:Publish", on=[topic.topic_arn])
         self._allow_key(getattr(topic, "master_key", None), "kms:GenerateDataKey*")
@@ -424,6 +421,19 @@ class StreamEncryptionGuard(Construct):
                 + " and ".join(repr(each.permissions.role.node.path) for each in self._functions)
                 + "; if it is in another account, the topic policy must allow sns:Publish for it",
             )
+
+    def _check_functions(self, topic: sns.ITopic | None) -> None:
+        element = topic and topic.node.default_child
+        in_stack = isinstance(element, sns.CfnTopic) and element.stack is Stack.of(self)
+        topics = [cast(CfnElement, element)] if in_stack else []
+        queues = [
+            cast(CfnElement, each.node.default_child)
+            for each in (self._queue, self._dead_letter_queue)
+        ]
+        checks, *others = self._functions
+        checks.check(queues=queues, topics=topics)
+        for each in others:
+            each.check(topics=topics)
 
     def _inform(self, id_: str, message: str) -> None:
         Annotations.of(self).add_info_v2(f"cdk-kinesis-stream-encryption:{id_}", message)

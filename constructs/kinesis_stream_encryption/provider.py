@@ -63,17 +63,17 @@ class KinesisStreamEncryptionProvider(Construct):
             self,
             options,
             _DESCRIPTION,
+            Duration.minutes(15),
             _REMEDY,
             handler=HANDLER,
             code=handler_code(guard=False),
-            timeout=Duration.minutes(15),
         )
         self._permissions, self._function = handler.permissions, handler.function
         self._log_group = handler.log_group
         describe = ("cloudformation:DescribeStackResource", "cloudformation:DescribeStacks")
         self._permissions.add(*describe, on=[Aws.STACK_ID])
         self._function_arn = self._function.function_arn
-        self._permissions.check_function(self._function)
+        handler.check()
         self._permission: lambda_.CfnPermission | None = None
         first = _PROVIDERS.setdefault(self._stack, self)
         self._is_first, self._usage = first is self, _Usage(self, first)
