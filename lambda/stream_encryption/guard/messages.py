@@ -132,13 +132,14 @@ def parse(body: str) -> Check | Scan | Count | Remediate | Release | None:
 
 
 def _event(detail: dict[str, Any]) -> Check | None:
-    parameters, identity = detail["requestParameters"] or {}, detail["userIdentity"]
+    parameters = detail.get("requestParameters") or {}
+    identity = detail.get("userIdentity") or {}
     arn = _NAME.search(parameters.get("streamARN") or parameters.get("resourceARN") or "")
     name = parameters.get("streamName") or (arn and arn[1])
     caller = identity.get("arn") or identity.get("invokedBy") or identity.get("principalId")
     call = ApiCall(
         name=detail["eventName"],
-        caller=caller or identity["type"],
+        caller=caller or identity.get("type", "unknown"),
         time=datetime.fromisoformat(detail["eventTime"]).timestamp(),
         key_id=parameters.get("keyId"),
     )

@@ -173,10 +173,11 @@ def test_event_of_another_stream_is_dropped(name: str | None) -> None:
         ),
         ({"type": "Unknown", "principalId": "AIDA"}, "AIDA"),
         ({"type": "Unknown"}, "Unknown"),
+        (None, "unknown"),
     ],
 )
 def test_caller_is_named_by_the_best_attribute_of_the_event(
-    identity: dict[str, str], shown: str
+    identity: dict[str, str] | None, shown: str
 ) -> None:
     stubs = GuardStubs()
     stubs.add("orders", key=None)
@@ -184,6 +185,14 @@ def test_caller_is_named_by_the_best_attribute_of_the_event(
     stop["detail"]["userIdentity"] = identity
     stubs.handle(stop)
     assert stubs.notifications[0].lines["Changed by"] == shown
+
+
+def test_event_without_parameters_names_no_stream() -> None:
+    stubs = GuardStubs()
+    stop = event("StopStreamEncryption")
+    del stop["detail"]["requestParameters"]
+    assert stubs.handle(stop) is None
+    assert (stubs.calls, stubs.dead) == ([], [])
 
 
 def test_repeated_and_late_events_are_not_reported_again() -> None:
