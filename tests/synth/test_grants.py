@@ -392,6 +392,17 @@ def test_l1_key_gets_its_statements(stack: Stack) -> None:
     assert (added["Action"], added["Condition"]) == ("kms:Decrypt", CONTEXT)
 
 
+def test_l1_key_imported_by_arn_causes_an_info_annotation(stack: Stack) -> None:
+    resource = kms.CfnKey(stack, "Key")
+    resource.apply_removal_policy(RemovalPolicy.RETAIN)
+    encryption = encrypt(stack, kms.Key.from_key_arn(stack, "Imported", resource.attr_arn))
+    encryption.grant_read(iam.ServicePrincipal("firehose.amazonaws.com"))
+    Annotations.from_stack(stack).has_info(
+        "/Stack/Encryption",
+        Match.string_like_regexp("add a statement that allows kms:Decrypt for .*firehose"),
+    )
+
+
 @pytest.mark.parametrize(("streams", "fits"), [(12, True), (40, False)])
 def test_role_with_too_many_grants_is_rejected(
     stack: Stack, role: iam.Role, streams: int, *, fits: bool

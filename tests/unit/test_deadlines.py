@@ -78,7 +78,7 @@ class TestIssueTime:
 
     @pytest.mark.parametrize(
         "query",
-        ["", "X-Amz-Date=yesterday", "Expires=soon", "X-Amz-Date=29991231T000000Z"],
+        ["", "X-Amz-Date=yesterday", "Expires=soon", "Expires=nan", "X-Amz-Date=29991231T000000Z"],
     )
     def test_url_without_a_valid_date_counts_from_its_arrival(
         self, aws: StubbedAws, query: str
