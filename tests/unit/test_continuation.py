@@ -45,6 +45,7 @@ def test_wait_continues_and_responds_once(aws: StubbedAws) -> None:
     assert response["Data"]["KeyArn"] == KEY
     assert aws.logged(PROPAGATION_WAIT)
     assert len(aws.puts) == 1
+    assert {line["level"] for line in aws.lines} == {"INFO"}
 
 
 def test_wait_that_ends_in_time_invokes_nothing(aws: StubbedAws) -> None:
