@@ -19,7 +19,10 @@ def gaps(times: list[float]) -> list[float]:
     return [later - earlier for earlier, later in pairwise(times)]
 
 
-def test_interval_is_a_fraction_of_the_time_waited(aws: StubbedAws) -> None:
+@pytest.mark.parametrize("chance", [0, 1])
+def test_interval_is_a_fraction_of_the_time_waited(aws: StubbedAws, chance: float) -> None:
+    """Jitter follows only throttling."""
+    aws.chance = chance
     times = polls(aws)
     aws.kinesis.keeps_showing("UPDATING")
     aws.fails(event(ServiceTimeout="180"))
