@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aws_cdk import App, CfnOutput, CfnParameter, Duration, Stack
+from aws_cdk import App, CfnOutput, CfnParameter, CfnResource, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
@@ -66,6 +66,15 @@ def test_revision_is_a_property(stack: Stack, revision: str) -> None:
     """Another value is a change of the resource, so that CloudFormation sends an update."""
     KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), revision=revision)
     assert properties(stack)["Revision"] == revision
+
+
+def test_the_resource_can_be_overridden_as_the_default_child(stack: Stack) -> None:
+    resource = KinesisStreamEncryption(
+        stack, "Encryption", stream=stream_in(stack)
+    ).node.default_child
+    assert isinstance(resource, CfnResource)
+    resource.add_override("Condition", "IsProduction")
+    assert only(stack, TYPE)["Condition"] == "IsProduction"
 
 
 def test_delete_reaches_the_handler(stack: Stack) -> None:
