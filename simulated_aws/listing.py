@@ -31,8 +31,9 @@ class Lists:
                 raise ServiceError("ResourceNotFoundException", "Stream not found.")
             tags = self.tags(params["StreamName"])
             after, limit = params.get("ExclusiveStartTagKey", ""), params["Limit"]
-            rest = [each for each in sorted(tags.items()) if each[0] > after]
-            shown = [{"Key": key, "Value": value} for key, value in rest[:limit]]
+            keys = [*tags]  # AWS documents no order
+            rest = keys[keys.index(after) + 1 if after in keys else 0 :]
+            shown = [{"Key": key, "Value": tags[key]} for key in rest[:limit]]
             return {"Tags": shown, "HasMoreTags": len(rest) > limit}
         assert operation == "GetResources"
         assert params["ResourceTypeFilters"] == ["kinesis:stream"]
