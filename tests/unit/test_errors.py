@@ -317,6 +317,20 @@ class TestQuota:
         aws.kinesis.on_start(aws.clock, respond)
         aws.succeeds(event())
 
+    def test_quota_is_not_the_reason_after_a_start_without_a_response(
+        self, aws: StubbedAws
+    ) -> None:
+        aws.kinesis.keeps_showing("ACTIVE")
+        aws.allows_changes()
+
+        def respond(number: int) -> None:
+            if number == 1:
+                raise refused("LimitExceededException", SPENT)
+            raise ReadTimeoutError(endpoint_url="https://kinesis")
+
+        aws.kinesis.on_start(aws.clock, respond)
+        assert aws.fails(event(ServiceTimeout="120")).startswith("TIMED_OUT: ")
+
     @pytest.mark.parametrize("timeout", range(30, 300, 9))
     def test_earlier_deadline_is_kept_with_the_same_reason(
         self, aws: StubbedAws, timeout: int

@@ -292,6 +292,17 @@ class TestAfterTheStart:
         assert response["Status"] == ("SUCCESS" if patient else "FAILED")
         assert patient or f"{OTHER_KEY}), although Kinesis accepted" in response["Reason"]
 
+    def test_consistency_window_ends_with_a_description_not_with_the_check_of_its_key(
+        self, aws: StubbedAws
+    ) -> None:
+        aws.kinesis.shows("ACTIVE")
+        aws.changes(key=ALIAS)
+        aws.kms.takes("DescribeKey", aws.clock, 0, 0, 5, 5)
+        aws.kms.keeps(lambda: aws.kms.shows(asked=ALIAS_ARN))
+        aws.kinesis.shows("ACTIVE", OTHER_KEY, times=3)
+        aws.kinesis.shows("ACTIVE", KEY, times=2)
+        aws.succeeds(event(KeyId=ALIAS))
+
     def test_change_during_the_propagation_wait_is_detected(self, aws: StubbedAws) -> None:
         aws.kinesis.shows("ACTIVE")
         aws.changes()
