@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import stream_encryption
 from stream_encryption.encryption.failure import Failure
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime, aws_client
@@ -163,3 +167,24 @@ def test_client_is_created_once_and_does_not_retry(
     assert config.retries["total_max_attempts"] == 1
     assert (config.connect_timeout, config.read_timeout) == (2, 5)
     aws_client.cache_clear()
+
+
+@pytest.mark.parametrize(("region", "clients"), [({"AWS_DEFAULT_REGION": "eu-west-1"}, 1), ({}, 0)])
+def test_client_is_created_while_lambda_gives_a_whole_vcpu(
+    region: dict[str, str], clients: int
+) -> None:
+    """At the import, which must succeed without a Region too."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from stream_encryption import handler, runtime\n"
+            "print(runtime.aws_client.cache_info().currsize)",
+        ],
+        env={"PATH": os.defpath, "PYTHONPATH": str(Path(stream_encryption.__file__).parents[1])}
+        | region,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == (f"{clients}\n", "")
