@@ -303,6 +303,20 @@ class TestAfterTheStart:
         aws.kinesis.shows("ACTIVE", KEY, times=2)
         aws.succeeds(event(KeyId=ALIAS))
 
+    def test_unresolved_alias_is_not_confirmed_by_a_delayed_description(
+        self, aws: StubbedAws
+    ) -> None:
+        aws.kinesis.keeps_showing("ACTIVE", OTHER_KEY)
+        aws.kms.keeps_failing("describe_key", "AccessDeniedException")
+        aws.cloudformation.keeps(lambda: aws.cloudformation.shows("CREATE_IN_PROGRESS"))
+
+        def accept(_: int) -> None:
+            aws.kinesis.shows_only("ACTIVE", OTHER_KEY, times=3)
+            aws.kinesis.shows("ACTIVE", ALIAS, times=2)
+
+        aws.kinesis.on_start(aws.clock, accept)
+        assert aws.succeeds(event(KeyId=ALIAS))["Data"]["KeyId"] == ALIAS
+
     def test_change_during_the_propagation_wait_is_detected(self, aws: StubbedAws) -> None:
         aws.kinesis.shows("ACTIVE")
         aws.changes()
