@@ -89,6 +89,8 @@ class KinesisStreamEncryption(StreamInterface, Construct):
 
     Raises
     ------
+    TypeError
+        If an argument is of another type.
     ValueError
         If the stream is malformed, if Kinesis cannot use the key, if the timeout is out of range,
         or if the provider belongs to another stack. Synthesis fails if a key of the app, previous

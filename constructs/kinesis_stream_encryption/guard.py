@@ -94,9 +94,11 @@ class StreamEncryptionGuard(Construct):
 
     Raises
     ------
+    TypeError
+        If an argument is of another type.
     ValueError
-        If a value is out of bounds, or a key cannot be used for its purpose. A stream or a topic in
-        another Region is an error annotation.
+        If a value is out of bounds, a key cannot be used for its purpose, or the class of the log
+        group is not Standard. A stream or a topic in another Region is an error annotation.
     """
 
     def __init__(
@@ -276,7 +278,8 @@ class StreamEncryptionGuard(Construct):
         ----------
         actions
             What each of them does when it goes into ALARM, for example
-            ``aws_cloudwatch_actions.SnsAction(topic)``. Default: nothing.
+            ``aws_cloudwatch_actions.SnsAction(topic)``. Default: nothing. Synthesis fails if the
+            key of the topic is known and CloudWatch cannot use it.
         """
         missing = cloudwatch.TreatMissingData
         drift = self.metric("NoncompliantStreams", period=Duration.minutes(1))
