@@ -16,6 +16,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk.assertions import Annotations, Match, Template
 from constructs import Construct
 
+from kinesis_stream_encryption import GuardedStreams, KinesisStreamEncryption, StreamEncryptionGuard
+
 REGION = "eu-central-1"
 ACCOUNT = "111122223333"
 HERE = Environment(account=ACCOUNT, region=REGION)
@@ -41,6 +43,18 @@ def stream_by_name(stack: Stack, name: str, id_: str = "Stream") -> kinesis.IStr
     """A stream whose ARN contains the Region and account of the stack, which can be tokens."""
     arn = stack.format_arn(service="kinesis", resource="stream", resource_name=name)
     return kinesis.Stream.from_stream_arn(stack, id_, arn)
+
+
+def encrypt(stack: Stack, id_: str = "Encryption", **options: Any) -> KinesisStreamEncryption:
+    """The encryption of a stream, by default of `orders`."""
+    if "stream" not in options:
+        options["stream"] = stream_in(stack)
+    return KinesisStreamEncryption(stack, id_, **options)
+
+
+def guard(stack: Stack, **options: Any) -> StreamEncryptionGuard:
+    """A guard, by default of all streams."""
+    return StreamEncryptionGuard(stack, "Guard", **{"streams": GuardedStreams.all(), **options})
 
 
 def function_in(scope: Construct, id_: str = "Function", **options: Any) -> lambda_.Function:

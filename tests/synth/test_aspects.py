@@ -21,17 +21,17 @@ from aws_cdk.aws_cloudwatch_actions import SnsAction
 from constructs import IConstruct
 
 from kinesis_stream_encryption import (
-    GuardedStreams,
     KinesisStreamEncryption,
     KinesisStreamEncryptionProvider,
     Remediation,
-    StreamEncryptionGuard,
 )
 from tests.synth.templates import (
     ACCOUNT,
     HERE,
     KEY_ARN,
     REGION,
+    encrypt,
+    guard,
     stream_in,
     synthesis_error,
     warnings,
@@ -61,14 +61,6 @@ class Change:
             self._change(node)
 
 
-def encrypt(stack: Stack) -> None:
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
-
-
-def guard(stack: Stack) -> None:
-    StreamEncryptionGuard(stack, "Guard", streams=GuardedStreams.all())
-
-
 both = pytest.mark.parametrize("make", [encrypt, guard])
 
 
@@ -90,7 +82,7 @@ def override(name: str, value: Any) -> Callable[[lambda_.CfnFunction], None]:
 def test_an_unsupported_runtime_is_rejected(
     app: App,
     stack: Stack,
-    make: Callable[[Stack], None],
+    make: Callable[[Stack], object],
     change: Callable[[str, Any], Callable[[lambda_.CfnFunction], None]],
     runtime: str,
 ) -> None:
@@ -103,7 +95,7 @@ def test_an_unsupported_runtime_is_rejected(
 
 @both
 def test_another_supported_runtime_is_accepted(
-    app: App, stack: Stack, make: Callable[[Stack], None]
+    app: App, stack: Stack, make: Callable[[Stack], object]
 ) -> None:
     make(stack)
     change_functions(stack, set_property("runtime", "python3.11"))
@@ -158,7 +150,7 @@ CONFIGURATIONS: dict[str, tuple[Callable[[lambda_.CfnFunction], None], set[str],
 def test_configuration_without_permissions_causes_a_warning(
     app: App,
     stack: Stack,
-    make: Callable[[Stack], None],
+    make: Callable[[Stack], object],
     change: Callable[[lambda_.CfnFunction], None],
     needed: tuple[set[str], str],
 ) -> None:
@@ -277,9 +269,8 @@ def test_another_role_without_the_permissions_causes_a_warning(
 
 
 def encrypt_queues(scope: IConstruct, key: str) -> None:
-    Aspects.of(scope).add(
-        Change(sqs.CfnQueue, lambda queue: setattr(queue, "kms_master_key_id", key))
-    )
+    change = Change(sqs.CfnQueue, lambda queue: setattr(queue, "kms_master_key_id", key))
+    Aspects.of(scope).add(change)
 
 
 def for_eventbridge(*actions: str, **options: Any) -> iam.PolicyStatement:
@@ -314,8 +305,7 @@ def test_the_dead_letter_queue_is_validated(app: App, stack: Stack) -> None:
 
 
 def test_an_override_of_the_queue_key_is_validated(app: App, stack: Stack) -> None:
-    queue = StreamEncryptionGuard(stack, "Guard", streams=GuardedStreams.all()).queue
-    resource = queue.node.default_child
+    resource = guard(stack).queue.node.default_child
     assert isinstance(resource, sqs.CfnQueue)
     resource.add_property_override("KmsMasterKeyId", "alias/aws/sqs")
     assert "Stack/Guard/Queue/Resource" in synthesis_error(app)
@@ -388,8 +378,7 @@ def test_a_key_that_eventbridge_can_use_is_accepted(
 def test_a_key_that_eventbridge_and_the_function_can_use_causes_no_warning(stack: Stack) -> None:
     key = kms.Key(stack, "Key")
     key.add_to_resource_policy(for_eventbridge("kms:GenerateDataKey", "kms:Decrypt"))
-    function = StreamEncryptionGuard(stack, "Guard", streams=GuardedStreams.all()).function
-    key.grant_encrypt_decrypt(function)
+    key.grant_encrypt_decrypt(guard(stack).function)
     encrypt_queues(stack, key.key_arn)
     assert warnings(stack) == []
 
@@ -415,45 +404,30 @@ def test_warnings_can_be_acknowledged(stack: Stack) -> None:
 
 
 @both
-def test_function_that_cannot_run_is_rejected(stack: Stack, make: Callable[[Stack], None]) -> None:
+def test_function_that_cannot_run_is_rejected(
+    stack: Stack, make: Callable[[Stack], object]
+) -> None:
     make(stack)
-
-    def reserve(function: lambda_.CfnFunction) -> None:
-        function.reserved_concurrent_executions = 0
-
-    Aspects.of(stack).add(Change(lambda_.CfnFunction, reserve))
+    change_functions(stack, set_property("reserved_concurrent_executions", 0))
     with pytest.raises(RuntimeError, match="has a reserved concurrency of 0"):
         warnings(stack)
 
 
 @both
-def test_another_timeout_is_a_warning(stack: Stack, make: Callable[[Stack], None]) -> None:
+def test_another_timeout_is_a_warning(stack: Stack, make: Callable[[Stack], object]) -> None:
     make(stack)
-
-    def limit(function: lambda_.CfnFunction) -> None:
-        function.timeout = 60
-
-    Aspects.of(stack).add(Change(lambda_.CfnFunction, limit))
+    change_functions(stack, set_property("timeout", 60))
     (warning,) = warnings(stack)
     assert "the timeout of the function is 60 instead of " in warning
 
 
 @both
-def test_code_signing_causes_a_warning(stack: Stack, make: Callable[[Stack], None]) -> None:
+def test_code_signing_causes_a_warning(stack: Stack, make: Callable[[Stack], object]) -> None:
     make(stack)
     arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:code-signing-config:csc-0123456789abcdef0"
-
-    def sign(function: lambda_.CfnFunction) -> None:
-        function.code_signing_config_arn = arn
-
-    Aspects.of(stack).add(Change(lambda_.CfnFunction, sign))
+    change_functions(stack, set_property("code_signing_config_arn", arn))
     (warning,) = warnings(stack)
     assert "CDK does not sign its code" in warning
-
-
-def alarms_to(stack: Stack, topic: sns.ITopic) -> None:
-    made = StreamEncryptionGuard(stack, "Guard", streams=GuardedStreams.all())
-    made.alarms(SnsAction(topic))
 
 
 @pytest.mark.parametrize(
@@ -468,7 +442,8 @@ def test_an_alarm_topic_that_cloudwatch_cannot_use_is_rejected(
     app: App, stack: Stack, key: Callable[[Stack], kms.IKey]
 ) -> None:
     """CloudWatch reports it in the history of the alarm only."""
-    alarms_to(stack, sns.Topic(stack, "Topic", master_key=key(stack)))
+    topic = sns.Topic(stack, "Topic", master_key=key(stack))
+    guard(stack).alarms(SnsAction(topic))
     error = synthesis_error(app)
     assert error.count("CloudWatch cannot send to the topic '${Topic") == 1
     assert "allows cloudwatch.amazonaws.com kms:GenerateDataKey and kms:Decrypt: " in error
@@ -478,7 +453,7 @@ def test_an_alarm_topic_that_cloudwatch_can_use_is_accepted(stack: Stack) -> Non
     key = kms.Key(stack, "Key")
     cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
     key.grant(cloudwatch, "kms:Decrypt", "kms:GenerateDataKey*")
-    alarms_to(stack, sns.Topic(stack, "Topic", master_key=key))
+    guard(stack).alarms(SnsAction(sns.Topic(stack, "Topic", master_key=key)))
     assert warnings(stack) == []
 
 
@@ -496,7 +471,7 @@ def test_an_alarm_topic_that_cloudwatch_can_use_is_accepted(stack: Stack) -> Non
 def test_other_alarm_topics_cause_no_warning(
     stack: Stack, topic: Callable[[Stack], sns.ITopic]
 ) -> None:
-    alarms_to(stack, topic(stack))
+    guard(stack).alarms(SnsAction(topic(stack)))
     assert warnings(stack) == []
 
 
@@ -505,10 +480,8 @@ def test_a_topic_that_an_aspect_encrypts_causes_a_warning(
     stack: Stack, remediation: Remediation | None
 ) -> None:
     """The functions could not publish to it."""
-    StreamEncryptionGuard(
+    guard(
         stack,
-        "Guard",
-        streams=GuardedStreams.all(),
         encryption_key=kms.Key.from_key_arn(stack, "Key", KEY_ARN),
         notification_topic=sns.Topic(stack, "Topic"),
         remediation=remediation,

@@ -194,30 +194,26 @@ def test_leaves_no_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert list(temporary.iterdir()) == []
 
 
+def _key(app: App) -> str:
+    """S3 key of the asset."""
+    stack = Stack(app, "Stack")
+    KinesisStreamEncryptionProvider(stack, "Provider")
+    return str(properties(stack, "AWS::Lambda::Function")["Code"]["S3Key"])
+
+
 def test_differs_if_cdk_skips_bundling() -> None:
     """Otherwise, that assembly would upload code without crhelper under the same hash."""
-
-    def key(app: App) -> str:
-        stack = Stack(app, "Stack")
-        KinesisStreamEncryptionProvider(stack, "Provider")
-        return str(properties(stack, "AWS::Lambda::Function")["Code"]["S3Key"])
-
-    assert key(App(context={"aws:cdk:bundling-stacks": []})) != key(App())
+    assert _key(App(context={"aws:cdk:bundling-stacks": []})) != _key(App())
 
 
 def test_does_not_depend_on_modules_of_the_app(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def key() -> str:
-        stack = Stack(App(), "Stack")
-        KinesisStreamEncryptionProvider(stack, "Provider")
-        return str(properties(stack, "AWS::Lambda::Function")["Code"]["S3Key"])
-
-    expected = key()
+    expected = _key(App())
     (tmp_path / "crhelper.py").write_text("raise ImportError")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "crhelper", raising=False)
-    assert key() == expected
+    assert _key(App()) == expected
 
 
 def _asset(folder: Path) -> Path:

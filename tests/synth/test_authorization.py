@@ -27,6 +27,7 @@ from tests.synth.templates import (
     REGION,
     as_list,
     documents,
+    encrypt,
     filled_in,
     imported_vpc,
     stream_arn,
@@ -58,18 +59,12 @@ LOG_STREAMS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:function:*"
 
 
 def aws_managed(stack: Stack) -> None:
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+    encrypt(stack)
 
 
 def known_key(stack: Stack) -> None:
     key = kms.Key.from_key_arn(stack, "Key", KEY_ARN)
-    KinesisStreamEncryption(
-        stack,
-        "Encryption",
-        stream=stream_in(stack),
-        encryption_key=key,
-        timeout=Duration.minutes(59),
-    )
+    encrypt(stack, encryption_key=key, timeout=Duration.minutes(59))
 
 
 def many_keys(stack: Stack) -> None:

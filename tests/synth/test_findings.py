@@ -18,13 +18,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
-from tests.synth.templates import (
-    ACCOUNT,
-    HERE,
-    KEY_ARN,
-    imported_vpc,
-    stream_in,
-)
+from tests.synth.templates import ACCOUNT, HERE, KEY_ARN, imported_vpc, stream_in
 
 PACKS: list[Callable[[App], cdk_nag.NagPack]] = [
     cdk_nag.AwsSolutionsChecks,

@@ -19,6 +19,7 @@ from tests.synth.templates import (
     TYPE,
     allowing,
     documents,
+    encrypt,
     filled_in,
     only,
     properties,
@@ -34,7 +35,7 @@ STREAM_ACTIONS = ["kinesis:DescribeStreamSummary", "kinesis:StartStreamEncryptio
 
 
 def test_one_stream_with_the_aws_managed_key(stack: Stack) -> None:
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+    encrypt(stack)
     (log_group,) = resources(stack, "AWS::Logs::LogGroup")
     assert filled_in(statements(stack)) == [
         {
@@ -63,7 +64,7 @@ def test_one_stream_with_the_aws_managed_key(stack: Stack) -> None:
 
 def test_key_by_arn_is_the_only_key(stack: Stack) -> None:
     key = kms.Key.from_key_arn(stack, "Key", KEY_ARN)
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
+    encrypt(stack, encryption_key=key)
     assert allowing(stack, "kms:DescribeKey") == [
         {
             "Action": [*STREAM_ACTIONS, "kms:DescribeKey"],
@@ -76,14 +77,14 @@ def test_key_by_arn_is_the_only_key(stack: Stack) -> None:
 
 def test_key_of_the_app_is_the_only_key(stack: Stack) -> None:
     key = kms.Key(stack, "Key")
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
+    encrypt(stack, encryption_key=key)
     (statement,) = allowing(stack, "kinesis:StartStreamEncryption")
     assert statement["Resource"] == [stream_arn("orders"), stack.resolve(key.key_arn)]
 
 
 def test_alias_allows_describe_key_on_its_target_only(stack: Stack) -> None:
     alias = kms.Alias.from_alias_name(stack, "Alias", "alias/orders")
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=alias)
+    encrypt(stack, encryption_key=alias)
     (statement,) = allowing(stack, "kms:DescribeKey")
     assert statement["Condition"] == {
         "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/orders"}
@@ -102,66 +103,48 @@ def test_streams_with_one_key_share_statements(stack: Stack) -> None:
 
 
 def test_no_policy_allows_stopping_encryption(stack: Stack) -> None:
-    KinesisStreamEncryption(
-        stack, "Encryption", stream=stream_in(stack), timeout=Duration.minutes(59)
-    )
+    encrypt(stack, timeout=Duration.minutes(59))
     assert "StopStreamEncryption" not in str(resources(stack))
 
 
 @pytest.mark.parametrize("minutes", [14, 15])
 def test_permissions_exist_before_the_resource(stack: Stack, minutes: int) -> None:
-    KinesisStreamEncryption(
-        stack, "Encryption", stream=stream_in(stack), timeout=Duration.minutes(minutes)
-    )
+    encrypt(stack, timeout=Duration.minutes(minutes))
     permissions = resources(stack, "AWS::Lambda::Permission")
     assert len(permissions) == (minutes > 14)
+    assert "lambda:" not in str(statements(stack))
     assert set(only(stack, TYPE)["DependsOn"]) == {*documents(stack), *permissions}
 
 
-class TestLongWaits:
-    """Timeouts that exceed one invocation, so that the function invokes itself."""
+def test_a_long_timeout_lets_only_the_role_invoke_the_function(stack: Stack) -> None:
+    for name in ("orders", "payments"):
+        encrypt(stack, name, stream=stream_in(stack, name), timeout=Duration.minutes(15))
+    (function,) = resources(stack, "AWS::Lambda::Function")
+    (role,) = resources(stack, "AWS::IAM::Role")
+    assert properties(stack, "AWS::Lambda::Permission") == {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": {"Fn::GetAtt": [function, "Arn"]},
+        "Principal": {"Fn::GetAtt": [role, "Arn"]},
+    }
 
-    @staticmethod
-    def encrypt(stack: Stack, minutes: int, name: str = "orders") -> None:
-        KinesisStreamEncryption(
-            stack, name, stream=stream_in(stack, name), timeout=Duration.minutes(minutes)
-        )
 
-    def test_no_permission_if_one_invocation_is_sufficient(self, stack: Stack) -> None:
-        self.encrypt(stack, 14)
-        assert resources(stack, "AWS::Lambda::Permission") == {}
-        assert "lambda:" not in str(statements(stack))
-
-    def test_only_the_role_can_invoke_the_function(self, stack: Stack) -> None:
-        for name in ("orders", "payments"):
-            self.encrypt(stack, 15, name)
-        (function,) = resources(stack, "AWS::Lambda::Function")
-        (role,) = resources(stack, "AWS::IAM::Role")
-        assert properties(stack, "AWS::Lambda::Permission") == {
-            "Action": "lambda:InvokeFunction",
-            "FunctionName": {"Fn::GetAtt": [function, "Arn"]},
-            "Principal": {"Fn::GetAtt": [role, "Arn"]},
-        }
-
-    def test_resources_with_a_short_timeout_do_not_wait_for_the_permission(
-        self, stack: Stack
-    ) -> None:
-        self.encrypt(stack, 15)
-        self.encrypt(stack, 10, "payments")
-        (permission,) = resources(stack, "AWS::Lambda::Permission")
-        waiting = [permission in each["DependsOn"] for each in resources(stack, TYPE).values()]
-        assert waiting == [True, False]
+def test_resources_with_a_short_timeout_do_not_wait_for_the_permission(stack: Stack) -> None:
+    encrypt(stack, timeout=Duration.minutes(15))
+    encrypt(stack, "Short", stream=stream_in(stack, "payments"))
+    (permission,) = resources(stack, "AWS::Lambda::Permission")
+    waiting = [permission in each["DependsOn"] for each in resources(stack, TYPE).values()]
+    assert waiting == [True, False]
 
 
 def test_arns_follow_the_partition(env_agnostic_stack: Stack) -> None:
-    KinesisStreamEncryption(env_agnostic_stack, "Encryption", stream=stream_in(env_agnostic_stack))
+    encrypt(env_agnostic_stack)
     text = str(filled_in(statements(env_agnostic_stack), partition="aws-cn", region="cn-north-1"))
     assert text.replace(stream_arn("orders"), "").count("arn:aws:") == 0
     assert text.count("arn:aws-cn:") == 3
 
 
 def test_only_lambda_can_assume_the_role(stack: Stack) -> None:
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+    encrypt(stack)
     assert properties(stack, "AWS::IAM::Role")["AssumeRolePolicyDocument"]["Statement"] == [
         {
             "Action": "sts:AssumeRole",
@@ -190,9 +173,7 @@ def test_another_key_changes_the_policy_and_the_resource_in_place() -> None:
     def template(name: str) -> dict[str, Any]:
         stack = Stack(App(), "Stack", env=HERE)
         keys = {each: kms.Key(stack, each) for each in ("A", "B")}
-        KinesisStreamEncryption(
-            stack, "Encryption", stream=stream_in(stack), encryption_key=keys[name]
-        )
+        encrypt(stack, encryption_key=keys[name])
         return resources(stack)
 
     before, after = template("A"), template("B")

@@ -41,6 +41,7 @@ from tests.synth.templates import (
     TYPE,
     Resource,
     as_list,
+    encrypt,
     filled_in,
     function_in,
     only,
@@ -610,13 +611,7 @@ def all_declared(keys: Keys) -> dict[str, Declared]:
 def declare(integration: Declare, keys: Keys = key_of_the_app) -> Declared:
     stack = Stack(App(), "Stack", env=HERE)
     key, previous = keys(stack)
-    encryption = KinesisStreamEncryption(
-        stack,
-        "Encryption",
-        stream=stream_in(stack),
-        encryption_key=key,
-        previous_keys=previous,
-    )
+    encryption = encrypt(stack, encryption_key=key, previous_keys=previous)
     return Declared(stack, integration(stack, encryption), encryption)
 
 
@@ -703,9 +698,7 @@ def test_a_deployed_event_source_mapping_is_not_replaced() -> None:
 def test_properties_that_identify_the_stream_grant_nothing(
     stack: Stack, reference: Reference
 ) -> None:
-    encryption = KinesisStreamEncryption(
-        stack, "Encryption", stream=stream_in(stack), encryption_key=kms.Key(stack, "Key")
-    )
+    encryption = encrypt(stack, encryption_key=kms.Key(stack, "Key"))
     reference.declare(stack, encryption)
     type_, path = reference.found
     value: Any = only(stack, type_)["Properties"]

@@ -21,14 +21,7 @@ from aws_cdk import (
 from aws_cdk import aws_kms as kms
 from constructs import IConstruct
 
-from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.templates import (
-    ACCOUNT,
-    HERE,
-    KEY_ARN,
-    stream_in,
-    synthesis_error,
-)
+from tests.synth.templates import ACCOUNT, HERE, KEY_ARN, encrypt, synthesis_error
 
 MESSAGE = (
     "the key '{}' would be deleted with its stack, or when its first deployment is rolled back, "
@@ -71,7 +64,7 @@ def test_a_deleted_key_is_rejected(
 ) -> None:
     key = make(stack)
     options: dict[str, Any] = {"previous_keys": [key]} if previous else {"encryption_key": key}
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), **options)
+    encrypt(stack, **options)
     error = synthesis_error(app)
     assert MESSAGE.format(f"Stack/Key{'' if make in {l1, replica} else '/Resource'}") in error
     assert "Stack/Encryption" in error
@@ -80,13 +73,13 @@ def test_a_deleted_key_is_rejected(
 def test_a_deleted_key_of_another_stack_is_rejected(app: App, stack: Stack) -> None:
     other = Stack(app, "Other", env=HERE)
     key = kms.Key(other, "Key", removal_policy=RemovalPolicy.DESTROY)
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
+    encrypt(stack, encryption_key=key)
     assert MESSAGE.format("Other/Key/Resource") in synthesis_error(app)
 
 
 def test_a_key_that_an_aspect_would_delete_is_rejected(app: App, stack: Stack) -> None:
     key = kms.Key(stack, "Key")
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
+    encrypt(stack, encryption_key=key)
     RemovalPolicies.of(app).destroy()
     assert MESSAGE.format("Stack/Key/Resource") in synthesis_error(app)
 
@@ -104,19 +97,19 @@ def test_an_override_to_delete_is_rejected(app: App, nested: bool, staged: bool)
     """In every combination of stages and nested stacks."""
     stack = Stack(Stage(app, "Stage") if staged else app, "Stack", env=HERE)
     key = overridden(kms.Key(NestedStack(stack, "Nested") if nested else stack, "Key"), "Delete")
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
+    encrypt(stack, encryption_key=key)
     assert MESSAGE.format(f"{key.node.path}/Resource") in synthesis_error(app)
 
 
 def test_an_override_to_delete_a_key_of_another_stack_is_rejected(app: App, stack: Stack) -> None:
     key = overridden(kms.Key(Stack(app, "Other", env=HERE), "Key"), "Delete")
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), previous_keys=[key])
+    encrypt(stack, previous_keys=[key])
     assert MESSAGE.format("Other/Key/Resource") in synthesis_error(app)
 
 
 def test_an_override_to_retain_is_accepted(app: App, stack: Stack) -> None:
     key = overridden(kms.Key(stack, "Key", removal_policy=RemovalPolicy.DESTROY), "Retain")
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
+    encrypt(stack, encryption_key=key)
     app.synth()
 
 
@@ -130,16 +123,14 @@ class AddOnce:
 
 
 def test_aspects_are_applied_once(app: App, stack: Stack) -> None:
-    KinesisStreamEncryption(
-        stack, "Encryption", stream=stream_in(stack), encryption_key=kms.Key(stack, "Key")
-    )
+    encrypt(stack, encryption_key=kms.Key(stack, "Key"))
     Aspects.of(app).add(AddOnce())
     app.synth()
 
 
 def test_an_aspect_can_retain_a_key(app: App, stack: Stack) -> None:
     key = kms.Key(stack, "Key", removal_policy=RemovalPolicy.DESTROY)
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
+    encrypt(stack, encryption_key=key)
     RemovalPolicies.of(key).retain()
     app.synth()
 
@@ -157,7 +148,5 @@ def test_an_aspect_can_retain_a_key(app: App, stack: Stack) -> None:
 def test_retained_and_imported_keys_are_accepted(
     app: App, stack: Stack, make: Callable[[Stack], kms.IKey | None]
 ) -> None:
-    KinesisStreamEncryption(
-        stack, "Encryption", stream=stream_in(stack), encryption_key=make(stack)
-    )
+    encrypt(stack, encryption_key=make(stack))
     app.synth()

@@ -15,8 +15,7 @@ from aws_cdk import App, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
-from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.templates import HERE, KEY_ARN, TYPE, Resource, as_list, only, resources, stream_in
+from tests.synth.templates import HERE, KEY_ARN, TYPE, Resource, as_list, encrypt, only, resources
 
 Grantee = Callable[[Stack], iam.IGrantable]
 Keys = dict[str, kms.IKey]
@@ -63,12 +62,8 @@ def stack_with(
 ) -> Stack:
     stack = Stack(App(), "Stack", env=HERE)
     made = keys(stack)
-    encryption = KinesisStreamEncryption(
-        stack,
-        "Encryption",
-        stream=stream_in(stack),
-        encryption_key=made[key],
-        previous_keys=[made[each] for each in previous],
+    encryption = encrypt(
+        stack, encryption_key=made[key], previous_keys=[made[each] for each in previous]
     )
     getattr(encryption, grant)(grantee(stack))
     return stack
@@ -169,9 +164,7 @@ def test_keys_with_one_id_in_two_stacks_have_separate_policies() -> None:
         app = App()
         keys = {each: kms.Key(Stack(app, each, env=HERE), "Key") for each in ("One", "Two")}
         stack = Stack(app, "Stack", env=HERE)
-        encryption = KinesisStreamEncryption(
-            stack, "Encryption", stream=stream_in(stack), encryption_key=keys[name]
-        )
+        encryption = encrypt(stack, encryption_key=keys[name])
         encryption.grant_read(iam.Role(stack, "Role", assumed_by=iam.AccountRootPrincipal()))
         return set(key_permissions(resources(stack)))
 

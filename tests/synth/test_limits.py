@@ -35,7 +35,6 @@ MAX_MANAGED_POLICY_SIZE = 6_144
 MAX_MANAGED_POLICIES = 10
 # "CloudFormation quotas", CloudFormation User Guide
 MAX_RESOURCES = 500
-TEMPLATE = 1_048_576
 
 
 def names_of(count: int, length: int = 128) -> list[str]:

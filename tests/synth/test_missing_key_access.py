@@ -15,11 +15,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
 
 from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.templates import (
-    function_in,
-    stream_arn,
-    warnings,
-)
+from tests.synth.templates import function_in, stream_arn, warnings
 
 STREAM = stream_arn("orders")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,29 +15,25 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from kinesis_stream_encryption import (
-    GuardedStreams,
-    KinesisStreamEncryption,
-    KinesisStreamEncryptionProvider,
-    StreamEncryptionGuard,
-)
+from kinesis_stream_encryption import GuardedStreams, KinesisStreamEncryptionProvider
 from tests.synth.templates import (
     ACCOUNT,
     KEY_ARN,
     REGION,
+    encrypt,
     errors,
+    guard,
     stream_arn,
     stream_by_name,
     stream_in,
 )
 
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/app"
-
-
-def encrypt(stack: Stack, id_: str = "Encryption", **options: Any) -> None:
-    if "stream" not in options:
-        options["stream"] = stream_in(stack)
-    KinesisStreamEncryption(stack, id_, **options)
+NOT_A_STREAM = {
+    "not a stream": "arn:aws:s3:eu-central-1:111122223333:stream/orders",
+    "a consumer": stream_arn("orders/consumer/c:1"),
+    "a placeholder that is not a token": stream_arn("${name}"),
+}
 
 
 def encrypt_arn(stack: Stack, arn: str) -> None:
@@ -56,11 +53,7 @@ def with_key(stack: Stack, **options: Any) -> None:
 
 
 def grant_read(stack: Stack, grantee: Any) -> None:
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack)).grant_read(grantee)
-
-
-def guard(stack: Stack, **options: Any) -> None:
-    StreamEncryptionGuard(stack, "Guard", **{"streams": GuardedStreams.all(), **options})
+    encrypt(stack).grant_read(grantee)
 
 
 def named(*streams: Any) -> GuardedStreams:
@@ -92,7 +85,7 @@ def with_another_construct_under_the_provider_id(stack: Stack) -> None:
     encrypt(stack)
 
 
-MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
+MISUSES: list[tuple[str, Callable[[Stack], object], str]] = [
     (
         "timeout too short",
         lambda stack: encrypt(stack, timeout=Duration.seconds(30)),
@@ -111,25 +104,14 @@ MISUSES: list[tuple[str, Callable[[Stack], None], str]] = [
         "timeout is known only at deployment, but the permissions of the function depend on it: "
         "pass a fixed Duration",
     ),
-    (
-        "not a stream",
-        lambda stack: encrypt_arn(stack, "arn:aws:s3:eu-central-1:111122223333:stream/orders"),
-        "'arn:aws:s3:eu-central-1:111122223333:stream/orders' is not the ARN of a Kinesis data "
-        "stream: use 'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
-    ),
-    (
-        "a consumer",
-        lambda stack: encrypt_arn(stack, stream_arn("orders/consumer/c:1")),
-        "'arn:aws:kinesis:eu-central-1:111122223333:stream/orders/consumer/c:1' is not the ARN of "
-        "a Kinesis data stream: use "
-        "'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
-    ),
-    (
-        "a placeholder that is not a token",
-        lambda stack: encrypt_arn(stack, stream_arn("${name}")),
-        "'arn:aws:kinesis:eu-central-1:111122223333:stream/${name}' is not the ARN of a Kinesis "
-        "data stream: use "
-        "'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
+    *(
+        (
+            name,
+            partial(encrypt_arn, arn=arn),
+            f"{arn!r} is not the ARN of a Kinesis data stream: use "
+            "'arn:<partition>:kinesis:<region>:<account>:stream/<name>'",
+        )
+        for name, arn in NOT_A_STREAM.items()
     ),
     (
         "stream name, with tokens in the ARN",
@@ -244,7 +226,7 @@ def test_argument_of_another_type_is_rejected(
 
 
 # No exceptions, because the dummy values of a context lookup can cause the same conflicts.
-CONFLICTS: list[tuple[str, Callable[[Stack], None], str]] = [
+CONFLICTS: list[tuple[str, Callable[[Stack], object], str]] = [
     (
         "stream in another Region",
         lambda stack: encrypt(stack, stream=stream_in(stack, region="us-east-1")),
@@ -293,7 +275,7 @@ CONFLICTS: list[tuple[str, Callable[[Stack], None], str]] = [
     ("misuse", "message"), [pytest.param(*rest, id=name) for name, *rest in MISUSES]
 )
 def test_invalid_value_is_rejected(
-    stack: Stack, misuse: Callable[[Stack], None], message: str
+    stack: Stack, misuse: Callable[[Stack], object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         misuse(stack)
@@ -303,7 +285,7 @@ def test_invalid_value_is_rejected(
     ("conflict", "message"), [pytest.param(*rest, id=name) for name, *rest in CONFLICTS]
 )
 def test_conflict_is_an_error_annotation(
-    stack: Stack, conflict: Callable[[Stack], None], message: str
+    stack: Stack, conflict: Callable[[Stack], object], message: str
 ) -> None:
     conflict(stack)
     assert errors(stack) == [message]
@@ -319,17 +301,6 @@ def test_values_known_only_at_deployment_are_not_validated(env_agnostic_stack: S
     )
 
 
-def test_streams_with_one_name_in_two_regions_are_distinct() -> None:
-    app = App()
-    stacks = [
-        Stack(app, region, env=Environment(account="111122223333", region=region))
-        for region in ("eu-central-1", "us-east-1")
-    ]
-    for stack in stacks:
-        encrypt(stack, stream=stream_in(stack, region=stack.region))
-    assert [errors(stack) for stack in stacks] == [[], []]
-
-
 CHINA = Environment(account=ACCOUNT, region="cn-north-1")
 
 
@@ -339,9 +310,8 @@ def test_arn_of_another_partition_is_an_error(app: App, what: str) -> None:
     partition = {"stream": "aws-cn", "key": "aws-cn"} | {what: "aws"}
     stream = f"arn:{partition['stream']}:kinesis:cn-north-1:{ACCOUNT}:stream/orders"
     key = KEY_ARN.replace(REGION, "cn-north-1").replace("arn:aws:", f"arn:{partition['key']}:")
-    KinesisStreamEncryption(
+    encrypt(
         stack,
-        "Encryption",
         stream=kinesis.Stream.from_stream_arn(stack, "Stream", stream),
         encryption_key=kms.Key.from_key_arn(stack, "Key", key),
     )
@@ -353,9 +323,4 @@ def test_arn_of_another_partition_is_an_error(app: App, what: str) -> None:
 def test_l1_key_is_validated(stack: Stack) -> None:
     resource = kms.CfnKey(stack, "Key", key_spec="RSA_2048", key_usage="ENCRYPT_DECRYPT")
     with pytest.raises(ValueError, match="has key_spec 'RSA_2048'"):
-        KinesisStreamEncryption(
-            stack,
-            "Encryption",
-            stream=stream_in(stack),
-            encryption_key=kms.Key.from_key_arn(stack, "Imported", resource.attr_arn),
-        )
+        encrypt(stack, encryption_key=kms.Key.from_key_arn(stack, "Imported", resource.attr_arn))

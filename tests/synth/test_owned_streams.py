@@ -9,7 +9,7 @@ from aws_cdk import aws_kinesis as kinesis
 from aws_cdk.assertions import Annotations, Match
 
 from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.templates import HERE, errors, stream_in
+from tests.synth.templates import HERE, encrypt, errors
 
 WARNING = Match.string_like_regexp("the stream 'Stack/.*' belongs to this app")
 
@@ -36,7 +36,7 @@ def test_stream_of_another_stack_causes_a_warning(app: App, stack: Stack) -> Non
 
 
 def test_imported_stream_causes_no_warning(stack: Stack) -> None:
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+    encrypt(stack)
     Annotations.from_stack(stack).has_no_warning("*", Match.any_value())
 
 

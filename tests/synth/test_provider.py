@@ -22,6 +22,7 @@ from tests.synth.templates import (
     TYPE,
     allowing,
     dependencies,
+    encrypt,
     imported_vpc,
     is_acyclic,
     only,
@@ -30,6 +31,8 @@ from tests.synth.templates import (
     stream_in,
     synthesis_error,
 )
+
+ISOLATED = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
 
 
 def test_function(stack: Stack) -> None:
@@ -62,11 +65,18 @@ def test_log_group(stack: Stack) -> None:
     assert log_group["DeletionPolicy"] == "Delete"
 
 
-def test_settings(stack: Stack) -> None:
+def test_options(stack: Stack) -> None:
     KinesisStreamEncryptionProvider(
-        stack, "Provider", memory_size=512, tracing=lambda_.Tracing.ACTIVE
+        stack,
+        "Provider",
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        architecture=lambda_.Architecture.X86_64,
+        memory_size=512,
+        tracing=lambda_.Tracing.ACTIVE,
     )
     function = properties(stack, "AWS::Lambda::Function")
+    assert function["Runtime"] == "python3.13"
+    assert function["Architectures"] == ["x86_64"]
     assert function["MemorySize"] == 512
     assert function["TracingConfig"] == {"Mode": "Active"}
 
@@ -152,53 +162,47 @@ def test_one_per_stack(app: App, stack: Stack) -> None:
 
 def test_the_first_provider_of_a_stack_is_the_default(stack: Stack) -> None:
     provider = KinesisStreamEncryptionProvider(stack, "Mine", memory_size=512)
-    assert KinesisStreamEncryption(stack, "A", stream=stream_in(stack)).provider is provider
+    assert encrypt(stack, "A").provider is provider
     assert properties(stack, "AWS::Lambda::Function")["MemorySize"] == 512
     assert properties(stack)["ServiceToken"] == stack.resolve(provider.service_token)
+
+
+def role_of_the_user(stack: Stack) -> iam.IRole:
+    return iam.Role.from_role_arn(stack, "Role", f"arn:aws:iam::{ACCOUNT}:role/mine")
 
 
 class TestUpdatedInPlace:
     """CloudFormation rejects another function for an existing custom resource."""
 
     @staticmethod
-    def template(**options: Any) -> dict[str, Any]:
+    def template(**options: Callable[[Stack], Any]) -> dict[str, Any]:
         stack = Stack(App(), "Stack", env=HERE)
         if options:
             made = {name: make(stack) for name, make in options.items()}
             KinesisStreamEncryptionProvider(Construct(stack, "Elsewhere"), "Mine", **made)
-        KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+        encrypt(stack)
         return resources(stack)
 
     @pytest.mark.parametrize(
-        "options",
+        ("option", "make", "replaced"),
         [
-            {"memory_size": lambda _: 512},
-            {"vpc": lambda stack: ec2.Vpc(stack, "Vpc", max_azs=1)},
-            {"tracing": lambda _: lambda_.Tracing.ACTIVE},
-            {"runtime": lambda _: lambda_.Runtime.PYTHON_3_12},
+            ("memory_size", lambda _: 512, None),
+            ("vpc", lambda stack: ec2.Vpc(stack, "Vpc", max_azs=1), None),
+            ("tracing", lambda _: lambda_.Tracing.ACTIVE, None),
+            ("runtime", lambda _: lambda_.Runtime.PYTHON_3_12, None),
+            ("role", role_of_the_user, "AWS::IAM::Role"),
+            ("log_group", lambda stack: logs.LogGroup(stack, "Logs"), "AWS::Logs::LogGroup"),
         ],
-        ids=lambda options: next(iter(options)),
     )
-    def test_options_do_not_change_logical_ids(self, options: dict[str, Any]) -> None:
-        before, after = self.template(), self.template(**options)
-        for type_ in ("AWS::Lambda::Function", "AWS::Logs::LogGroup", "AWS::IAM::Role", TYPE):
+    def test_options_replace_only_what_the_user_passes(
+        self, option: str, make: Callable[[Stack], Any], replaced: str | None
+    ) -> None:
+        before, after = self.template(), self.template(**{option: make})
+        types = {"AWS::Lambda::Function", "AWS::Logs::LogGroup", "AWS::IAM::Role", TYPE}
+        for type_ in types - {replaced}:
             assert self.ids(after, type_) == self.ids(before, type_)
         (resource,) = self.ids(before, TYPE)
         assert after[resource]["Properties"] == before[resource]["Properties"]
-
-    def test_a_role_of_the_user_does_not_replace_the_function(self) -> None:
-        def role(stack: Stack) -> iam.IRole:
-            return iam.Role.from_role_arn(stack, "Role", f"arn:aws:iam::{ACCOUNT}:role/mine")
-
-        before, after = self.template(), self.template(role=role)
-        for type_ in ("AWS::Lambda::Function", TYPE):
-            assert self.ids(after, type_) == self.ids(before, type_)
-
-    def test_a_log_group_of_the_user_does_not_replace_function_and_role(self) -> None:
-        before = self.template()
-        after = self.template(log_group=lambda stack: logs.LogGroup(stack, "Logs"))
-        for type_ in ("AWS::Lambda::Function", "AWS::IAM::Role", TYPE):
-            assert self.ids(after, type_) == self.ids(before, type_)
 
     @staticmethod
     def ids(template: dict[str, Any], type_: str) -> list[str]:
@@ -206,16 +210,14 @@ class TestUpdatedInPlace:
 
 
 def test_a_second_provider_has_separate_function_and_resources(stack: Stack) -> None:
-    def encrypt(stack: Stack, **options: Any) -> list[str]:
-        KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), **options)
-        return list(resources(stack, TYPE))
-
     KinesisStreamEncryptionProvider.get_or_create(stack)
     second = KinesisStreamEncryptionProvider(stack, "Second")
-    moved = encrypt(stack, provider=second)
+    encrypt(stack, provider=second)
     assert len(resources(stack, "AWS::Lambda::Function")) == 2
     assert properties(stack)["ServiceToken"] == stack.resolve(second.service_token)
-    assert moved != encrypt(Stack(App(), "Stack", env=HERE))
+    default = Stack(App(), "Stack", env=HERE)
+    encrypt(default)
+    assert not resources(stack, TYPE).keys() & resources(default, TYPE).keys()
 
 
 class TestUnusedProvider:
@@ -242,7 +244,7 @@ class TestUnusedProvider:
     def test_second_one_with_a_stream_is_accepted(self, app: App, stack: Stack) -> None:
         KinesisStreamEncryptionProvider(stack, "First")
         second = KinesisStreamEncryptionProvider(stack, "Second")
-        KinesisStreamEncryption(stack, "A", stream=stream_in(stack), provider=second)
+        encrypt(stack, "A", provider=second)
         app.synth()
 
 
@@ -255,9 +257,7 @@ class TestVpcWithoutNat:
             scope,
             "Vpc",
             subnet_configuration=[
-                ec2.SubnetConfiguration(
-                    name="isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED
-                )
+                ec2.SubnetConfiguration(name="a", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
             ],
         )
         vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
@@ -272,18 +272,13 @@ class TestVpcWithoutNat:
 
     def test_function_waits_for_every_endpoint(self, app: App, stack: Stack) -> None:
         vpc = self.network(stack)
-        provider = KinesisStreamEncryptionProvider(
-            stack,
-            "Provider",
-            vpc=vpc,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
-        )
+        provider = KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, vpc_subnets=ISOLATED)
         # This endpoint refers to the security group of the function. That must not be circular.
         endpoint = vpc.add_interface_endpoint(
             "Logs", service=ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS
         )
         endpoint.connections.allow_default_port_from(provider.function)
-        KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+        encrypt(stack)
         app.synth()
         graph = dependencies(resources(stack))
         assert is_acyclic(graph)
@@ -298,8 +293,7 @@ class TestVpcWithoutNat:
     ) -> None:
         """docs/vpc.md describes this, for an endpoint that refers to the security group."""
         vpc = self.network(stack)
-        subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
-        provider = KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, vpc_subnets=subnets)
+        provider = KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, vpc_subnets=ISOLATED)
         endpoint = ec2.InterfaceVpcEndpoint(
             stack, "Logs", vpc=vpc, service=ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS
         )
@@ -316,8 +310,7 @@ class TestVpcWithoutNat:
     ) -> None:
         vpc = imported_vpc(stack)
         vpc.add_interface_endpoint("Kms", service=ec2.InterfaceVpcEndpointAwsService.KMS)
-        subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
-        KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, vpc_subnets=subnets)
+        KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, vpc_subnets=ISOLATED)
         app.synth()
         (function,) = resources(stack, "AWS::Lambda::Function")
         (endpoint,) = resources(stack, "AWS::EC2::VPCEndpoint")
@@ -325,8 +318,7 @@ class TestVpcWithoutNat:
 
     def test_imported_vpc_adds_no_dependency(self, app: App, stack: Stack) -> None:
         vpc = imported_vpc(stack)
-        subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
-        KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, vpc_subnets=subnets)
+        KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, vpc_subnets=ISOLATED)
         app.synth()
         (function,) = resources(stack, "AWS::Lambda::Function")
         network = {id_ for id_, each in resources(stack).items() if "EC2" in each["Type"]}
@@ -336,20 +328,7 @@ class TestVpcWithoutNat:
 
     def test_vpc_of_another_stack_is_deployed_first(self, app: App, stack: Stack) -> None:
         network = Stack(app, "Network", env=HERE)
-        subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
         vpc = self.network(network)
-        KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, vpc_subnets=subnets)
+        KinesisStreamEncryptionProvider(stack, "Provider", vpc=vpc, vpc_subnets=ISOLATED)
         app.synth()
         assert stack.dependencies == [network]
-
-
-def test_runtime_and_architecture(stack: Stack) -> None:
-    KinesisStreamEncryptionProvider(
-        stack,
-        "Provider",
-        runtime=lambda_.Runtime.PYTHON_3_13,
-        architecture=lambda_.Architecture.X86_64,
-    )
-    function = properties(stack, "AWS::Lambda::Function")
-    assert function["Runtime"] == "python3.13"
-    assert function["Architectures"] == ["x86_64"]

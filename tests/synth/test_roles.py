@@ -11,18 +11,18 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 
-from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
+from kinesis_stream_encryption import KinesisStreamEncryptionProvider
 from tests.synth.templates import (
     ACCOUNT,
     HERE,
     TYPE,
     documents,
+    encrypt,
     errors,
     only,
     properties,
     resources,
     statements,
-    stream_in,
     warnings,
 )
 
@@ -33,15 +33,9 @@ def role_in(stack: Stack) -> iam.Role:
     return iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
 
 
-def encrypt(stack: Stack, role: iam.IRole, **options: Any) -> KinesisStreamEncryptionProvider:
+def encrypt_with(stack: Stack, role: iam.IRole, **options: Any) -> KinesisStreamEncryptionProvider:
     provider = KinesisStreamEncryptionProvider(stack, "Provider", role=role, **options)
-    KinesisStreamEncryption(
-        stack,
-        "Encryption",
-        stream=stream_in(stack),
-        encryption_key=kms.Key(stack, "Key"),
-        timeout=Duration.minutes(30),
-    )
+    encrypt(stack, encryption_key=kms.Key(stack, "Key"), timeout=Duration.minutes(30))
     return provider
 
 
@@ -56,11 +50,9 @@ def test_a_role_of_the_user_gets_the_default_permissions(
     stack: Stack, role: Callable[[Stack], iam.IRole]
 ) -> None:
     user_role = role(stack)
-    assert encrypt(stack, user_role).role is user_role
+    assert encrypt_with(stack, user_role).role is user_role
     default = Stack(App(), "Default", env=HERE)
-    KinesisStreamEncryption(
-        default, "Encryption", stream=stream_in(default), encryption_key=kms.Key(default, "Key")
-    )
+    encrypt(default, encryption_key=kms.Key(default, "Key"))
     assert actions(stack) == actions(default)
     (policy,) = documents(stack)
     assert policy in only(stack, TYPE)["DependsOn"]
@@ -73,14 +65,14 @@ def test_a_role_with_conditional_policies_is_accepted(stack: Stack) -> None:
     resource = cast(iam.CfnRole, role.node.default_child)
     policy = {"PolicyName": "more", "PolicyDocument": {"Statement": {"Fn::If": ["C", [], []]}}}
     resource.add_property_override("Policies", {"Fn::If": ["C", [policy], []]})
-    encrypt(stack, role)
+    encrypt_with(stack, role)
     assert warnings(stack) == []
 
 
 def test_a_role_of_another_stack_gets_its_policy_in_this_one(app: App, stack: Stack) -> None:
     """In the other stack, it would refer to a key of this stack, which would be circular."""
     other = Stack(app, "Other", env=HERE)
-    encrypt(stack, role_in(other))
+    encrypt_with(stack, role_in(other))
     assert documents(other) == {}
     assert len(actions(stack)) == 3
     assert stack.dependencies == [other]
@@ -102,7 +94,7 @@ def test_an_immutable_role_gets_no_policy(
 ) -> None:
     home = Stack(app, "Other", env=HERE) if other_stack else stack
     role = immutable(home)
-    encrypt(stack, role, tracing=lambda_.Tracing.ACTIVE)
+    encrypt_with(stack, role, tracing=lambda_.Tracing.ACTIVE)
     assert documents(stack) == documents(home) == {}
     (warning,) = warnings(stack)
     assert_lists_every_permission(warning)
@@ -115,9 +107,7 @@ def test_a_pre_created_role_gets_no_policy(app: App) -> None:
     KinesisStreamEncryptionProvider(
         stack, "KinesisStreamEncryptionProvider", tracing=lambda_.Tracing.ACTIVE
     )
-    KinesisStreamEncryption(
-        stack, "Encryption", stream=stream_in(stack), encryption_key=kms.Key(stack, "Key")
-    )
+    encrypt(stack, encryption_key=kms.Key(stack, "Key"))
     assert documents(stack) == {}
     assert resources(stack, "AWS::IAM::Role") == {}
     assert ":role/mine" in str(properties(stack, "AWS::Lambda::Function")["Role"])
@@ -147,5 +137,5 @@ def test_a_mutable_role_causes_no_warning(stack: Stack, passed: bool) -> None:
     role = role_in(stack)
     role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=["*"]))
     KinesisStreamEncryptionProvider(stack, "Provider", role=role if passed else None)
-    KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+    encrypt(stack)
     assert warnings(stack) == []

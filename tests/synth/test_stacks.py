@@ -16,6 +16,7 @@ from tests.synth.templates import (
     HERE,
     REGION,
     TYPE,
+    encrypt,
     errors,
     resources,
     stream_arn,
@@ -88,7 +89,7 @@ def test_one_stream_in_two_stacks_of_one_environment_is_an_error(app: App, liter
     first, second = (Stack(app, name, env=HERE) for name in ("First", "Second"))
     encrypt_by_name(first)
     if literal:
-        KinesisStreamEncryption(second, "Encryption", stream=stream_in(second))
+        encrypt(second)
     else:
         encrypt_by_name(second)
     assert errors(first) == []
@@ -108,7 +109,7 @@ def test_one_arn_in_two_env_agnostic_stacks_is_an_error(app: App) -> None:
     """The ARN contains Region and account."""
     first, second = Stack(app, "First"), Stack(app, "Second")
     for stack in (first, second):
-        KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack))
+        encrypt(stack)
     (error,) = errors(second)
     assert "is already encrypted by 'First/Encryption'" in error
 
