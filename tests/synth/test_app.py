@@ -8,6 +8,7 @@ import re
 import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,31 @@ from tests.synth.templates import KEY_ARN, TYPE, filled_in, stream_arn, waits_fo
 
 CHECKOUT = Path(__file__).parents[2]
 PATH = os.environ["PATH"]
-EXAMPLES = sorted(path.stem for path in (CHECKOUT / "examples").glob("*.py"))
+KEYS_BY_EXAMPLE = {
+    "existing_stream": 1,
+    "guard": 0,
+    "key_switch": 2,
+    "order_pipeline": 1,
+    "producer_consumer": 1,
+}
+
+SynthesizeExample = Callable[..., cx_api.CloudFormationStackArtifact]
 
 
+@pytest.fixture
 def synthesize_example(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, example: str, **context: str
-) -> cx_api.CloudFormationStackArtifact:
-    """Run an example in this process, with the output folder and context that the CDK CLI sets."""
-    monkeypatch.setattr(aws_cdk, "App", lambda: App(outdir=str(folder), context=context))
-    app: App = runpy.run_path(str(CHECKOUT / "examples" / f"{example}.py"))["app"]
-    (stack,) = app.synth().stacks
-    return stack
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> SynthesizeExample:
+    """Runs an example in this process, with the output folder and context that the CLI sets."""
+
+    def synthesize(example: str, **context: str) -> cx_api.CloudFormationStackArtifact:
+        folder = str(tmp_path_factory.mktemp(example))
+        monkeypatch.setattr(aws_cdk, "App", lambda: App(outdir=folder, context=context))
+        app: App = runpy.run_path(str(CHECKOUT / "examples" / f"{example}.py"))["app"]
+        (stack,) = app.synth().stacks
+        return stack
+
+    return synthesize
 
 
 def properties(template: dict[str, Any]) -> list[dict[str, Any]]:
@@ -128,7 +143,6 @@ class TestContext:
     @pytest.mark.parametrize(
         ("context", "message"),
         [
-            ({}, "the context 'stream' is missing: pass existing streams, cdk deploy -c stream="),
             ({"stream": " , "}, "the context 'stream' is missing"),
             (
                 {"stream": f"orders,{stream_arn('orders')}"},
@@ -154,15 +168,8 @@ class TestContext:
                 {"stream": "orders", "timeout": "soon"},
                 "malformed timeout 'soon': pass a whole number of minutes",
             ),
-            (
-                {"stream": "orders", "timeout": "61"},
-                "timeout 1 hour 1 minute is out of range: pass 1 to 59 minutes, because "
-                "CloudFormation waits at most one hour",
-            ),
-            (
-                {"stream": "or ders"},
-                "malformed stream name 'or ders': use 1 to 128 letters, digits, '_', '.', or '-'",
-            ),
+            ({"stream": "orders", "timeout": "61"}, "timeout 1 hour 1 minute is out of range"),
+            ({"stream": "or ders"}, "malformed stream name 'or ders'"),
         ],
     )
     def test_invalid_context_is_rejected(self, context: dict[str, str], message: str) -> None:
@@ -170,42 +177,24 @@ class TestContext:
             self.synthesize(**context)
 
 
-@pytest.mark.parametrize(
-    ("example", "streams", "keys"),
-    [
-        ("existing_stream", ["orders"], 1),
-        ("guard", ["orders"], 0),
-        ("key_switch", ["orders"], 2),
-        ("order_pipeline", ["orders"], 1),
-        ("producer_consumer", ["orders"], 1),
-    ],
-)
-def test_example(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, example: str, streams: list[str], keys: int
-) -> None:
-    stack = synthesize_example(monkeypatch, tmp_path, example)
-    assert sorted(each["StreamArn"]["Fn::Join"][1][-1] for each in properties(stack.template)) == [
-        f":stream/{stream}" for stream in streams
-    ]
+@pytest.mark.parametrize(("example", "keys"), KEYS_BY_EXAMPLE.items())
+def test_example(synthesize_example: SynthesizeExample, example: str, keys: int) -> None:
+    stack = synthesize_example(example)
+    (encryption,) = properties(stack.template)
+    assert encryption["StreamArn"]["Fn::Join"][1][-1] == ":stream/orders"
     types = [each["Type"] for each in stack.template["Resources"].values()]
     assert types.count("AWS::KMS::Key") == keys
     assert [message.entry.data for message in stack.messages] == []
 
 
 def test_every_example_is_tested() -> None:
-    assert EXAMPLES == [
-        "existing_stream",
-        "guard",
-        "key_switch",
-        "order_pipeline",
-        "producer_consumer",
-    ]
+    assert {path.stem for path in (CHECKOUT / "examples").glob("*.py")} == KEYS_BY_EXAMPLE.keys()
 
 
 def test_order_pipeline_grants_rule_and_function_access_to_the_key(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    synthesize_example: SynthesizeExample,
 ) -> None:
-    template = synthesize_example(monkeypatch, tmp_path, "order_pipeline").template["Resources"]
+    template = synthesize_example("order_pipeline").template["Resources"]
     (encryption,) = (each for each in template.values() if each["Type"] == TYPE)
     granted = {
         template[id_]["Properties"]["PolicyDocument"]["Statement"][0]["Action"]: role["Ref"]
@@ -223,8 +212,8 @@ def test_order_pipeline_grants_rule_and_function_access_to_the_key(
     }
 
 
-def test_producer_starts_after_encryption(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    template = synthesize_example(monkeypatch, tmp_path, "producer_consumer").template["Resources"]
+def test_producer_starts_after_encryption(synthesize_example: SynthesizeExample) -> None:
+    template = synthesize_example("producer_consumer").template["Resources"]
     (encryption,) = (id_ for id_, each in template.items() if each["Type"] == TYPE)
     waiting = {
         id_
@@ -235,7 +224,7 @@ def test_producer_starts_after_encryption(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_key_switch_changes_the_stream_key_and_the_key_permissions(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    synthesize_example: SynthesizeExample,
 ) -> None:
     steps: list[dict[str, str]] = [
         {},
@@ -244,10 +233,7 @@ def test_key_switch_changes_the_stream_key_and_the_key_permissions(
         {"key": "second"},
     ]
     first, listed, switched, last = (
-        synthesize_example(monkeypatch, tmp_path / str(number), "key_switch", **context).template[
-            "Resources"
-        ]
-        for number, context in enumerate(steps)
+        synthesize_example("key_switch", **context).template["Resources"] for context in steps
     )
     assert types_changed(first, listed) == []
     assert len(listed.keys() - first.keys()) == 1, "the consumer's access to the second key"
@@ -270,8 +256,8 @@ def types_changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     )
 
 
-def test_key_switch_alarms_on_missing_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    template = synthesize_example(monkeypatch, tmp_path, "key_switch").template
+def test_key_switch_alarms_on_missing_data(synthesize_example: SynthesizeExample) -> None:
+    template = synthesize_example("key_switch").template
     alarms = {
         id_: each["Properties"]
         for id_, each in template["Resources"].items()
