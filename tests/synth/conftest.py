@@ -9,7 +9,7 @@ from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 
 from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.templates import HERE, stream_in
+from tests.synth.templates import HERE, encrypt, stream_in
 
 
 @pytest.fixture
@@ -37,9 +37,7 @@ def stream(stack: Stack) -> kinesis.IStream:
 @pytest.fixture
 def encryption(stack: Stack, stream: kinesis.IStream) -> KinesisStreamEncryption:
     """The encryption of the stream with a key of the app."""
-    return KinesisStreamEncryption(
-        stack, "Encryption", stream=stream, encryption_key=kms.Key(stack, "Key")
-    )
+    return encrypt(stack, stream=stream, encryption_key=kms.Key(stack, "Key"))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from aws_cdk import aws_lambda as lambda_
 from policy_sentry.querying.actions import get_action_data
 from policy_sentry.shared.iam_data import get_service_prefix_data
 
-from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
+from kinesis_stream_encryption import KinesisStreamEncryptionProvider
 from tests.synth.templates import (
     ACCOUNT,
     HERE,
@@ -70,7 +70,7 @@ def known_key(stack: Stack) -> None:
 def many_keys(stack: Stack) -> None:
     for number in range(60):
         key = kms.Key.from_key_arn(stack, f"Key{number}", f"{KEY_ARN[:-2]}{number:02}")
-        KinesisStreamEncryption(
+        encrypt(
             stack,
             f"Encryption{number}",
             stream=stream_in(stack, f"stream-{number}"),
@@ -88,12 +88,8 @@ def granted(stack: Stack) -> None:
         )
     ):
         stream = kinesis.Stream.from_stream_arn(stack, f"Stream{number}", stream_arn(f"s{number}"))
-        KinesisStreamEncryption(
-            stack,
-            f"Encryption{number}",
-            stream=stream,
-            encryption_key=key,
-        ).grant_read_write(role)
+        encryption = encrypt(stack, f"Encryption{number}", stream=stream, encryption_key=key)
+        encryption.grant_read_write(role)
 
 
 def all_options(stack: Stack) -> None:

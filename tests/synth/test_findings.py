@@ -18,11 +18,11 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 
 from kinesis_stream_encryption import KinesisStreamEncryption, KinesisStreamEncryptionProvider
-from tests.synth.templates import ACCOUNT, HERE, KEY_ARN, imported_vpc, stream_in
+from tests.synth.templates import ACCOUNT, HERE, KEY_ARN, encrypt, imported_vpc, stream_in
 
 SOLUTIONS = [cdk_nag.AwsSolutionsChecks]
 PACKS: list[Callable[[App], cdk_nag.NagPack]] = [
-    cdk_nag.AwsSolutionsChecks,
+    *SOLUTIONS,
     cdk_nag.ServerlessChecks,
     cdk_nag.NIST80053R5Checks,
     cdk_nag.HIPAASecurityChecks,
@@ -33,13 +33,13 @@ PACKS: list[Callable[[App], cdk_nag.NagPack]] = [
 def declare(stack: Stack, **options: Any) -> None:
     """Two streams on one provider: an imported key, and a key of the app with a long timeout."""
     KinesisStreamEncryptionProvider(stack, "Provider", **options)
-    KinesisStreamEncryption(
+    encrypt(
         stack,
         "Imported",
         stream=stream_in(stack, "imported"),
         encryption_key=kms.Key.from_key_arn(stack, "Key", KEY_ARN),
     )
-    KinesisStreamEncryption(
+    encrypt(
         stack,
         "Owned",
         stream=stream_in(stack, "owned"),
@@ -66,7 +66,7 @@ def for_many_streams(app: App) -> None:
     stack = Stack(app, "Stack", env=HERE)
     key = kms.Key.from_key_arn(stack, "Key", KEY_ARN)
     for number in range(120):
-        KinesisStreamEncryption(
+        encrypt(
             stack,
             f"Encryption{number}",
             stream=stream_in(stack, f"stream-{number}".ljust(100, "x")),
@@ -83,7 +83,7 @@ def with_aliases(app: App) -> None:
     stack = Stack(app, "Stack", env=HERE)
     KinesisStreamEncryption(stack, "Default", stream=stream_in(stack, "default"))
     alias = kms.Alias.from_alias_name(stack, "Alias", "alias/orders")
-    KinesisStreamEncryption(stack, "Alias1", stream=stream_in(stack), encryption_key=alias)
+    encrypt(stack, "Alias1", encryption_key=alias)
 
 
 CLEAN = [plain, for_any_account, with_a_role, for_many_streams]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from tests.synth.templates import (
     KEY_ARN,
     REGION,
     TYPE,
+    encrypt,
     filled_in,
     grantee_policies,
     key_policies,
@@ -31,10 +33,6 @@ from tests.synth.templates import (
 )
 
 CONTEXT = {"StringEquals": {"kms:EncryptionContext:aws:kinesis:arn": stream_arn("orders")}}
-
-
-def encrypt(stack: Stack, key: kms.IKey | None) -> KinesisStreamEncryption:
-    return KinesisStreamEncryption(stack, "Encryption", stream=stream_in(stack), encryption_key=key)
 
 
 def key_statements(stack: Stack) -> list[Any]:
@@ -60,7 +58,7 @@ def key_policy(stack: Stack) -> list[Any]:
 def test_grant_covers_stream_and_key(
     stack: Stack, role: iam.Role, grant: str, stream_action: str, key_actions: list[str]
 ) -> None:
-    encryption = encrypt(stack, kms.Key(stack, "Key"))
+    encryption = encrypt(stack, encryption_key=kms.Key(stack, "Key"))
     result: iam.Grant = getattr(encryption, grant)(role)
     (key,) = resources(stack, "AWS::KMS::Key")
     assert result.success
@@ -74,12 +72,12 @@ def test_grant_covers_stream_and_key(
 
 
 def test_key_policy_is_not_changed_for_a_role_of_the_account(stack: Stack, role: iam.Role) -> None:
-    encrypt(stack, kms.Key(stack, "Key")).grant_read(role)
+    encrypt(stack, encryption_key=kms.Key(stack, "Key")).grant_read(role)
     assert key_policy(stack) == []
 
 
 def test_permissions_exist_before_encryption_starts(stack: Stack, role: iam.Role) -> None:
-    encrypt(stack, kms.Key(stack, "Key")).grant_read_write(role)
+    encrypt(stack, encryption_key=kms.Key(stack, "Key")).grant_read_write(role)
     dependencies = only(stack, TYPE)["DependsOn"]
     assert len(key_policies(stack)) == 2
     assert key_policies(stack).keys() <= set(dependencies)
@@ -88,14 +86,14 @@ def test_permissions_exist_before_encryption_starts(stack: Stack, role: iam.Role
 
 def test_permissions_of_an_imported_role_exist_before_encryption_starts(stack: Stack) -> None:
     role = iam.Role.from_role_arn(stack, "App", f"arn:aws:iam::{ACCOUNT}:role/app")
-    encrypt(stack, kms.Key(stack, "Key")).grant_read(role)
+    encrypt(stack, encryption_key=kms.Key(stack, "Key")).grant_read(role)
     (policy,) = key_policies(stack)
     assert policy in only(stack, TYPE)["DependsOn"]
     assert [each["Condition"] for each in key_statements(stack)] == [CONTEXT]
 
 
 def test_granting_twice_changes_nothing(stack: Stack, role: iam.Role) -> None:
-    encryption = encrypt(stack, kms.Key(stack, "Key"))
+    encryption = encrypt(stack, encryption_key=kms.Key(stack, "Key"))
     encryption.grant_read(role)
     once = grantee_policies(stack)
     for _ in range(2):
@@ -105,29 +103,32 @@ def test_granting_twice_changes_nothing(stack: Stack, role: iam.Role) -> None:
 
 def test_role_of_another_account_is_also_granted_by_the_key_policy(stack: Stack) -> None:
     role = iam.Role.from_role_arn(stack, "App", "arn:aws:iam::444455556666:role/app")
-    encrypt(stack, kms.Key(stack, "Key")).grant_read(role)
+    encrypt(stack, encryption_key=kms.Key(stack, "Key")).grant_read(role)
     (statement,) = key_policy(stack)
     assert statement["Action"] == "kms:Decrypt"
     assert statement["Condition"] == CONTEXT
 
 
 def test_the_aws_managed_key_needs_no_permissions(stack: Stack, role: iam.Role) -> None:
-    assert encrypt(stack, None).grant_read_write(role).success
+    assert encrypt(stack).grant_read_write(role).success
     assert key_statements(stack) == []
     assert warnings(stack) == []
 
 
-@pytest.mark.parametrize(
-    "consumer",
-    [
-        lambda stack: iam.Role.from_role_arn(stack, "Far", "arn:aws:iam::444455556666:role/far"),
-        lambda stack: iam.AccountPrincipal("444455556666"),
-        lambda stack: iam.ArnPrincipal("arn:aws:iam::444455556666:role/far"),
-    ],
-    ids=["role", "account", "ARN"],
-)
-def test_other_accounts_cannot_use_the_aws_managed_key(stack: Stack, consumer: Any) -> None:
-    encrypt(stack, None).grant_read(consumer(stack))
+OTHER_ACCOUNTS: dict[str, Callable[[Stack], iam.IGrantable]] = {
+    "account": lambda _: iam.AccountPrincipal("444455556666"),
+    "ARN": lambda _: iam.ArnPrincipal("arn:aws:iam::444455556666:role/far"),
+    "role": lambda stack: iam.Role.from_role_arn(
+        stack, "Far", "arn:aws:iam::444455556666:role/far"
+    ),
+}
+
+
+@pytest.mark.parametrize("consumer", OTHER_ACCOUNTS.values(), ids=OTHER_ACCOUNTS)
+def test_other_accounts_cannot_use_the_aws_managed_key(
+    stack: Stack, consumer: Callable[[Stack], iam.IGrantable]
+) -> None:
+    encrypt(stack).grant_read(consumer(stack))
     (warning,) = (each for each in warnings(stack) if "alias/aws/kinesis" in each)
     assert (
         "belongs to account '444455556666' and cannot use 'alias/aws/kinesis', whose key policy "
@@ -137,12 +138,12 @@ def test_other_accounts_cannot_use_the_aws_managed_key(stack: Stack, consumer: A
 
 def test_an_unknown_account_causes_no_warning(env_agnostic_stack: Stack) -> None:
     role = iam.Role.from_role_arn(env_agnostic_stack, "App", f"arn:aws:iam::{ACCOUNT}:role/app")
-    encrypt(env_agnostic_stack, None).grant_read(role)
+    encrypt(env_agnostic_stack).grant_read(role)
     assert warnings(env_agnostic_stack) == []
 
 
 def test_imported_key_causes_an_info_annotation(stack: Stack, role: iam.Role) -> None:
-    encryption = encrypt(stack, kms.Key.from_key_arn(stack, "Key", KEY_ARN))
+    encryption = encrypt(stack, encryption_key=kms.Key.from_key_arn(stack, "Key", KEY_ARN))
     encryption.grant_read(role)
     (statement,) = key_statements(stack)
     assert statement["Resource"] == KEY_ARN
@@ -175,7 +176,7 @@ def administration(principal: iam.IPrincipal, *actions: str) -> iam.PolicyStatem
 def test_key_policy_that_does_not_delegate_to_iam_is_a_warning(
     stack: Stack, role: iam.Role, policy: list[iam.PolicyStatement]
 ) -> None:
-    encrypt(stack, key_with(stack, *policy)).grant_write(role)
+    encrypt(stack, encryption_key=key_with(stack, *policy)).grant_write(role)
     statements = only(stack, "AWS::KMS::Key")["Properties"]["KeyPolicy"]["Statement"]
     assert len(statements) == len(policy), "a statement would change in place, before the switch"
     (warning,) = warnings(stack)
@@ -199,7 +200,7 @@ def test_key_policy_that_does_not_delegate_to_iam_is_a_warning(
 def test_key_policy_that_delegates_to_iam_is_not_a_warning(
     stack: Stack, role: iam.Role, policy: iam.PolicyStatement
 ) -> None:
-    encrypt(stack, key_with(stack, policy)).grant_write(role)
+    encrypt(stack, encryption_key=key_with(stack, policy)).grant_write(role)
     assert warnings(stack) == []
 
 
@@ -228,26 +229,26 @@ def test_key_policies_of_existing_templates_are_read(
     resource.apply_removal_policy(RemovalPolicy.RETAIN)
     key = kms.Key.from_key_arn(stack, "Key", resource.attr_arn)
     role = iam.Role(stack, "App", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-    encrypt(stack, key).grant_write(role)
+    encrypt(stack, encryption_key=key).grant_write(role)
     assert warnings(stack) == []
 
 
 def test_lazy_role_is_a_grantee(stack: Stack) -> None:
     role = iam.LazyRole(stack, "Lazy", assumed_by=iam.AccountRootPrincipal())
-    assert encrypt(stack, kms.Key(stack, "Key")).grant_write(role).success
+    assert encrypt(stack, encryption_key=kms.Key(stack, "Key")).grant_write(role).success
     assert [each["Action"] for each in key_statements(stack)] == ["kms:GenerateDataKey"]
     assert warnings(stack) == []
 
 
 def test_role_of_an_instance_profile_is_a_grantee(stack: Stack, role: iam.Role) -> None:
     iam.CfnInstanceProfile(stack, "Profile", roles=[role.role_name])
-    encrypt(stack, kms.Key(stack, "Key")).grant_write(role)
+    encrypt(stack, encryption_key=kms.Key(stack, "Key")).grant_write(role)
     assert warnings(stack) == []
 
 
 def test_warning_can_be_acknowledged(stack: Stack, role: iam.Role) -> None:
     admin = administration(iam.ArnPrincipal(f"arn:aws:iam::{ACCOUNT}:role/admin"), "kms:*")
-    encryption = encrypt(stack, key_with(stack, admin))
+    encryption = encrypt(stack, encryption_key=key_with(stack, admin))
     encryption.grant_write(role)
     Acknowledgeable.of(encryption).acknowledge_warning(
         "cdk-kinesis-stream-encryption:keyPolicy", "another stack completes the key policy"
@@ -255,21 +256,15 @@ def test_warning_can_be_acknowledged(stack: Stack, role: iam.Role) -> None:
     assert warnings(stack) == []
 
 
-OTHER_ACCOUNTS = [
-    lambda stack: iam.AccountPrincipal("444455556666"),
-    lambda stack: iam.ArnPrincipal("arn:aws:iam::444455556666:role/far"),
-    lambda stack: iam.Role.from_role_arn(stack, "Far", "arn:aws:iam::444455556666:role/far"),
-    lambda stack: iam.OrganizationPrincipal("o-1234567890"),
-]
-
-
 @pytest.mark.parametrize(
-    "principal", OTHER_ACCOUNTS, ids=["account", "ARN", "role", "organization"]
+    "principal",
+    [*OTHER_ACCOUNTS.values(), lambda _: iam.OrganizationPrincipal("o-1234567890")],
+    ids=[*OTHER_ACCOUNTS, "organization"],
 )
 def test_imported_stream_needs_a_resource_policy_for_other_accounts(
-    stack: Stack, principal: Any
+    stack: Stack, principal: Callable[[Stack], iam.IGrantable]
 ) -> None:
-    encryption = encrypt(stack, kms.Key(stack, "Key"))
+    encryption = encrypt(stack, encryption_key=kms.Key(stack, "Key"))
     grant = encryption.grant_read(principal(stack))
     assert not grant.success
     (statement,) = key_policy(stack)
@@ -295,7 +290,7 @@ def test_owned_stream_gets_a_resource_policy(stack: Stack) -> None:
 
 
 def test_resource_imported_without_a_role_is_rejected(stack: Stack) -> None:
-    encryption = encrypt(stack, kms.Key(stack, "Key"))
+    encryption = encrypt(stack, encryption_key=kms.Key(stack, "Key"))
     arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:consumer"
     function = lambda_.Function.from_function_arn(stack, "Consumer", arn)
     message = "'Stack/Consumer' was imported without a role, so it cannot get permissions: "
@@ -312,13 +307,13 @@ def test_grants_to_a_function_imported_with_its_role(stack: Stack) -> None:
     function = lambda_.Function.from_function_attributes(
         stack, "Consumer", function_arn=arn, role=role
     )
-    assert encrypt(stack, kms.Key(stack, "Key")).grant_read(function).success
+    assert encrypt(stack, encryption_key=kms.Key(stack, "Key")).grant_read(function).success
     assert [each["Action"] for each in key_statements(stack)] == ["kms:Decrypt"]
 
 
 def test_alias_allows_only_its_target_key(stack: Stack, role: iam.Role) -> None:
     alias = kms.Alias.from_alias_name(stack, "Alias", "alias/orders")
-    encrypt(stack, alias).grant_read(role)
+    encrypt(stack, encryption_key=alias).grant_read(role)
     (statement,) = key_statements(stack)
     assert statement["Resource"] == f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*"
     assert statement["Condition"] == {
@@ -328,7 +323,7 @@ def test_alias_allows_only_its_target_key(stack: Stack, role: iam.Role) -> None:
 
 
 def test_principal_without_policies_is_granted_by_the_key_policy(stack: Stack) -> None:
-    encryption = encrypt(stack, kms.Key(stack, "Key"))
+    encryption = encrypt(stack, encryption_key=kms.Key(stack, "Key"))
     encryption.grant_read(iam.ServicePrincipal("firehose.amazonaws.com"))
     (statement,) = key_policy(stack)
     assert statement == {
@@ -344,7 +339,7 @@ def test_grantee_of_another_stack_causes_a_warning(app: App, stack: Stack) -> No
     """A dependency on its stack could be circular, because that stack can refer to this one."""
     other = Stack(app, "Other", env=HERE)
     role = iam.Role(other, "App", assumed_by=iam.AccountRootPrincipal())
-    encrypt(stack, kms.Key(stack, "Key")).grant_read(role)
+    encrypt(stack, encryption_key=kms.Key(stack, "Key")).grant_read(role)
     (warning,) = warnings(stack)
     assert warning.startswith(
         "'Other/App' is in the stack 'Other', so the stream may be encrypted before it has access "
@@ -358,7 +353,7 @@ def test_dependency_on_the_grantees_stack_causes_no_warning(app: App, stack: Sta
     keys, other = Stack(app, "Keys", env=HERE), Stack(app, "Other", env=HERE)
     stack.add_dependency(other)
     role = iam.Role(other, "App", assumed_by=iam.AccountRootPrincipal())
-    encrypt(stack, kms.Key(keys, "Key")).grant_write(role)
+    encrypt(stack, encryption_key=kms.Key(keys, "Key")).grant_write(role)
     assert len(key_statements(other)) == 1
     assert warnings(stack) == []
 
@@ -373,7 +368,7 @@ def test_key_policy_names_no_role_that_does_not_exist_yet(app: App, stack: Stack
         assumed_by=iam.AccountRootPrincipal(),
         role_name=PhysicalName.GENERATE_IF_NEEDED,
     )
-    encrypt(stack, key).grant_write(role)
+    encrypt(stack, encryption_key=key).grant_write(role)
     (statement,) = key_policy(keys)
     assert filled_in(statement["Principal"]) == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 
@@ -383,7 +378,7 @@ def test_l1_key_gets_its_statements(stack: Stack) -> None:
     policy = {"Version": "2012-10-17", "Statement": [statement]}
     resource = kms.CfnKey(stack, "Key", key_policy=policy)
     resource.apply_removal_policy(RemovalPolicy.RETAIN)
-    encryption = encrypt(stack, kms.Key.from_cfn_key(resource))
+    encryption = encrypt(stack, encryption_key=kms.Key.from_cfn_key(resource))
     encryption.grant_read(iam.ServicePrincipal("firehose.amazonaws.com"))
     (added,) = key_policy(stack)
     assert (added["Action"], added["Condition"]) == ("kms:Decrypt", CONTEXT)
@@ -392,7 +387,9 @@ def test_l1_key_gets_its_statements(stack: Stack) -> None:
 def test_l1_key_imported_by_arn_causes_an_info_annotation(stack: Stack) -> None:
     resource = kms.CfnKey(stack, "Key")
     resource.apply_removal_policy(RemovalPolicy.RETAIN)
-    encryption = encrypt(stack, kms.Key.from_key_arn(stack, "Imported", resource.attr_arn))
+    encryption = encrypt(
+        stack, encryption_key=kms.Key.from_key_arn(stack, "Imported", resource.attr_arn)
+    )
     encryption.grant_read(iam.ServicePrincipal("firehose.amazonaws.com"))
     Annotations.from_stack(stack).has_info(
         "/Stack/Encryption",
@@ -406,7 +403,7 @@ def test_role_with_too_many_grants_is_rejected(
 ) -> None:
     key = kms.Key(stack, "Key")
     for number in range(streams):
-        KinesisStreamEncryption(
+        encrypt(
             stack,
             f"Encryption{number}",
             stream=stream_in(stack, f"stream-{number}"),
@@ -425,7 +422,7 @@ def test_role_with_too_many_grants_is_rejected(
 def test_immutable_role_causes_an_info_annotation(stack: Stack) -> None:
     arn = f"arn:aws:iam::{ACCOUNT}:role/app"
     role = iam.Role.from_role_arn(stack, "App", arn, mutable=False)
-    encrypt(stack, kms.Key(stack, "Key")).grant_write(role)
+    encrypt(stack, encryption_key=kms.Key(stack, "Key")).grant_write(role)
     assert grantee_policies(stack) == {}
     (statement,) = key_policy(stack)
     assert statement["Principal"] == {"AWS": arn}
@@ -443,7 +440,7 @@ def test_nested_stack_waits_for_key_access_of_a_role_in_its_parent(
     stack: Stack, role: iam.Role
 ) -> None:
     nested = NestedStack(stack, "Child")
-    encrypt(nested, kms.Key(stack, "Key")).grant_write(role)
+    encrypt(nested, encryption_key=kms.Key(stack, "Key")).grant_write(role)
     (policy,) = key_policies(stack)
     assert policy in only(stack, "AWS::CloudFormation::Stack")["DependsOn"]
     assert warnings(stack) == []
@@ -452,7 +449,7 @@ def test_nested_stack_waits_for_key_access_of_a_role_in_its_parent(
 def test_encryption_waits_for_key_access_of_a_role_in_a_nested_stack(stack: Stack) -> None:
     nested = NestedStack(stack, "Child")
     role = iam.Role(nested, "App", assumed_by=iam.AccountRootPrincipal())
-    encrypt(stack, kms.Key(stack, "Key")).grant_write(role)
+    encrypt(stack, encryption_key=kms.Key(stack, "Key")).grant_write(role)
     assert len(key_statements(nested)) == 1
     (nested_resource,) = resources(stack, "AWS::CloudFormation::Stack")
     assert nested_resource in only(stack, TYPE)["DependsOn"]
@@ -462,7 +459,7 @@ def test_encryption_waits_for_key_access_of_a_role_in_a_nested_stack(stack: Stac
 def test_siblings_wait_for_each_other(stack: Stack) -> None:
     ours, theirs = NestedStack(stack, "Ours"), NestedStack(stack, "Theirs")
     role = iam.Role(theirs, "App", assumed_by=iam.AccountRootPrincipal())
-    encrypt(ours, kms.Key(stack, "Key")).grant_write(role)
+    encrypt(ours, encryption_key=kms.Key(stack, "Key")).grant_write(role)
     first, second = resources(stack, "AWS::CloudFormation::Stack").items()
     assert second[0] in first[1]["DependsOn"]
 
@@ -470,7 +467,7 @@ def test_siblings_wait_for_each_other(stack: Stack) -> None:
 def test_nested_stack_that_owns_the_key_cannot_wait(stack: Stack, role: iam.Role) -> None:
     """The policy of the role refers to the key, so it depends on the nested stack."""
     nested = NestedStack(stack, "Child")
-    encrypt(nested, kms.Key(nested, "Key")).grant_write(role)
+    encrypt(nested, encryption_key=kms.Key(nested, "Key")).grant_write(role)
     assert "DependsOn" not in only(stack, "AWS::CloudFormation::Stack")
     (warning,) = warnings(stack)
     assert "'Stack/App' is in the stack 'Stack'" in warning
@@ -483,13 +480,7 @@ def test_key_of_another_stack_stays_referenced_while_it_is_a_previous_key(
 ) -> None:
     keys = Stack(app, "Keys", env=HERE)
     first, second = kms.Key(keys, "First"), kms.Key(keys, "Second")
-    encryption = KinesisStreamEncryption(
-        stack,
-        "Encryption",
-        stream=stream_in(stack),
-        encryption_key=second,
-        previous_keys=[first],
-    )
+    encryption = encrypt(stack, encryption_key=second, previous_keys=[first])
     encryption.grant_write(role)
     exports = Template.from_stack(keys).to_json()["Outputs"]
     assert len(exports) == 2, "another stack still imports each export"

@@ -684,9 +684,7 @@ def test_a_deployed_event_source_mapping_is_not_replaced() -> None:
         start = lambda_.StartingPosition.LATEST
         function.add_event_source(event_sources.KinesisEventSource(stream, starting_position=start))
         if encrypted:
-            encryption = KinesisStreamEncryption(
-                stack, "Encryption", stream=stream, encryption_key=kms.Key(stack, "Key")
-            )
+            encryption = encrypt(stack, stream=stream, encryption_key=kms.Key(stack, "Key"))
             encryption.grant_read(function)
             assert warnings(stack) == []
         return resources(stack, "AWS::Lambda::EventSourceMapping")

@@ -46,7 +46,7 @@ def app_without_resource_limit() -> App:
     return App(context={"@aws-cdk/core:stackResourceLimit": 0})
 
 
-def encrypt(stack: Stack, names: Iterable[str], **options: Any) -> None:
+def encrypt_all(stack: Stack, names: Iterable[str], **options: Any) -> None:
     """Encrypt streams of the account and Region of the stack."""
     for name in names:
         stream = stream_by_name(stack, name, f"Stream-{name}")
@@ -70,8 +70,8 @@ def assert_within_limits(stack: Stack, **environment: str) -> None:
 def test_a_second_provider_holds_additional_streams() -> None:
     """The policies contain each stream."""
     stack, names = Stack(app_without_resource_limit(), "Stack", env=HERE), names_of(360)
-    encrypt(stack, names[:300])
-    encrypt(stack, names[300:], provider=KinesisStreamEncryptionProvider(stack, "Second"))
+    encrypt_all(stack, names[:300])
+    encrypt_all(stack, names[300:], provider=KinesisStreamEncryptionProvider(stack, "Second"))
     assert_within_limits(stack)
     granted = [
         arn
@@ -88,14 +88,14 @@ def test_200_streams_with_separate_keys_are_within_limits() -> None:
     stack = Stack(app_without_resource_limit(), "Stack", env=HERE)
     for number, name in enumerate(names_of(200)):
         key = kms.Key.from_key_arn(stack, f"Key{number}", f"{KEY_ARN[:-3]}{number:03}")
-        encrypt(stack, [name], encryption_key=key)
+        encrypt_all(stack, [name], encryption_key=key)
     assert_within_limits(stack)
 
 
 def test_400_streams_fit_in_a_stack() -> None:
     """Each resource depends on the only policy with its permissions, in an env-agnostic stack."""
     stack = Stack(App(), "Stack")
-    encrypt(stack, names_of(400, 60))
+    encrypt_all(stack, names_of(400, 60))
     found = resources(stack)
     assert len(found) <= MAX_RESOURCES
     assert len(json.dumps({"Resources": found}, indent=1)) < 600_000
@@ -109,7 +109,7 @@ def test_400_streams_fit_in_a_stack() -> None:
 
 def test_too_many_managed_policies_are_rejected() -> None:
     app = app_without_resource_limit()
-    encrypt(Stack(app, "Stack", env=HERE), names_of(360))
+    encrypt_all(Stack(app, "Stack", env=HERE), names_of(360))
     error = synthesis_error(app)
     assert re.search(
         r"Provider/Role' would have 1\d managed policies, and IAM allows 10: "
@@ -126,7 +126,7 @@ def test_existing_managed_policies_of_the_role_are_counted() -> None:
         named = iam.ManagedPolicy.from_managed_policy_name(stack, f"Named{number}", f"p{number}")
         role.add_managed_policy(named)
     KinesisStreamEncryptionProvider(stack, "Provider", role=role)
-    encrypt(stack, names_of(100))
+    encrypt_all(stack, names_of(100))
     assert re.search(r"the role 'Stack/Role' would have 1\d managed policies", synthesis_error(app))
 
 
@@ -157,7 +157,7 @@ def test_an_imported_role_holds_one_inline_policy(
 def test_names_that_exceed_the_arn_size_estimate_are_rejected() -> None:
     """CDK estimates the length of an ARN with tokens."""
     app = app_without_resource_limit()
-    encrypt(Stack(app, "Stack"), names_of(150))
+    encrypt_all(Stack(app, "Stack"), names_of(150))
     error = synthesis_error(app)
     assert re.search(r"would have \d+ characters in a managed policy, and IAM allows 6144", error)
     assert "set the context '@aws-cdk/aws-iam.arnSizeEstimate' to the length" in error
@@ -167,13 +167,13 @@ def test_the_arn_size_estimate_of_the_user_is_kept() -> None:
     estimate = {"@aws-cdk/aws-iam.arnSizeEstimate": 190}
     app = App(context={"@aws-cdk/core:stackResourceLimit": 0, **estimate})
     stack = Stack(app, "Stack")
-    encrypt(stack, names_of(150))
+    encrypt_all(stack, names_of(150))
     assert_within_limits(stack, partition="aws-us-gov", region="ap-northeast-1")
     app.synth()
 
 
 def test_100_streams_share_five_resources(env_agnostic_stack: Stack) -> None:
-    encrypt(env_agnostic_stack, [f"stream-{number}" for number in range(100)])
+    encrypt_all(env_agnostic_stack, [f"stream-{number}" for number in range(100)])
     shared = [
         each["Type"] for each in resources(env_agnostic_stack).values() if each["Type"] != TYPE
     ]

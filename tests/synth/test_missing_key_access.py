@@ -15,7 +15,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
 
 from kinesis_stream_encryption import KinesisStreamEncryption
-from tests.synth.templates import function_in, stream_arn, warnings
+from tests.synth.templates import encrypt, function_in, stream_arn, warnings
 
 STREAM = stream_arn("orders")
 
@@ -104,9 +104,7 @@ def test_the_order_of_the_constructs_does_not_matter(
     stack: Stack, stream: kinesis.IStream, role: iam.Role
 ) -> None:
     stream.grant_read(role)
-    KinesisStreamEncryption(
-        stack, "Encryption", stream=stream, encryption_key=kms.Key(stack, "Key")
-    )
+    encrypt(stack, stream=stream, encryption_key=kms.Key(stack, "Key"))
     (warning,) = warnings(stack)
     assert "'Stack/App'" in warning
 

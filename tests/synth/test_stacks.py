@@ -118,9 +118,7 @@ def test_a_nested_stack_has_a_separate_provider(app: App, stack: Stack) -> None:
     nested = NestedStack(stack, "Nested")
     key = kms.Key(stack, "Key")
     for each, name in ((stack, "outer"), (nested, "inner")):
-        KinesisStreamEncryption(
-            each, "Encryption", stream=stream_in(each, name), encryption_key=key
-        )
+        encrypt(each, stream=stream_in(each, name), encryption_key=key)
     app.synth()
     for each in (stack, nested):
         assert Template.from_stack(each).find_resources(TYPE)
