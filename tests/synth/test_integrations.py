@@ -280,18 +280,6 @@ class Reference:
     value: str = STREAM
 
 
-def table(stack: Stack, encryption: KinesisStreamEncryption) -> object:
-    """DynamoDB writes with a service-linked role that has access to all keys of the account.
-
-    https://docs.aws.amazon.com/aws-managed-policy/latest/reference/DynamoDBKinesisReplicationServiceRolePolicy.html
-    """
-    return dynamodb.Table(stack, "Table", partition_key=PARTITION_KEY, kinesis_stream=encryption)
-
-
-def table_v2(stack: Stack, encryption: KinesisStreamEncryption) -> object:
-    return dynamodb.TableV2(stack, "Table", partition_key=PARTITION_KEY, kinesis_stream=encryption)
-
-
 def resource_policy(stack: Stack, encryption: KinesisStreamEncryption) -> object:
     statement = iam.PolicyStatement(
         principals=[iam.AccountPrincipal("444455556666")],
@@ -302,60 +290,28 @@ def resource_policy(stack: Stack, encryption: KinesisStreamEncryption) -> object
     return kinesis.ResourcePolicy(stack, "Policy", stream=encryption, policy_document=document)
 
 
-def cfn_resource_policy(stack: Stack, encryption: KinesisStreamEncryption) -> object:
-    return kinesis.CfnResourcePolicy(stack, "Policy", resource_arn=encryption, resource_policy={})
-
-
-def cfn_pipe(stack: Stack, encryption: KinesisStreamEncryption) -> object:
-    return pipes.CfnPipe(stack, "Pipe", source=encryption, role_arn="role", target="target")
-
-
-def cfn_event_source_mapping(stack: Stack, encryption: KinesisStreamEncryption) -> object:
-    return lambda_.CfnEventSourceMapping(
-        stack, "Mapping", function_name="function", event_source_arn=encryption
-    )
-
-
-def cfn_destination(stack: Stack, encryption: KinesisStreamEncryption) -> object:
-    return logs.CfnDestination(
-        stack, "Destination", destination_name="to", role_arn="role", target_arn=encryption
-    )
-
-
-def cfn_subscription_filter(stack: Stack, encryption: KinesisStreamEncryption) -> object:
-    return logs.CfnSubscriptionFilter(
-        stack,
-        "Filter",
-        log_group_name="group",
-        filter_pattern="",
-        destination_arn=encryption,
-    )
-
-
-def cfn_delivery_stream(stack: Stack, encryption: KinesisStreamEncryption) -> object:
-    return firehose.CfnDeliveryStream(stack, "Delivery", delivery_stream_name=encryption)
-
-
 def arn_for_stream(stack: Stack, encryption: KinesisStreamEncryption) -> object:
-    return aws_cdk.CfnResource(
-        stack,
-        "Any",
-        type="Any::Any::Any",
-        properties={"Arn": kinesis.CfnStream.arn_for_stream(encryption)},
-    )
+    arn = kinesis.CfnStream.arn_for_stream(encryption)
+    return aws_cdk.CfnResource(stack, "Any", type="Any::Any::Any", properties={"Arn": arn})
 
 
 PARTITION_KEY = dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING)
 
 REFERENCES = [
+    # DynamoDB writes with a service-linked role that has access to all keys of the account:
+    # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/DynamoDBKinesisReplicationServiceRolePolicy.html
     Reference(
         "aws_dynamodb.TableProps.kinesisStream",
-        table,
+        lambda stack, encryption: dynamodb.Table(
+            stack, "Table", partition_key=PARTITION_KEY, kinesis_stream=encryption
+        ),
         ("AWS::DynamoDB::Table", ["KinesisStreamSpecification", "StreamArn"]),
     ),
     Reference(
         "aws_dynamodb.TableOptionsV2.kinesisStream",
-        table_v2,
+        lambda stack, encryption: dynamodb.TableV2(
+            stack, "Table", partition_key=PARTITION_KEY, kinesis_stream=encryption
+        ),
         (
             "AWS::DynamoDB::GlobalTable",
             ["Replicas", 0, "KinesisStreamSpecification", "StreamArn"],
@@ -368,7 +324,9 @@ REFERENCES = [
     ),
     Reference(
         "aws_kinesis.CfnResourcePolicyProps.resourceArn",
-        cfn_resource_policy,
+        lambda stack, encryption: kinesis.CfnResourcePolicy(
+            stack, "Policy", resource_arn=encryption, resource_policy={}
+        ),
         ("AWS::Kinesis::ResourcePolicy", ["ResourceArn"]),
     ),
     Reference(
@@ -378,27 +336,37 @@ REFERENCES = [
     ),
     Reference(
         "aws_pipes.CfnPipeProps.source",
-        cfn_pipe,
+        lambda stack, encryption: pipes.CfnPipe(
+            stack, "Pipe", source=encryption, role_arn="role", target="target"
+        ),
         ("AWS::Pipes::Pipe", ["Source"]),
     ),
     Reference(
         "aws_lambda.CfnEventSourceMappingProps.eventSourceArn",
-        cfn_event_source_mapping,
+        lambda stack, encryption: lambda_.CfnEventSourceMapping(
+            stack, "Mapping", function_name="function", event_source_arn=encryption
+        ),
         ("AWS::Lambda::EventSourceMapping", ["EventSourceArn"]),
     ),
     Reference(
         "aws_logs.CfnDestinationProps.targetArn",
-        cfn_destination,
+        lambda stack, encryption: logs.CfnDestination(
+            stack, "Destination", destination_name="to", role_arn="role", target_arn=encryption
+        ),
         ("AWS::Logs::Destination", ["TargetArn"]),
     ),
     Reference(
         "aws_logs.CfnSubscriptionFilterProps.destinationArn",
-        cfn_subscription_filter,
+        lambda stack, encryption: logs.CfnSubscriptionFilter(
+            stack, "Filter", log_group_name="g", filter_pattern="", destination_arn=encryption
+        ),
         ("AWS::Logs::SubscriptionFilter", ["DestinationArn"]),
     ),
     Reference(
         "aws_kinesisfirehose.CfnDeliveryStreamProps.deliveryStreamName",
-        cfn_delivery_stream,
+        lambda stack, encryption: firehose.CfnDeliveryStream(
+            stack, "Delivery", delivery_stream_name=encryption
+        ),
         ("AWS::KinesisFirehose::DeliveryStream", ["DeliveryStreamName"]),
         value="orders",
     ),
