@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from aws_cdk import App, CfnElement, CfnParameter, Duration, NestedStack, Stack
+from aws_cdk import App, CfnParameter, Duration, NestedStack, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -543,20 +543,18 @@ class TestFunctionOptions:
         assert function["Architectures"] == ["x86_64"]
         assert function["MemorySize"] == 512
         assert function["TracingConfig"] == {"Mode": "Active"}
-        assert function["LoggingConfig"] == {"LogGroup": stack.resolve(log_group.log_group_name)}
+        (only_log_group,) = resources(stack, "AWS::Logs::LogGroup")
+        assert stack.resolve(log_group.log_group_name) == {"Ref": only_log_group}
+        assert function["LoggingConfig"] == {"LogGroup": {"Ref": only_log_group}}
         (statement,) = allowing(stack, "logs:PutLogEvents")
         assert statement["Resource"] == stack.resolve(log_group.log_group_arn)
         assert allowing(stack, "xray:PutTraceSegments")
-        assert list(resources(stack, "AWS::Logs::LogGroup")) == [
-            stack.get_logical_id(cast("CfnElement", log_group.node.default_child))
-        ]
 
     def test_role_gets_the_permissions(self, stack: Stack) -> None:
         role = iam.Role(stack, "Own", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         guard(stack, role=role)
-        assert list(resources(stack, "AWS::IAM::Role")) == [
-            stack.get_logical_id(cast("CfnElement", role.node.default_child))
-        ]
+        (only_role,) = resources(stack, "AWS::IAM::Role")
+        assert stack.resolve(role.role_name) == {"Ref": only_role}
         assert allowing(stack, "kinesis:DescribeStreamSummary")
         assert allowing(stack, "sqs:ReceiveMessage")
 
