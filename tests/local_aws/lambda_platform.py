@@ -7,11 +7,8 @@ CloudFormation API reference, DescribeStackResource; Lambda API reference, Invok
 from __future__ import annotations
 
 import json
-import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -42,7 +39,7 @@ class Code(NamedTuple):
 
 class Invocation(NamedTuple):
     event: dict[str, Any]
-    seconds: float
+    seconds: float = 900
 
 
 class Result(NamedTuple):
@@ -65,7 +62,6 @@ class Platform(ThreadingHTTPServer):
         self.results = SimpleQueue[Result]()
         self.responses = SimpleQueue[dict[str, Any]]()
         self.continuations: list[dict[str, Any]] = []
-        self.seconds_of_continuation = 900.0
         self.current: dict[str, Any] = {}
 
     def invoke(self, event: dict[str, Any], *, seconds: float = 900) -> None:
@@ -116,9 +112,7 @@ class _Requests(BaseHTTPRequestHandler):
             self._reply(202, "{}")
         elif self.path.endswith("/invocations"):
             self.server.continuations.append(json.loads(body))
-            self.server.pending.put(
-                Invocation(json.loads(body), self.server.seconds_of_continuation)
-            )
+            self.server.pending.put(Invocation(json.loads(body)))
             self._reply(202, "")
         else:
             self._describe_stack_resource(parse_qs(body.decode()))
@@ -150,15 +144,6 @@ class _Requests(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-
-
-@contextmanager
-def platform() -> Iterator[Platform]:
-    """Serve requests for the duration of the block."""
-    with Platform() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
 
 
 def start(aws: LocalAws, server: Platform, *, python: Path, code: Code, folder: Path) -> Service:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 from local_aws import LocalAws, folders
 from local_aws.process import Service
 from tests.local_aws.deployment import RESPONSE, encryption, make_key, make_stream
-from tests.local_aws.lambda_platform import SECRET, Code, Platform, Result, platform, start
+from tests.local_aws.lambda_platform import SECRET, Code, Platform, Result, start
 from tests.local_aws.template import Written
 
 pytestmark = pytest.mark.timeout(300)
@@ -60,8 +61,10 @@ def code(written: Written, tmp_path_factory: pytest.TempPathFactory) -> Code:
 
 @pytest.fixture
 def lambda_platform() -> Iterator[Platform]:
-    with platform() as server:
+    with Platform() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
+        server.shutdown()
 
 
 @pytest.fixture
