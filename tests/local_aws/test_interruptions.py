@@ -1,7 +1,7 @@
 """Interruptions of a wait: the stream is deleted, the function killed, the invocation ends."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -31,46 +31,41 @@ PROPAGATION_WAIT = timedelta(seconds=5)
 LAMBDA_RETRY_DELAY = timedelta(minutes=1)
 
 
+@contextmanager
+def once_updating(aws: LocalAws, stream: str, action: Callable[[], object]) -> Iterator[None]:
+    """Act once in another thread, when the stream is UPDATING."""
+
+    def run() -> None:
+        until(lambda: summary(aws, stream)["StreamStatus"] == "UPDATING", seconds=MAX_DEPLOYMENT)
+        action()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    thread.join()
+
+
 def test_stream_that_is_deleted_during_the_wait_fails_the_deployment(
     local_aws: LocalAws, deployment: Deployment
 ) -> None:
     stream, key = make_stream(local_aws), make_key(local_aws)
 
     def delete() -> None:
-        until(
-            lambda: summary(local_aws, stream)["StreamStatus"] == "UPDATING", seconds=MAX_DEPLOYMENT
-        )
         until(lambda: summary(local_aws, stream)["StreamStatus"] == "ACTIVE")
         local_aws.client("kinesis").delete_stream(StreamARN=stream)
 
-    deletion = threading.Thread(target=delete)
-    deletion.start()
-    reason = deployment.deploy_and_fail(Encryption={"stream": stream, "key": key})
-    deletion.join()
+    with once_updating(local_aws, stream, delete):
+        reason = deployment.deploy_and_fail(Encryption={"stream": stream, "key": key})
     assert stream in reason
     assert "deleted" in reason
     assert deployment.describe()["StackStatus"] == "ROLLBACK_COMPLETE"
-
-
-@contextmanager
-def killed_while_updating(aws: LocalAws, stream: str) -> Iterator[None]:
-    """Kill the functions once, when the stream is UPDATING."""
-
-    def kill() -> None:
-        until(lambda: summary(aws, stream)["StreamStatus"] == "UPDATING", seconds=MAX_DEPLOYMENT)
-        kill_functions(aws)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    yield
-    thread.join()
 
 
 def test_stack_operation_ends_if_the_function_is_killed(
     local_aws: LocalAws, deployment: Deployment
 ) -> None:
     stream, key = make_stream(local_aws), make_key(local_aws)
-    with killed_while_updating(local_aws, stream):
+    with once_updating(local_aws, stream, lambda: kill_functions(local_aws)):
         reason = deployment.deploy_and_fail(
             Encryption={"stream": stream, "key": key, "service_timeout": "12"}
         )
@@ -82,7 +77,7 @@ def test_killed_function_completes_the_request_when_lambda_retries(
     local_aws: LocalAws, deployment: Deployment
 ) -> None:
     stream, key = make_stream(local_aws), make_key(local_aws)
-    with killed_while_updating(local_aws, stream):
+    with once_updating(local_aws, stream, lambda: kill_functions(local_aws)):
         deployment.deploy(Encryption={"stream": stream, "key": key})
     assert encryption(local_aws, stream) == ("ACTIVE", "KMS", key)
     assert deployment.last_duration() >= LAMBDA_RETRY_DELAY
