@@ -68,14 +68,3 @@ def test_delete_of_a_failed_create_succeeds(local_aws: LocalAws, deployment: Dep
         lines = [line for line in deployment.log() if line.get("request") == event["RequestId"]]
         assert "SUCCESS" in [line.get("status") for line in lines]
     assert summary(local_aws, stream) == encrypted
-
-
-def test_failed_create_leaves_the_stream_unencrypted(
-    local_aws: LocalAws, deployment: Deployment
-) -> None:
-    stream, key = make_stream(local_aws), make_key(local_aws)
-    local_aws.client("kms").schedule_key_deletion(KeyId=key)
-    reason = deployment.deploy_and_fail(Encryption={"stream": stream, "key": key})
-    assert "PendingDeletion" in reason
-    assert deployment.describe()["StackStatus"] == "ROLLBACK_COMPLETE"
-    assert encryption(local_aws, stream) == ("ACTIVE", "NONE", None)
