@@ -6,14 +6,19 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from botocore.exceptions import WaiterError
 from policy_sentry.querying.actions import get_action_data
 
 from local_aws import LocalAws
-from tests.local_aws.deployment import client_of_role
+from tests.local_aws.deployment import (
+    client_of_role,
+    encryption,
+    function_log,
+    make_key,
+    make_stream,
+)
 from tests.local_aws.encryption_app import RESOURCE_TYPE
 
 Template = dict[str, Any]
@@ -136,11 +141,6 @@ class StackOperationError(Exception):
     """A stack operation failed, with the first reason in the stack events as its message."""
 
 
-@cache
-def _client(aws: LocalAws, service: str) -> Any:
-    return aws.client(service)
-
-
 class Clone:
     """A copy of the deployed stack, with a separate role, function, streams, and keys.
 
@@ -160,8 +160,8 @@ class Clone:
         self._replacements: dict[str, str] = {}
         for resource in _custom_resources(template).values():
             properties = resource["Properties"]
-            self._replacements[properties["StreamArn"]] = self._create_stream()
-            self._replacements[properties["KeyId"]] = self._create_key()
+            self._replacements[properties["StreamArn"]] = make_stream(self.aws)
+            self._replacements[properties["KeyId"]] = make_key(self.aws)
         self.template = json.loads(self.translate(json.dumps(template)))
         for document in _policy_documents(self.template):
             for statement in document["Statement"]:
@@ -183,13 +183,9 @@ class Clone:
             text = text.replace(original, replacement)
         return text
 
-    def client(self, service: str) -> Any:
-        """Return a client with all permissions, which all clones share."""
-        return _client(self.aws, service)
-
     @property
     def _cloudformation(self) -> Any:
-        return self.client("cloudformation")
+        return self.aws.client("cloudformation")
 
     # The custom resources, by the prefix of their logical IDs
 
@@ -208,7 +204,7 @@ class Clone:
 
     def use_forbidden_stream(self, name: str) -> None:
         """Set another stream, which the role does not allow."""
-        self._properties(name)["StreamArn"] = self._create_stream()
+        self._properties(name)["StreamArn"] = make_stream(self.aws)
 
     def use_key(self, name: str, key: str) -> None:
         """Set another key."""
@@ -216,17 +212,8 @@ class Clone:
 
     def encryption(self, name: str) -> str | None:
         """Return the key of the stream; None if it is unencrypted."""
-        response = self.client("kinesis").describe_stream_summary(StreamARN=self.stream(name))
-        summary = response["StreamDescriptionSummary"]
-        return summary.get("KeyId") if summary["EncryptionType"] == "KMS" else None
-
-    def _create_stream(self) -> str:
-        name = f"stream-{uuid.uuid4().hex[:8]}"
-        self.client("kinesis").create_stream(StreamName=name, ShardCount=1)
-        return f"arn:aws:kinesis:{self.aws.region}:{self.aws.account}:stream/{name}"
-
-    def _create_key(self) -> str:
-        return str(self.client("kms").create_key()["KeyMetadata"]["Arn"])
+        _, type_, key = encryption(self.aws, self.stream(name))
+        return key if type_ == "KMS" else None
 
     def _properties(self, name: str) -> dict[str, Any]:
         resource = self.template["Resources"][self.logical_id(name)]
@@ -322,23 +309,20 @@ class Clone:
 
     def set_timeout(self, seconds: int) -> None:
         """Set the timeout of the function."""
-        self.client("lambda").update_function_configuration(
+        self.aws.client("lambda").update_function_configuration(
             FunctionName=self.function, Timeout=seconds
         )
 
     def log(self) -> list[dict[str, Any]]:
         """Return the lines of the function's log."""
-        group = self.physical_id("AWS::Logs::LogGroup")
-        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
-        messages = [event["message"] for page in pages for event in page["events"]]
-        return [json.loads(each) for each in messages if each.startswith("{")]
+        return function_log(self.aws, self.stack_id)
 
     # The role
 
     @contextmanager
     def without_policy(self) -> Iterator[None]:
         """Remove the policy of the role for the duration of the block."""
-        iam, role = self.client("iam"), self.physical_id("AWS::IAM::Role")
+        iam, role = self.aws.client("iam"), self.physical_id("AWS::IAM::Role")
         (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
         policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
         iam.delete_role_policy(RoleName=role, PolicyName=name)
@@ -350,7 +334,7 @@ class Clone:
     def role_client(self, service: str) -> Any:
         """Return a client with the credentials of the function's role."""
         role = self.physical_id("AWS::IAM::Role")
-        arn = self.client("iam").get_role(RoleName=role)["Role"]["Arn"]
+        arn = self.aws.client("iam").get_role(RoleName=role)["Role"]["Arn"]
         return client_of_role(self.aws, arn, service)
 
 

@@ -34,8 +34,7 @@ def deployment(local_aws: LocalAws) -> Iterator[Deployment]:
     """A stack, not deployed yet."""
     deployment = Deployment(local_aws)
     yield deployment
-    if deployment.exists:
-        deployment.destroy()
+    deployment.destroy()
 
 
 @pytest.fixture(scope="session")

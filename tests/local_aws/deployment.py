@@ -37,9 +37,9 @@ def deploy(aws: LocalAws, stack: str, declare: Callable[[App], None]) -> dict[st
     return Cdk(aws, app=assembly).deploy()[stack]
 
 
-def make_stream(aws: LocalAws) -> str:
+def make_stream(aws: LocalAws, prefix: str = "stream-") -> str:
     """Create an unencrypted stream outside of all stacks, and return its ARN."""
-    kinesis, name = aws.client("kinesis"), f"stream-{uuid.uuid4().hex[:8]}"
+    kinesis, name = aws.client("kinesis"), f"{prefix}{uuid.uuid4().hex[:8]}"
     kinesis.create_stream(StreamName=name, ShardCount=1)
     until(lambda: summary(aws, name)["StreamStatus"] == "ACTIVE")
     return str(summary(aws, name)["StreamARN"])
@@ -65,6 +65,37 @@ def encryption(aws: LocalAws, stream: str) -> tuple[str, str, str | None]:
         description["EncryptionType"],
         description.get("KeyId"),
     )
+
+
+def exists(aws: LocalAws, stack: str) -> bool:
+    """Return whether a stack exists."""
+    stacks = aws.client("cloudformation").list_stacks()["StackSummaries"]
+    statuses = [each["StackStatus"] for each in stacks if each["StackName"] == stack]
+    return bool(statuses) and statuses[0] != "DELETE_COMPLETE"
+
+
+def destroy(aws: LocalAws, stack: str) -> None:
+    """Delete a stack without the CLI, and wait for the end of the deletion."""
+    cloudformation = aws.client("cloudformation")
+    stack_id = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackId"]
+    cloudformation.delete_stack(StackName=stack_id)
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=stack_id, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+    )
+
+
+def function_log(aws: LocalAws, stack: str) -> list[dict[str, Any]]:
+    """Return the lines of the function's log."""
+    response = aws.client("cloudformation").describe_stack_resources(StackName=stack)
+    pages = aws.client("logs").get_paginator("filter_log_events")
+    return [
+        json.loads(event["message"])
+        for resource in response["StackResources"]
+        if resource["ResourceType"] == "AWS::Logs::LogGroup"
+        for page in pages.paginate(logGroupName=resource["PhysicalResourceId"])
+        for event in page["events"]
+        if event["message"].startswith("{")
+    ]
 
 
 def client_of_role(aws: LocalAws, role: str, service: str) -> Any:
@@ -118,20 +149,9 @@ class Deployment:
         raise AssertionError("the deployment succeeded")
 
     def destroy(self) -> None:
-        """Delete the stack without the CLI, and wait for the end of the deletion."""
-        cloudformation = self.aws.client("cloudformation")
-        stack_id = self.describe()["StackId"]
-        cloudformation.delete_stack(StackName=stack_id)
-        cloudformation.get_waiter("stack_delete_complete").wait(
-            StackName=stack_id, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
-        )
-
-    @property
-    def exists(self) -> bool:
-        """Whether the stack exists."""
-        stacks = self.aws.client("cloudformation").list_stacks()["StackSummaries"]
-        statuses = [s["StackStatus"] for s in stacks if s["StackName"] == self.stack]
-        return bool(statuses) and statuses[0] != "DELETE_COMPLETE"
+        """Delete the stack, if it exists."""
+        if exists(self.aws, self.stack):
+            destroy(self.aws, self.stack)
 
     def describe(self) -> dict[str, Any]:
         """Return the description of the stack."""
@@ -159,15 +179,7 @@ class Deployment:
 
     def log(self) -> list[dict[str, Any]]:
         """Return the lines of the function's log."""
-        logs, lines = self.aws.client("logs"), []
-        resources = self.aws.client("cloudformation").describe_stack_resources(
-            StackName=self.stack
-        )["StackResources"]
-        for group in resources:
-            if group["ResourceType"] == "AWS::Logs::LogGroup":
-                events = logs.filter_log_events(logGroupName=group["PhysicalResourceId"])["events"]
-                lines += [e["message"] for e in events if e["message"].startswith("{")]
-        return [json.loads(line) for line in lines]
+        return function_log(self.aws, self.stack)
 
     def logged(self, message: str) -> list[dict[str, Any]]:
         """Return the lines of the function's log with a message."""

@@ -170,8 +170,7 @@ def deployed(local_aws_iam: LocalAws) -> Iterator[Deployed]:
     traffic = Traffic(aws, deployment, stream)
     assert (len(traffic.producers), len(traffic.consumers)) == (3, 2)
     yield Deployed(deployment, traffic, stream, first, second, slow, options)
-    if deployment.exists:
-        deployment.destroy()
+    deployment.destroy()
 
 
 def test_a_rollback_denies_no_principal(deployed: Deployed, local_aws_iam: LocalAws) -> None:

@@ -76,8 +76,7 @@ def deployed(local_aws_iam: LocalAws) -> Iterator[Deployed]:
     outputs = deployment.deploy(First=first, Second=second)
     template = aws.client("cloudformation").get_template(StackName=deployment.stack)
     yield Deployed(deployment, outputs, first, second, split(dict(template["TemplateBody"])))
-    if deployment.exists:
-        deployment.destroy()
+    deployment.destroy()
 
 
 def test_role_is_sufficient_for_all_operations(local_aws_iam: LocalAws, deployed: Deployed) -> None:
@@ -240,14 +239,14 @@ def reject_disabled_keys(clone: Clone) -> None:
 
 def rejects_disabled(clone: Clone, name: str, key: str) -> bool:
     before = clone.key(name)
-    clone.client("kms").disable_key(KeyId=key)
+    clone.aws.client("kms").disable_key(KeyId=key)
     clone.use_key(name, key)
     reason = ""
     try:
         clone.update()
     except StackOperationError as error:
         reason = str(error)
-    clone.client("kms").enable_key(KeyId=key)
+    clone.aws.client("kms").enable_key(KeyId=key)
     clone.use_key(name, before)
     if not reason:
         clone.update()

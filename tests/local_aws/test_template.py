@@ -15,7 +15,7 @@ from botocore.exceptions import WaiterError
 
 from local_aws import LocalAws, folders
 from local_aws.process import run
-from tests.local_aws.deployment import encryption, make_key
+from tests.local_aws.deployment import destroy, encryption, make_key
 from tests.local_aws.template import Written
 
 pytestmark = pytest.mark.timeout(300)
@@ -35,7 +35,7 @@ class Stacks:
     """Stacks that are created with the CloudFormation API."""
 
     def __init__(self, aws: LocalAws) -> None:
-        self.cloudformation = aws.client("cloudformation")
+        self.aws, self.cloudformation = aws, aws.client("cloudformation")
         self.names: list[str] = []
 
     def put(self, name: str, template: str, **parameters: str) -> dict[str, str]:
@@ -51,26 +51,21 @@ class Stacks:
         )
         if kind == "create":
             self.names.append(name)
-        self._wait(name, f"stack_{kind}_complete")
+        self.cloudformation.get_waiter(f"stack_{kind}_complete").wait(
+            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+        )
         (stack,) = self.cloudformation.describe_stacks(StackName=name)["Stacks"]
         return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
 
     def delete(self, name: str) -> None:
         self.names.remove(name)
-        (stack,) = self.cloudformation.describe_stacks(StackName=name)["Stacks"]
-        self.cloudformation.delete_stack(StackName=name)
-        self._wait(stack["StackId"], "stack_delete_complete")
+        destroy(self.aws, name)
 
     def reason(self, name: str) -> str:
         """Return the first failure reason of a stack."""
         events = self.cloudformation.describe_stack_events(StackName=name)["StackEvents"]
         failed = [each for each in events if each["ResourceStatus"].endswith("_FAILED")]
         return str(failed[-1]["ResourceStatusReason"])
-
-    def _wait(self, name: str, waiter: str) -> None:
-        self.cloudformation.get_waiter(waiter).wait(
-            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
-        )
 
 
 @dataclass
