@@ -41,13 +41,7 @@ from tests.local_aws.clone import (
     without,
     without_function_policy,
 )
-from tests.local_aws.deployment import (
-    WAIT_CONTINUED,
-    Deployment,
-    encryption,
-    make_key,
-    make_stream,
-)
+from tests.local_aws.deployment import WAIT_CONTINUED, Deployment, encryption, make_key, make_stream
 from tests.local_aws.observing import until
 
 pytestmark = pytest.mark.timeout(500)

@@ -116,16 +116,6 @@ def test_wait_continues_in_a_new_invocation(
     assert encryption(local_aws, stream) == ("ACTIVE", "KMS", key)
 
 
-def test_invalid_request_fails_with_a_reason(
-    local_aws: LocalAws, lambda_platform: Platform, function: Service
-) -> None:
-    lambda_platform.invoke(lambda_platform.event(local_aws, "Create", KeyId="alias/aws/kinesis"))
-    response = lambda_platform.responses.get(timeout=30)
-    assert response["Status"] == "FAILED"
-    assert "StreamArn" in response["Reason"]
-    assert lambda_platform.results.get(timeout=10) == Result("response", None)
-
-
 def test_event_without_response_url_is_an_error_of_the_function(
     lambda_platform: Platform, function: Service
 ) -> None:
