@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +17,7 @@ import boto3
 from botocore.exceptions import ClientError, HTTPClientError, ReadTimeoutError
 from botocore.stub import ANY, Stubber
 
+import stream_encryption
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime
 
@@ -31,6 +36,20 @@ BEGIN = datetime(2026, 11, 1, 12, tzinfo=UTC)
 def refused(code: str, message: str = "") -> ClientError:
     """Create the error of a call that is rejected."""
     return ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
+
+
+def printed_by(code: str, **variables: str) -> str:
+    """Run code in a process of its own, with only these variables; return what it printed."""
+    source = Path(stream_encryption.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PATH": os.defpath, "PYTHONPATH": str(source), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not done.stderr
+    return done.stdout
 
 
 class VirtualClock:

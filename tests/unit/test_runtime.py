@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-import stream_encryption
 from stream_encryption.encryption.failure import Failure
 from stream_encryption.handler import Handler
 from stream_encryption.runtime import Runtime, aws_client
+from tests.unit.stubs import printed_by
 
 
 class Endpoint(HTTPServer):
@@ -74,13 +72,8 @@ def test_crhelper_creates_no_clients_and_the_environment_is_unchanged(
     if before is not None:
         monkeypatch.setenv("AWS_SAM_LOCAL", before)
     with pytest.raises(Failure, match="INVALID_EVENT: The custom resource event is malformed"):
-        Handler(Runtime())({}, Context())
+        Handler(Runtime())({}, SimpleNamespace(get_remaining_time_in_millis=lambda: 1000))
     assert os.environ.get("AWS_SAM_LOCAL") == before
-
-
-class Context:
-    def get_remaining_time_in_millis(self) -> int:
-        return 1000
 
 
 def test_clock_returns_the_time_and_sleeps() -> None:
@@ -174,17 +167,8 @@ def test_client_is_created_while_lambda_gives_a_whole_vcpu(
     region: dict[str, str], clients: int
 ) -> None:
     """At the import, which must succeed without a Region too."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from stream_encryption import handler, runtime\n"
-            "print(runtime.aws_client.cache_info().currsize)",
-        ],
-        env={"PATH": os.defpath, "PYTHONPATH": str(Path(stream_encryption.__file__).parents[1])}
-        | region,
-        capture_output=True,
-        text=True,
-        check=False,
+    code = (
+        "from stream_encryption import handler, runtime\n"
+        "print(runtime.aws_client.cache_info().currsize)"
     )
-    assert (done.stdout, done.stderr) == (f"{clients}\n", "")
+    assert printed_by(code, **region) == f"{clients}\n"
