@@ -21,7 +21,7 @@ from simulated_aws.sqs import DEAD_LETTERS, QUEUE, REMEDIATION, Message, Sqs
 from stream_encryption.guard.handler import Guard
 from stream_encryption.guard.settings import Settings
 from stream_encryption.runtime import Runtime
-from tests.unit.stubs import ACCOUNT, BEGIN, KEY, OTHER_KEY, REGION, StubbedKinesis, VirtualClock
+from tests.unit.stubs import ACCOUNT, BEGIN, KEY, REGION, StubbedKinesis, VirtualClock
 
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:guard"
 ALICE = f"arn:aws:sts::{ACCOUNT}:assumed-role/Admin/alice"
@@ -32,6 +32,14 @@ LIMITS = {
     "max_streams_per_hour": 10,
     "known_good_for": DAY,
 }
+
+
+class Crash(BaseException):
+    """The process ends."""
+
+
+def crash() -> None:
+    raise Crash
 
 
 class GuardStubs:
@@ -138,6 +146,11 @@ class GuardStubs:
     @property
     def notifications(self) -> list[Publication]:
         return self.sns.published
+
+    @property
+    def reported(self) -> list[str]:
+        """The states in the notifications."""
+        return [notification.state for notification in self.notifications]
 
     @property
     def dead(self) -> list[Message]:
@@ -262,4 +275,3 @@ def lost(operation: str) -> ReadTimeoutError:
 
 
 SCAN: dict[str, Any] = {"scan": {}}
-__all__ = ["KEY", "OTHER_KEY", "SCAN", "GuardStubs", "event", "lost"]

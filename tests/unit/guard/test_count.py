@@ -8,7 +8,8 @@ import pytest
 
 from simulated_aws.service import ServiceError
 from stream_encryption.guard import check
-from tests.unit.guard.stubs import HOUR, KEY, MINUTE, OTHER_KEY, SCAN, GuardStubs, event
+from tests.unit.guard.stubs import HOUR, MINUTE, SCAN, Crash, GuardStubs, crash, event
+from tests.unit.stubs import KEY, OTHER_KEY
 
 STOP = "StopStreamEncryption"
 ALARM_PERIOD = 60
@@ -34,8 +35,7 @@ def restore(stubs: GuardStubs, name: str = "orders") -> None:
     stubs.handle(event("StartStreamEncryption", name, now=stubs.clock.now()))
 
 
-def test_alarm_lasts_as_long_as_a_stream_is_noncompliant() -> None:
-    stubs = GuardStubs()
+def test_alarm_lasts_as_long_as_a_stream_is_noncompliant(stubs: GuardStubs) -> None:
     stubs.add("orders")
     stubs.add("payments")
     stubs.handle(SCAN)
@@ -56,10 +56,11 @@ def test_alarm_lasts_as_long_as_a_stream_is_noncompliant() -> None:
 
 @pytest.mark.parametrize("changes", range(1, 8))
 @pytest.mark.parametrize("pause", [1, 7, 31, 59, 89])
-def test_alarm_shows_the_last_of_several_changes(changes: int, pause: int) -> None:
+def test_alarm_shows_the_last_of_several_changes(
+    stubs: GuardStubs, changes: int, pause: int
+) -> None:
     """An alarm sees the maximum of a minute, in which a stream may have been both."""
     assert check.COUNT_DELAY > ALARM_PERIOD
-    stubs = GuardStubs()
     stubs.add("orders")
     for number in range(changes):
         (restore if number % 2 else stop)(stubs)
@@ -68,8 +69,7 @@ def test_alarm_shows_the_last_of_several_changes(changes: int, pause: int) -> No
     assert in_alarm(stubs) is bool(changes % 2)
 
 
-def test_drift_counts_once_the_grace_period_is_over() -> None:
-    stubs = GuardStubs()
+def test_drift_counts_once_the_grace_period_is_over(stubs: GuardStubs) -> None:
     stubs.add("orders")
     stubs.change("orders", OTHER_KEY)
     stubs.send(event("StartStreamEncryption", now=stubs.clock.now()))
@@ -79,8 +79,7 @@ def test_drift_counts_once_the_grace_period_is_over() -> None:
     assert in_alarm(stubs) is True
 
 
-def test_key_switch_of_the_own_stack_does_not_count() -> None:
-    stubs = GuardStubs()
+def test_key_switch_of_the_own_stack_does_not_count(stubs: GuardStubs) -> None:
     stubs.add("orders")
     stubs.stack.status = "UPDATE_IN_PROGRESS"
     stubs.change("orders", OTHER_KEY)
@@ -92,9 +91,8 @@ def test_key_switch_of_the_own_stack_does_not_count() -> None:
     assert in_alarm(stubs) is None
 
 
-def test_rollback_of_a_deployment_that_ended_drift_counts_it_again() -> None:
+def test_rollback_of_a_deployment_that_ended_drift_counts_it_again(stubs: GuardStubs) -> None:
     """The notification of that drift is still valid, so that it is not repeated."""
-    stubs = GuardStubs()
     stubs.add("orders")
     stubs.change("orders", OTHER_KEY)
     stubs.send(event("StartStreamEncryption", now=stubs.clock.now()))
@@ -124,28 +122,22 @@ def test_drift_counts_whether_or_not_it_can_be_notified(topic: str | None) -> No
     assert in_alarm(stubs) is False
 
 
-def test_crash_between_count_and_write_does_not_lose_the_count() -> None:
-    stubs = GuardStubs()
+def test_crash_between_count_and_write_does_not_lose_the_count(stubs: GuardStubs) -> None:
     stubs.add("orders")
     stubs.handle(SCAN)
     stubs.run(MINUTE)
-
-    def crash() -> None:
-        raise KeyboardInterrupt
-
     stubs.after["SendMessage"] = [crash]
     stubs.change("orders", None)
     message = stubs.send(event(STOP, now=stubs.clock.now()))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Crash):
         stubs.receive(message)
     stubs.run(10 * MINUTE)
     assert in_alarm(stubs) is True
 
 
 @pytest.mark.parametrize("key", [KEY, None])
-def test_scan_counts_again(key: str | None) -> None:
+def test_scan_counts_again(stubs: GuardStubs, key: str | None) -> None:
     """It corrects the alarm, whatever was lost before."""
-    stubs = GuardStubs()
     stubs.add("orders", key=key)
     stubs.handle(SCAN)
     stubs.run(HOUR)
@@ -155,8 +147,7 @@ def test_scan_counts_again(key: str | None) -> None:
     assert in_alarm(stubs) is (key is None)
 
 
-def test_streams_that_are_no_longer_selected_do_not_count() -> None:
-    stubs = GuardStubs()
+def test_streams_that_are_no_longer_selected_do_not_count(stubs: GuardStubs) -> None:
     stubs.add("orders")
     stop(stubs)
     stubs.run(5 * MINUTE)

@@ -10,7 +10,18 @@ import pytest
 
 from simulated_aws.service import ServiceError, arn
 from simulated_aws.sqs import REMEDIATION
-from tests.unit.guard.stubs import ALICE, DAY, HOUR, KEY, MINUTE, OTHER_KEY, GuardStubs, event, lost
+from tests.unit.guard.stubs import (
+    ALICE,
+    DAY,
+    HOUR,
+    MINUTE,
+    Crash,
+    GuardStubs,
+    crash,
+    event,
+    lost,
+)
+from tests.unit.stubs import KEY, OTHER_KEY
 
 CHECK: dict[str, Any] = {"check": "orders", "exempt": None}
 
@@ -24,16 +35,17 @@ def known_good(*names: str, limits: dict[str, Any] | None = None, **settings: An
     return stubs
 
 
+@pytest.fixture
+def stubs() -> GuardStubs:
+    return known_good()
+
+
 def stop(stubs: GuardStubs, name: str = "orders", *, handle: bool = True) -> None:
     """Stop encryption, and let the check function have the event."""
     stubs.clock.time += 30
     stubs.change(name, None)
     stopped = event("StopStreamEncryption", name, age=5, now=stubs.clock.now())
     stubs.handle(stopped) if handle else stubs.send(stopped)
-
-
-def outcomes(stubs: GuardStubs) -> list[str]:
-    return [each.state for each in stubs.notifications]
 
 
 def remediations(stubs: GuardStubs) -> list[dict[str, Any]]:
@@ -46,14 +58,13 @@ def record(stubs: GuardStubs, name: str = "orders") -> dict[str, str]:
     return {key: next(iter(value.values())) for key, value in item.items()}
 
 
-def test_stopped_encryption_is_restored_and_reported() -> None:
-    stubs = known_good()
+def test_stopped_encryption_is_restored_and_reported(stubs: GuardStubs) -> None:
     stop(stubs)
     began = stubs.clock.now()
     stubs.run(HOUR)
     ((when, name, key),) = stubs.starts
     assert (name, key, when - began < 5) == ("orders", KEY, True)
-    assert outcomes(stubs) == ["unencrypted", "restored"]
+    assert stubs.reported == ["unencrypted", "restored"]
     report = stubs.notifications[1]
     assert report.subject == "Stream orders: encryption is restored"
     assert report.lines["Found"].startswith("unencrypted since 2026-11-01T12:00:30")
@@ -85,8 +96,7 @@ def test_without_remediation_nothing_is_sent_or_changed() -> None:
     assert (stubs.starts, remediations(stubs)) == ([], [])
 
 
-def test_drift_without_a_stop_call_waits_for_the_grace_period() -> None:
-    stubs = known_good()
+def test_drift_without_a_stop_call_waits_for_the_grace_period(stubs: GuardStubs) -> None:
     stubs.change("orders", None)
     stubs.send(CHECK)
     stubs.run(9 * MINUTE)
@@ -96,8 +106,7 @@ def test_drift_without_a_stop_call_waits_for_the_grace_period() -> None:
 
 
 @pytest.mark.parametrize("key", [OTHER_KEY, "alias/unknown"])
-def test_encrypted_stream_is_never_changed(key: str) -> None:
-    stubs = known_good()
+def test_encrypted_stream_is_never_changed(stubs: GuardStubs, key: str) -> None:
     stubs.change("orders", key)
     stubs.send(CHECK)
     stubs.run(HOUR)
@@ -105,8 +114,7 @@ def test_encrypted_stream_is_never_changed(key: str) -> None:
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_deleted_stream_is_not_changed(gone: bool) -> None:
-    stubs = known_good()
+def test_deleted_stream_is_not_changed(stubs: GuardStubs, gone: bool) -> None:
     stop(stubs)
     if gone:
         del stubs.streams["orders"]
@@ -114,7 +122,7 @@ def test_deleted_stream_is_not_changed(gone: bool) -> None:
         stubs.change("orders", None, "DELETING")
     stubs.run(2 * HOUR)
     assert (stubs.starts, stubs.dead) == ([], [])
-    assert "failed" not in outcomes(stubs)
+    assert "failed" not in stubs.reported
 
 
 @pytest.mark.parametrize("key", [OTHER_KEY, None])
@@ -127,8 +135,7 @@ def test_stream_that_was_not_known_good_is_not_changed(key: str | None) -> None:
     assert stubs.starts == []
 
 
-def test_known_good_ends_when_another_key_is_seen() -> None:
-    stubs = known_good()
+def test_known_good_ends_when_another_key_is_seen(stubs: GuardStubs) -> None:
     stubs.change("orders", OTHER_KEY)
     stubs.handle(CHECK)
     stop(stubs)
@@ -136,24 +143,15 @@ def test_known_good_ends_when_another_key_is_seen() -> None:
     assert stubs.starts == []
 
 
-def test_known_good_expires() -> None:
-    stubs = known_good()
-    stubs.clock.time += DAY
+@pytest.mark.parametrize(("seconds", "starts"), [(DAY - MINUTE, 1), (DAY, 0)])
+def test_known_good_lasts_for_its_time(stubs: GuardStubs, seconds: float, starts: int) -> None:
+    stubs.clock.time += seconds
     stop(stubs)
     stubs.run(HOUR)
-    assert stubs.starts == []
+    assert len(stubs.starts) == starts
 
 
-def test_known_good_lasts_for_its_time() -> None:
-    stubs = known_good()
-    stubs.clock.time += DAY - MINUTE
-    stop(stubs)
-    stubs.run(HOUR)
-    assert len(stubs.starts) == 1
-
-
-def test_another_stream_of_the_name_is_not_changed() -> None:
-    stubs = known_good()
+def test_another_stream_of_the_name_is_not_changed(stubs: GuardStubs) -> None:
     stubs.add("orders", None, age=0)
     stubs.handle(CHECK)
     stubs.run(HOUR)
@@ -165,25 +163,20 @@ def test_exempt_stream_is_not_changed() -> None:
     stop(stubs)
     stubs.tags["orders"] = {"exempt": ""}
     stubs.run(HOUR)
-    assert (stubs.starts, outcomes(stubs)) == ([], ["unencrypted"])
+    assert (stubs.starts, stubs.reported) == ([], ["unencrypted"])
 
 
 def test_stream_that_becomes_exempt_while_the_job_waits_is_not_changed() -> None:
     stubs = known_good(exempt_tag_key="exempt")
     stop(stubs)
-
-    def exempt() -> None:
-        stubs.tags["orders"] = {"exempt": ""}
-
-    stubs.after["DescribeKey"] = [exempt]
+    stubs.after["DescribeKey"] = [lambda: stubs.tags.update(orders={"exempt": ""})]
     stubs.run(HOUR)
-    assert (stubs.starts, outcomes(stubs)) == ([], ["unencrypted"])
+    assert (stubs.starts, stubs.reported) == ([], ["unencrypted"])
     assert (record(stubs)["remediations"], record(stubs)["changed"]) == ("0", "0")
 
 
 @pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_FAILED"])
-def test_nothing_is_changed_while_the_own_stack_is_not_idle(status: str) -> None:
-    stubs = known_good()
+def test_nothing_is_changed_while_the_own_stack_is_not_idle(stubs: GuardStubs, status: str) -> None:
     stop(stubs)
     stubs.stack.status = status
     stubs.run(HOUR / 2)
@@ -193,9 +186,8 @@ def test_nothing_is_changed_while_the_own_stack_is_not_idle(status: str) -> None
     assert len(stubs.starts) == 1
 
 
-def test_deployment_during_the_job_ends_it() -> None:
+def test_deployment_during_the_job_ends_it(stubs: GuardStubs) -> None:
     """Its key may be that of before."""
-    stubs = known_good()
     stop(stubs)
 
     def deploy() -> None:
@@ -208,8 +200,7 @@ def test_deployment_during_the_job_ends_it() -> None:
     assert len(stubs.starts) == 1
 
 
-def test_owner_who_insists_prevails() -> None:
-    stubs = known_good()
+def test_owner_who_insists_prevails(stubs: GuardStubs) -> None:
     for _ in range(6):
         stop(stubs)
         stubs.run(5 * MINUTE)
@@ -236,8 +227,9 @@ def test_guard_resumes_when_the_stream_became_compliant_without_it() -> None:
     assert len(stubs.starts) == 2
 
 
-def test_changes_of_a_day_are_limited_even_if_the_owner_restores_now_and_then() -> None:
-    stubs = known_good()
+def test_changes_of_a_day_are_limited_even_if_the_owner_restores_now_and_then(
+    stubs: GuardStubs,
+) -> None:
     for _ in range(12):
         stop(stubs)
         stubs.run(5 * MINUTE)
@@ -256,7 +248,7 @@ def test_circuit_breaker_opens_and_only_an_operator_releases_it() -> None:
         stop(stubs, name)
     stubs.run(5 * MINUTE)
     assert len(stubs.starts) == 2
-    assert outcomes(stubs).count("circuit breaker opened") == 1
+    assert stubs.reported.count("circuit breaker opened") == 1
     (opened,) = [each for each in stubs.notifications if "halted" in each.subject]
     assert '{"release": {}} to ' + REMEDIATION in opened.lines["Remedy"]
     stubs.run(DAY / 2)
@@ -269,8 +261,7 @@ def test_circuit_breaker_opens_and_only_an_operator_releases_it() -> None:
     assert len(stubs.starts) == 4
 
 
-def test_failure_is_reported_and_retried_after_an_hour_and_thrice() -> None:
-    stubs = known_good()
+def test_failure_is_reported_and_retried_after_an_hour_and_thrice(stubs: GuardStubs) -> None:
     disabled = ServiceError("KMSDisabledException", "it is disabled")
     stubs.failing["StartStreamEncryption"] = [disabled] * 1000
     stop(stubs)
@@ -283,8 +274,7 @@ def test_failure_is_reported_and_retried_after_an_hour_and_thrice() -> None:
     assert record(stubs)["remediations"] == "0"
 
 
-def test_duplicates_change_a_stream_once() -> None:
-    stubs = known_good()
+def test_duplicates_change_a_stream_once(stubs: GuardStubs) -> None:
     stop(stubs)
     (body,) = remediations(stubs)
     for _ in range(3):
@@ -293,40 +283,29 @@ def test_duplicates_change_a_stream_once() -> None:
     stubs.send(body, REMEDIATION)
     stubs.run(HOUR)
     assert len(stubs.starts) == 1
-    assert outcomes(stubs) == ["unencrypted", "restored"]
+    assert stubs.reported == ["unencrypted", "restored"]
 
 
 @pytest.mark.parametrize("operation", ["DescribeKey", "StartStreamEncryption"])
-def test_duplicate_during_an_attempt_waits_for_its_end(operation: str) -> None:
-    stubs = known_good()
+def test_duplicate_during_an_attempt_waits_for_its_end(stubs: GuardStubs, operation: str) -> None:
     stop(stubs)
     (body,) = remediations(stubs)
     stubs.after[operation] = [lambda: stubs.receive(stubs.send(body, REMEDIATION))]
     stubs.run(HOUR)
     assert len(stubs.starts) == 1
-    assert outcomes(stubs) == ["unencrypted", "restored"]
+    assert stubs.reported == ["unencrypted", "restored"]
 
 
-def test_another_caller_was_faster() -> None:
-    stubs = known_good()
+@pytest.mark.parametrize("key", [KEY, OTHER_KEY])
+def test_another_caller_was_faster(stubs: GuardStubs, key: str) -> None:
     stop(stubs)
-    stubs.after["DescribeStacks"] = [lambda: stubs.change("orders")]
+    stubs.after["DescribeStacks"] = [lambda: stubs.change("orders", key)]
     stubs.run(HOUR)
-    assert (stubs.starts, outcomes(stubs)) == ([], ["unencrypted"])
+    assert (stubs.starts, stubs.reported) == ([], ["unencrypted"])
     assert (record(stubs)["remediations"], record(stubs)["claimed_until"]) == ("0", "0")
 
 
-def test_another_caller_has_encrypted_it_with_another_key() -> None:
-    stubs = known_good()
-    stop(stubs)
-    stubs.after["DescribeStacks"] = [lambda: stubs.change("orders", OTHER_KEY)]
-    stubs.run(HOUR)
-    assert (stubs.starts, outcomes(stubs)) == ([], ["unencrypted"])
-    assert (record(stubs)["remediations"], record(stubs)["claimed_until"]) == ("0", "0")
-
-
-def test_lost_response_is_confirmed_from_the_described_state() -> None:
-    stubs = known_good()
+def test_lost_response_is_confirmed_from_the_described_state(stubs: GuardStubs) -> None:
     stop(stubs)
     real = stubs._start
 
@@ -337,43 +316,29 @@ def test_lost_response_is_confirmed_from_the_described_state() -> None:
     stubs._start = start  # type: ignore[method-assign]
     stubs.run(HOUR)
     assert len(stubs.starts) == 1
-    assert outcomes(stubs) == ["unencrypted", "restored"]
-
-
-class Crash(BaseException):
-    """The process ends."""
+    assert stubs.reported == ["unencrypted", "restored"]
 
 
 @pytest.mark.parametrize("operation", ["StartStreamEncryption", "Publish"])
-def test_crash_after_the_change_is_completed_later(operation: str) -> None:
-    stubs = known_good()
+def test_crash_after_the_change_is_completed_later(stubs: GuardStubs, operation: str) -> None:
     stop(stubs)
-
-    def crash() -> None:
-        raise Crash
-
     stubs.after[operation] = [crash]
     with pytest.raises(Crash):
         stubs.run(HOUR)
     stubs.run(2 * HOUR)
     assert len(stubs.starts) == 1
     # A crash after a report repeats it, as it may not have been published.
-    assert outcomes(stubs) == ["unencrypted", *["restored"] * (1 + (operation == "Publish"))]
+    assert stubs.reported == ["unencrypted", *["restored"] * (1 + (operation == "Publish"))]
 
 
-def test_crash_before_the_change_is_reported_and_the_stream_restored() -> None:
-    stubs = known_good()
+def test_crash_before_the_change_is_reported_and_the_stream_restored(stubs: GuardStubs) -> None:
     stop(stubs)
-
-    def crash() -> None:
-        raise Crash
-
     stubs.after["DescribeKey"] = [crash]
     with pytest.raises(Crash):
         stubs.run(HOUR)
     stubs.run(2 * HOUR)
     assert len(stubs.starts) == 1
-    assert outcomes(stubs) == ["unencrypted", "unconfirmed", "restored"]
+    assert stubs.reported == ["unencrypted", "unconfirmed", "restored"]
     assert record(stubs)["remediations"] == "2"
 
 
@@ -388,8 +353,7 @@ def test_what_cannot_be_verified_is_not_changed(operation: str) -> None:
     assert len(stubs.starts) == 1
 
 
-def test_message_of_the_other_queue_is_a_dead_letter() -> None:
-    stubs = known_good()
+def test_message_of_the_other_queue_is_a_dead_letter(stubs: GuardStubs) -> None:
     stubs.handle({"remediate": {"stream": "orders", "drift": "now"}})
     stubs.receive(stubs.send(CHECK, REMEDIATION))
     assert [each.reason for each in stubs.dead] == [

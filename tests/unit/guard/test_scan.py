@@ -11,15 +11,15 @@ import pytest
 from simulated_aws.service import ServiceError
 from simulated_aws.sqs import QUEUE
 from stream_encryption.guard.scan import MAX_DELAY
-from tests.unit.guard.stubs import DAY, HOUR, KEY, SCAN, GuardStubs, event
+from tests.unit.guard.stubs import DAY, HOUR, SCAN, GuardStubs, event
+from tests.unit.stubs import KEY
 
 
 def checked(stubs: GuardStubs) -> Counter[str]:
     return Counter(line["name"] for line in stubs.log if line["message"] == "checked the stream")
 
 
-def test_every_stream_is_checked_once() -> None:
-    stubs = GuardStubs()
+def test_every_stream_is_checked_once(stubs: GuardStubs) -> None:
     for number in range(250):
         stubs.add(f"s{number:03}")
     stubs.send(SCAN)
@@ -28,8 +28,7 @@ def test_every_stream_is_checked_once() -> None:
     assert stubs.calls.count("ListStreams") == 3
 
 
-def test_checks_are_spread_over_time_and_invocations() -> None:
-    stubs = GuardStubs()
+def test_checks_are_spread_over_time_and_invocations(stubs: GuardStubs) -> None:
     for number in range(4600):
         stubs.add(f"s{number:04}")
     stubs.handle(SCAN)
@@ -49,9 +48,8 @@ def test_checks_are_spread_over_time_and_invocations() -> None:
     assert set(checked(stubs).values()) == {1}
 
 
-def test_scan_ends_after_its_checks() -> None:
+def test_scan_ends_after_its_checks(stubs: GuardStubs) -> None:
     """SQS has no order, and streams that are checked later would be missing in the counts."""
-    stubs = GuardStubs()
     for number in range(3):
         stubs.add(f"s{number}")
     stubs.handle(SCAN)
@@ -61,8 +59,7 @@ def test_scan_ends_after_its_checks() -> None:
     assert step.visible - last >= 10
 
 
-def test_streams_are_listed_slowly() -> None:
-    stubs = GuardStubs()
+def test_streams_are_listed_slowly(stubs: GuardStubs) -> None:
     for number in range(1000):
         stubs.add(f"s{number:04}")
     began = stubs.clock.now()
@@ -136,8 +133,7 @@ def test_tags_are_read_again_after_the_grace_period() -> None:
     assert (stubs.state("orders"), stubs.notifications) == ("exempt", [])
 
 
-def test_deletion_without_an_event_is_found() -> None:
-    stubs = GuardStubs()
+def test_deletion_without_an_event_is_found(stubs: GuardStubs) -> None:
     stubs.add("orders", key=None)
     stubs.add("others")
     stubs.handle(SCAN)
@@ -146,10 +142,7 @@ def test_deletion_without_an_event_is_found() -> None:
     stubs.handle(SCAN)
     stubs.run()
     assert (stubs.state("orders"), stubs.state("others")) == ("deleted", "deleted")
-    assert [notification.state for notification in stubs.notifications] == [
-        "unencrypted",
-        "deleted",
-    ]
+    assert stubs.reported == ["unencrypted", "deleted"]
     calls = stubs.calls.count("DescribeStreamSummary")
     stubs.handle(SCAN)
     stubs.run()
@@ -165,11 +158,10 @@ def test_loss_of_the_selecting_tag_without_an_event_is_found() -> None:
     stubs.handle(SCAN)
     stubs.run()
     assert stubs.state("orders") == "exempt"
-    assert [notification.state for notification in stubs.notifications] == ["exempt"]
+    assert stubs.reported == ["exempt"]
 
 
-def test_stream_that_is_no_longer_selected_is_not_counted_and_expires() -> None:
-    stubs = GuardStubs()
+def test_stream_that_is_no_longer_selected_is_not_counted_and_expires(stubs: GuardStubs) -> None:
     stubs.add("orders", key=None)
     stubs.add("others")
     stubs.handle(SCAN)
@@ -185,8 +177,7 @@ def test_stream_that_is_no_longer_selected_is_not_counted_and_expires() -> None:
     assert int(row["expires"]) - checked_at == pytest.approx(90 * DAY, abs=2)
 
 
-def test_streams_are_counted_by_state_at_the_end() -> None:
-    stubs = GuardStubs()
+def test_streams_are_counted_by_state_at_the_end(stubs: GuardStubs) -> None:
     stubs.add("a")
     stubs.add("b", key=None)
     stubs.add("c", key=None)
@@ -203,8 +194,7 @@ def test_streams_are_counted_by_state_at_the_end() -> None:
     }
 
 
-def test_scan_that_sqs_rejects_in_part_is_retried() -> None:
-    stubs = GuardStubs()
+def test_scan_that_sqs_rejects_in_part_is_retried(stubs: GuardStubs) -> None:
     stubs.add("orders")
     serve = stubs.sqs.serve
     refused: list[object] = []
@@ -222,8 +212,7 @@ def test_scan_that_sqs_rejects_in_part_is_retried() -> None:
     assert stubs.metric("Failures") == [1]
 
 
-def test_throttled_scan_is_retried() -> None:
-    stubs = GuardStubs()
+def test_throttled_scan_is_retried(stubs: GuardStubs) -> None:
     stubs.add("orders")
     stubs.failing["ListStreams"] = [ServiceError("LimitExceededException", "Rate exceeded")]
     stubs.send(SCAN)
