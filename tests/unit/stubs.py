@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -367,6 +367,19 @@ class StubbedAws:
         """Return a suitable key and a current Create for any number of calls."""
         self.kms.keeps(self.kms.shows)
         self.cloudformation.keeps(lambda: self.cloudformation.shows("CREATE_IN_PROGRESS"))
+
+    def rejects_starts(self, errors: Iterable[Exception]) -> list[float]:
+        """Show an unencrypted stream, and accept a start after these errors; record the times."""
+        self.kinesis.keeps_showing("ACTIVE")
+        self.allows_changes()
+        left = iter(errors)
+
+        def respond(_: int) -> None:
+            if error := next(left, None):
+                raise error
+            self.kinesis.shows_only("ACTIVE", KEY, times=2)
+
+        return self.kinesis.on_start(self.clock, respond)
 
     def changes(self, kind: str = "Create", key: str = KEY) -> None:
         """Accept one change."""

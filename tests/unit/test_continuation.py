@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from itertools import repeat
 from typing import Any
 
 import pytest
@@ -87,29 +88,15 @@ class TestProgress:
         assert aws.clock.elapsed == began + 5
 
     def test_change_without_a_response_has_a_consistency_window(self, aws: StubbedAws) -> None:
-        aws.kinesis.keeps_showing("ACTIVE")
-        aws.allows_changes()
         aws.kinesis.takes("DescribeStreamSummary", aws.clock, 119)
-
-        def respond(number: int) -> None:
-            if number == 1:
-                raise ReadTimeoutError(endpoint_url="https://kinesis")
-            aws.kinesis.shows_only("ACTIVE", KEY, times=2)
-
-        starts = aws.kinesis.on_start(aws.clock, respond)
+        starts = aws.rejects_starts([ReadTimeoutError(endpoint_url="https://kinesis")])
         aws.succeeds(continues_later(aws))
         assert len(starts) == 2
         assert starts[1] - starts[0] >= 10
 
     def test_quota_is_retried_for_four_minutes_in_total(self, aws: StubbedAws) -> None:
-        aws.kinesis.keeps_showing("ACTIVE")
-        aws.allows_changes()
         spent = "Rate exceeded for stream orders under account 111122223333."
-
-        def respond(_: int) -> None:
-            raise refused("LimitExceededException", spent)
-
-        aws.kinesis.on_start(aws.clock, respond)
+        aws.rejects_starts(repeat(refused("LimitExceededException", spent)))
         events = aws.invokes_itself(2)
         aws.invoke(LONG)
         while not aws.puts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 
 import pytest
 from botocore.exceptions import (
@@ -38,14 +38,7 @@ TRANSIENT = [
 
 
 def always_rejects(aws: StubbedAws, code: str, message: str) -> list[float]:
-    """Describe an unencrypted stream and reject each start; record the times."""
-    aws.kinesis.keeps_showing("ACTIVE")
-    aws.allows_changes()
-
-    def respond(_: int) -> None:
-        raise refused(code, message)
-
-    return aws.kinesis.on_start(aws.clock, respond)
+    return aws.rejects_starts(repeat(refused(code, message)))
 
 
 @pytest.mark.parametrize(("code", "status"), TRANSIENT)
@@ -306,29 +299,14 @@ class TestQuota:
         assert all(later > earlier for earlier, later in pairwise(pauses[:-1]))
 
     def test_call_rate_recovers(self, aws: StubbedAws) -> None:
-        aws.kinesis.keeps_showing("ACTIVE")
-        aws.allows_changes()
-
-        def respond(number: int) -> None:
-            if number < 4:
-                raise refused("LimitExceededException", SPENT)
-            aws.kinesis.shows_only("ACTIVE", KEY, times=2)
-
-        aws.kinesis.on_start(aws.clock, respond)
+        aws.rejects_starts([refused("LimitExceededException", SPENT)] * 3)
         aws.succeeds(event())
 
     def test_quota_is_not_the_reason_after_a_start_without_a_response(
         self, aws: StubbedAws
     ) -> None:
-        aws.kinesis.keeps_showing("ACTIVE")
-        aws.allows_changes()
-
-        def respond(number: int) -> None:
-            if number == 1:
-                raise refused("LimitExceededException", SPENT)
-            raise ReadTimeoutError(endpoint_url="https://kinesis")
-
-        aws.kinesis.on_start(aws.clock, respond)
+        no_response = repeat(ReadTimeoutError(endpoint_url="https://kinesis"))
+        aws.rejects_starts(chain([refused("LimitExceededException", SPENT)], no_response))
         assert aws.fails(event(ServiceTimeout="120")).startswith("TIMED_OUT: ")
 
     @pytest.mark.parametrize("timeout", range(30, 300, 9))
@@ -378,15 +356,9 @@ class TestDeadline:
         ],
     )
     def test_every_start_is_rejected(self, aws: StubbedAws, code: str, message: str) -> None:
-        aws.kinesis.keeps_showing("ACTIVE")
-        aws.allows_changes()
-
-        def refuse(_: int) -> None:
-            status = {"HTTPStatusCode": 500 if code == "InternalFailure" else 400}
-            details = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": status}
-            raise ClientError(details, "StartStreamEncryption")
-
-        aws.kinesis.on_start(aws.clock, refuse)
+        status = {"HTTPStatusCode": 500 if code == "InternalFailure" else 400}
+        details = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": status}
+        aws.rejects_starts(repeat(ClientError(details, "StartStreamEncryption")))
         reason = aws.fails(event())
         error = f"kinesis:StartStreamEncryption: {code}: {message}"
         assert f"last state: ACTIVE, encryption NONE; last error: {error}." in reason

@@ -348,15 +348,7 @@ class TestAfterTheStart:
     def test_start_without_a_response_is_not_repeated_within_the_consistency_window(
         self, aws: StubbedAws, error: Exception
     ) -> None:
-        aws.kinesis.keeps_showing("ACTIVE")
-        aws.allows_changes()
-
-        def respond(number: int) -> None:
-            if number == 1:
-                raise error
-            aws.kinesis.shows_only("ACTIVE", KEY, times=2)
-
-        starts = aws.kinesis.on_start(aws.clock, respond)
+        starts = aws.rejects_starts([error])
         aws.succeeds(event())
         assert len(starts) == 2
         assert 10 <= starts[1] - starts[0] < 12

@@ -86,15 +86,7 @@ class TestThrottling:
 
     def test_throttled_starts_back_off(self, aws: StubbedAws) -> None:
         aws.chance = 1
-        aws.kinesis.keeps_showing("ACTIVE")
-        aws.allows_changes()
-
-        def respond(number: int) -> None:
-            if number <= 5:
-                raise refused(*THROTTLED)
-            aws.kinesis.shows_only("ACTIVE", KEY, times=2)
-
-        starts = aws.kinesis.on_start(aws.clock, respond)
+        starts = aws.rejects_starts([refused(*THROTTLED)] * 5)
         aws.succeeds(event())
         pauses = gaps(starts)
         assert all(pause >= bound for pause, bound in zip(pauses, [1, 2, 4, 8, 16], strict=True))
