@@ -39,9 +39,9 @@ def measure(*, quick: bool) -> list[Row]:
     ]
 
 
-def targets(rows: list[Row], place: str = "simulated") -> Iterator[Target]:
+def targets(rows: list[Row]) -> Iterator[Target]:
     """Evaluate the targets of this section."""
-    yield from lag_targets(rows, place)
+    yield from lag_targets(rows, "simulated")
     this = {row["updating"]: row for row in rows if row["alternative"] == THIS}
     per_second = {at: row["calls"]["median"] / at for at, row in this.items() if at >= 300}
     at = max(per_second, key=lambda at: per_second[at])

@@ -59,23 +59,14 @@ class ScanFigures:
     dollars: float
 
 
-def guarded_account(streams: int, limits: dict[str, int] | None = None) -> GuardedAccount:
-    """Make an account without faults: a guard, and so many streams with its key.
-
-    Parameters
-    ----------
-    streams
-        Number of streams.
-    limits
-        Limits of remediation; without them, the guard has none.
-    """
+def scan(streams: int) -> ScanFigures:
+    """Simulate two scans of so many streams without faults, and measure the second."""
     names = [f"stream-{number:05}" for number in range(streams)]
-    return GuardedAccount(
+    account = GuardedAccount(
         AccountTraits(
             seed=0,
             keys=[KEY_ARNS[0]],
             settings={"exempt_tag_key": "exempt"},
-            limits=limits,
             streams=dict.fromkeys(names, KEY_ARNS[0]),
             kinesis=KinesisTraits(
                 staleness=0.0, shows_target=True, load=0.0, durations=(0, 1, 0, 0, 0)
@@ -84,11 +75,6 @@ def guarded_account(streams: int, limits: dict[str, int] | None = None) -> Guard
             rates={},
         )
     )
-
-
-def scan(streams: int) -> ScanFigures:
-    """Simulate two scans of so many streams, and measure the second."""
-    account = guarded_account(streams)
     scheduler, guard = account.scheduler, account.guards[0]
     function = guard.checks
 

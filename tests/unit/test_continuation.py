@@ -20,10 +20,10 @@ def _short_invocations(aws: StubbedAws) -> None:
     aws.function_timeout = 180
 
 
-def continues_later(aws: StubbedAws, sent: dict[str, Any] = LONG) -> dict[str, Any]:
-    """Invoke with an event that requires a continuation; return the event of the continuation."""
+def continues_later(aws: StubbedAws) -> dict[str, Any]:
+    """Let a request require a continuation; return the event of the continuation."""
     events = aws.invokes_itself()
-    aws.invoke(sent)
+    aws.invoke(LONG)
     assert aws.puts == []
     return events[-1]
 

@@ -40,12 +40,11 @@ def stubs() -> GuardStubs:
     return known_good()
 
 
-def stop(stubs: GuardStubs, name: str = "orders", *, handle: bool = True) -> None:
+def stop(stubs: GuardStubs, name: str = "orders") -> None:
     """Stop encryption, and let the check function have the event."""
     stubs.clock.time += 30
     stubs.change(name, None)
-    stopped = event("StopStreamEncryption", name, age=5, now=stubs.clock.now())
-    stubs.handle(stopped) if handle else stubs.send(stopped)
+    stubs.handle(event("StopStreamEncryption", name, age=5, now=stubs.clock.now()))
 
 
 def remediations(stubs: GuardStubs) -> list[dict[str, Any]]:
