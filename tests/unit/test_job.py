@@ -59,7 +59,7 @@ class TestNothingToChange:
     @pytest.mark.parametrize("key_id", [KEY, KEY_ID])
     def test_one_describe_call_and_no_wait(self, aws: StubbedAws, kind: str, key_id: str) -> None:
         aws.kinesis.shows("ACTIVE", KEY)
-        aws.succeeds(event(kind, KeyId=key_id))
+        aws.succeeds(event(kind, KeyId=key_id, old={"KeyId": OTHER_KEY}))
         assert aws.clock.elapsed == 0
         assert aws.clients_made == ["kinesis"]
 
@@ -72,16 +72,6 @@ class TestNothingToChange:
         aws.kinesis.shows("ACTIVE", KEY, times=2 if seconds else 1)
         aws.succeeds(event(kind, age=age))
         assert aws.clock.elapsed == seconds
-
-    @BOTH
-    @pytest.mark.parametrize("status", ["CREATING", "UPDATING"])
-    def test_propagation_wait_after_a_change_that_was_observed(
-        self, aws: StubbedAws, kind: str, status: str
-    ) -> None:
-        aws.kinesis.shows(status, times=3)
-        aws.kinesis.shows("ACTIVE", KEY, times=2)
-        aws.succeeds(event(kind))
-        assert aws.logged(PROPAGATION_WAIT)
 
     def test_second_delivery_changes_nothing(self, aws: StubbedAws) -> None:
         aws.kinesis.shows("ACTIVE")
@@ -397,23 +387,10 @@ class TestPhysicalId:
         renamed = event("Update", StreamArn=None, StreamName="orders")
         assert aws.succeeds(renamed)["PhysicalResourceId"] == STREAM
 
-    @pytest.mark.parametrize("found", [None, KEY])
-    def test_update_to_another_stream_is_a_replacement(
-        self, aws: StubbedAws, found: str | None
-    ) -> None:
-        aws.kinesis.shows("ACTIVE", found)
-        if found is None:
-            aws.changes("Update")
-            aws.kinesis.shows("ACTIVE", KEY, times=2)
+    def test_update_to_a_compliant_stream_is_a_replacement(self, aws: StubbedAws) -> None:
+        aws.kinesis.shows("ACTIVE", KEY)
         moved = event("Update", physical_id=OTHER_STREAM, old={"StreamArn": OTHER_STREAM})
         assert aws.succeeds(moved)["PhysicalResourceId"] == STREAM
-
-    def test_failed_replacement_keeps_the_id(self, aws: StubbedAws) -> None:
-        aws.kinesis.shows("ACTIVE")
-        aws.changes("Update")
-        aws.kinesis.shows("DELETING")
-        moved = event("Update", physical_id=OTHER_STREAM, old={"StreamArn": OTHER_STREAM})
-        assert aws.response_to(moved)["PhysicalResourceId"] == OTHER_STREAM
 
     def test_failed_create_has_the_stream_arn_too(self, aws: StubbedAws) -> None:
         aws.kinesis.shows("DELETING")
@@ -459,15 +436,7 @@ class TestKey:
         assert all(value in reason for value in changes.values())
         assert f"ACTIVE, encryption KMS with key {OTHER_KEY}" in reason
         assert text in reason
-
-    @pytest.mark.parametrize("changes", [{"KeySpec": "RSA_2048"}, {"KeyUsage": "SIGN_VERIFY"}])
-    def test_permanent_defect_is_reported_immediately(
-        self, aws: StubbedAws, changes: dict[str, Any]
-    ) -> None:
-        aws.kinesis.shows("ACTIVE")
-        aws.kms.shows(**changes)
-        aws.fails(event())
-        assert aws.clock.elapsed == 0
+        assert ("KeyState" in changes) == (aws.clock.elapsed > 0), "only a state may change"
 
     @pytest.mark.parametrize("code", ["NotFoundException", "InvalidArnException"])
     def test_missing_key_is_rejected(self, aws: StubbedAws, code: str) -> None:
@@ -491,11 +460,6 @@ class TestKey:
         aws.kinesis.starts()
         aws.kinesis.shows("ACTIVE", KEY, times=2)
         aws.succeeds(event(age=4))
-
-    def test_key_in_use_is_not_checked(self, aws: StubbedAws) -> None:
-        aws.kinesis.shows("ACTIVE", KEY)
-        aws.succeeds(event("Update", old={"KeyId": OTHER_KEY}))
-        assert "kms" not in aws.clients_made
 
 
 ENDED = [
