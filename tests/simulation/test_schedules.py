@@ -9,6 +9,7 @@ import pytest
 
 from simulated_aws.api import REFUSALS
 from simulated_aws.client import operation_model
+from tests.simulation.assertions import assert_caught, assert_invariants_hold
 from tests.simulation.broken_handlers import BROKEN_HANDLERS, BrokenHandler
 from tests.simulation.campaign import new_base
 from tests.simulation.outcome import Outcome
@@ -25,16 +26,6 @@ RARE = (5079, 2571)
 only Kinesis sees as disabled."""
 
 
-def _check(outcomes: list[Outcome]) -> None:
-    violating = [outcome for outcome in outcomes if outcome.violations]
-    if violating:
-        first = violating[0].seed
-        details = "\n".join(
-            f"seed {one.seed}: {violation}" for one in violating for violation in one.violations
-        )
-        pytest.fail(f"{details}\n\npython -m tests.simulation.replay {first}\n{show(first)}")
-
-
 @cache
 def _outcomes(batch: int) -> list[Outcome]:
     length = SCHEDULES // BATCHES
@@ -43,34 +34,25 @@ def _outcomes(batch: int) -> list[Outcome]:
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_invariants_hold(batch: int) -> None:
-    _check(_outcomes(batch))
+    assert_invariants_hold(_outcomes(batch), show)
 
 
 def test_invariants_hold_on_seeds_never_tried_before() -> None:
     """New seeds each time; a failure message names them, and how to replay them."""
     base = new_base()
-    _check([run(seed) for seed in range(base, base + NEW)])
+    assert_invariants_hold(map(run, range(base, base + NEW)), show)
 
 
 @pytest.mark.parametrize(
     "seed", REGRESSIONS, ids=[f"{seed}: {reason}" for seed, reason in REGRESSIONS.items()]
 )
 def test_invariants_hold_where_they_once_did_not(seed: int) -> None:
-    _check([run(seed)])
+    assert_invariants_hold([run(seed)], show)
 
 
 @pytest.mark.parametrize("broken", BROKEN_HANDLERS, ids=str)
 def test_broken_handler_is_caught(broken: BrokenHandler) -> None:
-    """The expected invariant is violated; others may be violated with it."""
-    for seed in range(SCHEDULES):
-        letters = {one.check[0] for one in run(seed, broken.make).violations}
-        if broken.invariant in letters:
-            break
-    else:
-        pytest.fail(f"not caught in {SCHEDULES} schedules: {broken.name}")
-    # The intact handler passes the same schedule.
-    intact = {one.check[0] for one in run(seed).violations}
-    assert broken.invariant not in intact
+    assert_caught(broken, run, SCHEDULES)
 
 
 def test_a_schedule_replays_identically() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import cache
+from functools import cache, partial
 
 import pytest
 
+from tests.simulation.assertions import assert_caught, assert_invariants_hold
 from tests.simulation.campaign import new_base
 from tests.simulation.guard.broken_guards import BROKEN_GUARDS, BrokenGuard
 from tests.simulation.guard.run import run
@@ -19,9 +20,7 @@ BATCHES = 4
 NEW = 40
 
 
-def _check(outcomes: list[Outcome]) -> None:
-    wrong = [f"seed {one.seed}: {each}" for one in outcomes for each in one.violations]
-    assert not wrong, "python -m tests.simulation.replay --guard SEED\n" + "\n".join(wrong)
+_assert_invariants_hold = partial(assert_invariants_hold, show=show_guard, option="--guard")
 
 
 @cache
@@ -32,24 +31,18 @@ def _outcomes(batch: int) -> list[Outcome]:
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_invariants_hold(batch: int) -> None:
-    _check(_outcomes(batch))
+    _assert_invariants_hold(_outcomes(batch))
 
 
 def test_invariants_hold_on_seeds_never_tried_before() -> None:
     """New seeds each time; a failure message contains them and how to replay them."""
     base = new_base()
-    _check([run(seed) for seed in range(base, base + NEW)])
+    _assert_invariants_hold(map(run, range(base, base + NEW)))
 
 
 @pytest.mark.parametrize("broken", BROKEN_GUARDS, ids=str)
 def test_broken_guard_is_caught(broken: BrokenGuard) -> None:
-    """The invariant that is broken on purpose shows; what else breaks with it does not matter."""
-    for seed in range(SCHEDULES):
-        if broken.invariant in {one.check for one in run(seed, broken.make).violations}:
-            break
-    else:
-        pytest.fail(f"not caught in {SCHEDULES} schedules: {broken.name}")
-    assert run(seed).violations == ()
+    assert_caught(broken, run, SCHEDULES)
 
 
 def test_a_schedule_replays_alike() -> None:

@@ -3,44 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import pytest
 
+from tests.simulation.assertions import assert_caught, assert_invariants_hold
 from tests.simulation.campaign import new_base
 from tests.simulation.guard.broken_guards import BrokenGuard
 from tests.simulation.guard.broken_remediation import BROKEN_REMEDIATION
 from tests.simulation.guard.remediation_schedule import OWNERS
 from tests.simulation.guard.run import remediate
 from tests.simulation.guard.schedule import PROFILES
-from tests.simulation.outcome import Outcome
+from tests.simulation.replay import show_remediation
 
 SCHEDULES, BATCHES, NEW = 80, 4, 20
 
 
-def _check(outcomes: list[Outcome]) -> None:
-    wrong = [f"seed {one.seed}: {each}" for one in outcomes for each in one.violations]
-    assert not wrong, "python -m tests.simulation.replay --remediation SEED\n" + "\n".join(wrong)
+_assert_invariants_hold = partial(
+    assert_invariants_hold, show=show_remediation, option="--remediation"
+)
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_invariants_hold(batch: int) -> None:
     length = SCHEDULES // BATCHES
-    _check([remediate(seed) for seed in range(batch * length, (batch + 1) * length)])
+    _assert_invariants_hold(map(remediate, range(batch * length, (batch + 1) * length)))
 
 
 def test_invariants_hold_on_new_seeds() -> None:
     base = new_base()
-    _check([remediate(seed) for seed in range(base, base + NEW)])
+    _assert_invariants_hold(map(remediate, range(base, base + NEW)))
 
 
 @pytest.mark.parametrize("broken", BROKEN_REMEDIATION, ids=str)
 def test_broken_remediation_is_caught(broken: BrokenGuard) -> None:
-    for seed in range(SCHEDULES):
-        if broken.invariant in {each.check for each in remediate(seed, broken.make).violations}:
-            break
-    else:
-        pytest.fail(f"not caught in {SCHEDULES} schedules: {broken.name}")
-    assert remediate(seed).violations == ()
+    assert_caught(broken, remediate, SCHEDULES)
 
 
 def test_schedules_are_of_all_kinds() -> None:
