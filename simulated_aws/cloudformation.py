@@ -83,8 +83,6 @@ class Request:
         When it was sent.
     expires
         When it times out.
-    is_rollback
-        Whether it rolls back another one.
     response
         The first response in time.
     responded, response_put
@@ -99,7 +97,6 @@ class Request:
     properties: Properties
     issued: float
     expires: float
-    is_rollback: bool
     response: Response | None = None
     responded: float | None = None
     response_put: Put | None = None
@@ -527,7 +524,7 @@ class CloudFormation:
             event["OldResourceProperties"] = {"ServiceToken": FUNCTION_ARN, **resource.properties}
         now = self._scheduler.now
         timeout = float(properties.get("ServiceTimeout", 3600))
-        request = Request(event, properties, now, now + timeout, rollback)
+        request = Request(event, properties, now, now + timeout)
         self.requests.append(request)
         self._journal.note(
             "cloudformation", str(request), event.get("PhysicalResourceId", ""), dict(properties)

@@ -24,7 +24,7 @@ class Denial:
         Such as ``kms:DescribeKey``.
     explicit
         Whether a policy denies it, or only none allows it yet.
-    begins, ends
+    ends
         In seconds since the epoch.
     policy
         Type of the policy that denies it or does not allow it, as AWS names it.
@@ -32,7 +32,6 @@ class Denial:
 
     action: str
     explicit: bool
-    begins: float
     ends: float
     policy: str = "identity-based policy"
 
@@ -52,7 +51,7 @@ class Iam:
     def denial(self, action: str, now: float) -> Denial | None:
         """Return why an action is not allowed at a time; None when it is."""
         for denial in self._denials:
-            if denial.action == action and denial.begins <= now < denial.ends:
+            if denial.action == action and now < denial.ends:
                 return denial
         return None
 

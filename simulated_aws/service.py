@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 PARTITION = "aws"
@@ -37,13 +36,6 @@ class SimulatedService(Protocol):
 
     def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
         """Perform an operation; raise `ServiceError` when it fails."""
-
-
-@dataclass(frozen=True)
-class Actor:
-    """Another principal, who makes changes by hand or by program."""
-
-    name: str = "another principal"
 
 
 def arn(service: str, resource: str, region: str = REGION) -> str:

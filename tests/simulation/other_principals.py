@@ -8,8 +8,10 @@ from random import Random
 
 from simulated_aws.kinesis import Kinesis, Stream
 from simulated_aws.kms import Kms
-from simulated_aws.service import Actor, ServiceError
+from simulated_aws.service import ServiceError
 from simulated_aws.stage import Stage
+
+_NAME = "another principal"
 
 
 @dataclass(frozen=True)
@@ -81,19 +83,19 @@ class OtherPrincipals:
 
     def _perform(self, change: ExternalChange) -> None:
         self._faults.count(f"other principals: {change.what}")
-        self._journal.note("another principal", change.what, change.on, change.value)
+        self._journal.note(_NAME, change.what, change.on, change.value)
         try:
             self._do(change)
         except ServiceError as error:
-            self._journal.note("another principal", "was refused:", error.code)
+            self._journal.note(_NAME, "was refused:", error.code)
 
     def _do(self, change: ExternalChange) -> None:
         stream = self._kinesis.streams.get(change.on)
         match change.what:
             case "start" if stream:
-                self._kinesis.change(stream, change.value, Actor())
+                self._kinesis.change(stream, change.value, _NAME)
             case "stop" if stream:
-                self._kinesis.change(stream, None, Actor())
+                self._kinesis.change(stream, None, _NAME)
             case "delete" if stream:
                 self._kinesis.delete(stream)
             case "recreate" if stream and not stream.history.value.status:

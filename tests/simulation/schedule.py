@@ -176,7 +176,7 @@ class Schedule:
     external_changes
         Changes by other principals.
     denials
-        Actions that the role of the function is not allowed, and when.
+        Actions that the role of the function is not allowed, and until when.
     outages
         When the response endpoint does not work.
     rates
@@ -233,9 +233,7 @@ def _with_consistency_windows(schedule: Schedule, rng: Random) -> Schedule:
     denials = [replace(denial, policy=rng.choice(POLICIES)) for denial in schedule.denials]
     if schedule.profile == "permissions" and rng.random() < 0.5:
         lag = rng.choice((5.0, 50.0, float("inf")))
-        denials.append(
-            Denial("cloudformation:DescribeStacks", rng.random() < 0.3, 0.0, BEGIN + lag)
-        )
+        denials.append(Denial("cloudformation:DescribeStacks", rng.random() < 0.3, BEGIN + lag))
     lags = (2.0, 5.0, 10.0) if schedule.profile == "keys" else (0.0, 0.0, 2.0, 5.0, 10.0)
     new = Key(f"{rng.getrandbits(32):08x}-0000-4000-8000-{rng.getrandbits(48):012x}", MISSING)
     operations = list(schedule.operations)
@@ -294,7 +292,7 @@ def _draw(seed: int) -> Schedule:
             _denials(rng)
             if about("permissions")
             # A key of another account, whose policy does not allow DescribeKey.
-            else (Denial("kms:DescribeKey", explicit=False, begins=0.0, ends=float("inf")),)
+            else (Denial("kms:DescribeKey", explicit=False, ends=float("inf")),)
             if about("keys", chance=0.1) and rng.random() < 0.4
             else ()
         ),
@@ -503,10 +501,10 @@ def _denials(rng: Random) -> tuple[Denial, ...]:
     if rng.random() < 0.7:  # a role that was just created
         for action in actions:
             lag = rng.choice((0.0, 2.0, 20.0, 50.0, 90.0)) * rng.random()
-            denials.append(Denial(action, False, 0.0, BEGIN + lag))
+            denials.append(Denial(action, False, BEGIN + lag))
     else:  # a role without permissions, or with a deny
         lacking = rng.sample(actions, rng.randint(1, 2))
-        denials = [Denial(one, rng.random() < 0.5, 0.0, float("inf")) for one in lacking]
+        denials = [Denial(one, rng.random() < 0.5, float("inf")) for one in lacking]
     return tuple(denials)
 
 

@@ -7,7 +7,7 @@ from random import Random
 
 from simulated_aws.guarded_account import GuardedAccount
 from simulated_aws.kinesis import NOTHING, Stream
-from simulated_aws.service import Actor, ServiceError, arn
+from simulated_aws.service import ServiceError, arn
 from tests.simulation.guard.schedule import Deed, Deployment
 
 
@@ -48,10 +48,10 @@ class Owners:
         record = partial(self._trail.record, stream=deed.on, caller=deed.caller)
         match deed.what:
             case "stop":
-                self._kinesis.change(self._stream(deed.on), None, Actor(deed.caller))
+                self._kinesis.change(self._stream(deed.on), None, deed.caller)
                 record("StopStreamEncryption", keyId="alias/aws/kinesis")
             case "start":
-                self._kinesis.change(self._stream(deed.on), deed.value, Actor(deed.caller))
+                self._kinesis.change(self._stream(deed.on), deed.value, deed.caller)
                 record("StartStreamEncryption", keyId=deed.value)
             case "delete" if self._stream(deed.on).history.value.status == "ACTIVE":
                 self._kinesis.delete(self._stream(deed.on))
@@ -136,7 +136,7 @@ class Owners:
             if key is None or self._kms.same(stream.history.value.key, key, scheduler.now):
                 continue
             try:
-                self._kinesis.change(stream, key, Actor("cloudformation"))
+                self._kinesis.change(stream, key, "cloudformation")
             except ServiceError:
                 continue
             self._trail.record("StartStreamEncryption", name, "cloudformation", keyId=key)
