@@ -54,12 +54,7 @@ class Response:
         """Parse a response as CloudFormation does."""
         if len(body) > MAX_BODY:
             return cls("FAILED", "", "", "Response object is too long.")
-        try:
-            fields = json.loads(body)
-        except ValueError:
-            return cls("FAILED", "", "", "Invalid Response object: no JSON")
-        if not isinstance(fields, dict):
-            return cls("FAILED", "", "", "Invalid Response object: no object")
+        fields = json.loads(body)
         invalid = next(_response_errors(fields, event), "")
         return cls(
             str(fields.get("Status")),

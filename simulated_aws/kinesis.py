@@ -209,19 +209,18 @@ class Kinesis:
     def serve(self, operation: str, params: Params, caller: object) -> dict[str, Any]:
         """Perform an operation for the handler."""
         name = params.get("StreamName") or params["StreamARN"].split("/")[1]
-        stream = self.streams.get(arn("kinesis", f"stream/{name}"))
+        stream = self.streams[arn("kinesis", f"stream/{name}")]
         if operation == "DescribeStreamSummary":
             if not self._describe_rate.take():
                 raise self._rate_exceeded()
-            described = _existing(stream, name)
-            self.on_describe(described)
-            return self._describe(described)
+            self.on_describe(stream)
+            return self._describe(stream)
         if not self._start_rate.take():
             raise self._rate_exceeded()
         if self._faults.hit("kinesis: a stream is throttled"):
             raise ServiceError("LimitExceededException", CHANGES_EXCEEDED.format(name=name))
         target = params["KeyId"] if operation == "StartStreamEncryption" else None
-        self.change(_existing(stream, name), target, caller)
+        self.change(stream, target, caller)
         return {}
 
     def change(self, stream: Stream, key: str | None, by: object) -> Change:
@@ -348,9 +347,3 @@ class Kinesis:
     def _rate_exceeded(self) -> ServiceError:
         self._faults.count("kinesis: the account rate is exhausted")
         return ServiceError("LimitExceededException", RATE_EXCEEDED)
-
-
-def _existing(stream: Stream | None, name: str) -> Stream:
-    if stream is None:
-        raise ServiceError("ResourceNotFoundException", f"Stream {name} not found.")
-    return stream

@@ -14,7 +14,7 @@ AWS_MANAGED_ALIAS = "alias/aws/kinesis"
 USABLE = ("Enabled", "Updating")
 MISSING = "Missing"
 """State of a key that does not exist, although a template refers to it."""
-_KEY_ARN = re.compile(r"arn:[^:]+:kms:([^:]+):[0-9]{12}:(.+)")
+_KEY_ARN = re.compile(rf"arn:[^:]+:kms:{REGION}:[0-9]{{12}}:(.+)")
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,8 @@ class Kms:
     def resolve(self, identifier: str, when: float | None = None) -> Key | None:
         """Resolve a key identifier at a time; None when there is no such key."""
         when = self._time.now if when is None else when
-        resource = identifier
         matched = _KEY_ARN.fullmatch(identifier)
-        if matched:
-            if matched[1] != REGION:
-                return None
-            resource = matched[2].removeprefix("key/")
+        resource = matched[1].removeprefix("key/") if matched else identifier
         if resource.startswith("alias/"):
             alias = self.aliases.get(resource)
             resource = alias.at(when) if alias else ""

@@ -13,7 +13,7 @@ from simulated_aws.api import Api, Call
 from simulated_aws.client import Client
 from simulated_aws.response_endpoint import ResponseEndpoint
 from simulated_aws.scheduler import Killed, Lock, Scheduler, Task, Timer
-from simulated_aws.service import FUNCTION_ARN, Params, ServiceError
+from simulated_aws.service import FUNCTION_ARN, Params
 from simulated_aws.stage import Stage
 from stream_encryption.protocol.continuation import FIELD, VERSION
 from stream_encryption.runtime import Runtime
@@ -241,11 +241,9 @@ class LambdaService:
         """Perform Invoke: the function invokes itself."""
         assert isinstance(caller, Invocation)
         assert operation == "Invoke", operation
-        if params["FunctionName"] != FUNCTION_ARN or params.get("InvocationType") != "Event":
-            raise ServiceError("ResourceNotFoundException", "Function not found", 404)
+        assert (params["FunctionName"], params["InvocationType"]) == (FUNCTION_ARN, "Event")
         payload = bytes(params["Payload"]).decode()
-        if len(payload) > MAX_PAYLOAD:
-            raise ServiceError("RequestTooLargeException", "Request must be smaller", 413)
+        assert len(payload) <= MAX_PAYLOAD
         if self.faults.hit("lambda: another version receives a continuation"):
             payload = json.dumps(_of_another_version(json.loads(payload)))
         self.journal.note("lambda", str(caller), "starts continuation", caller.continuation + 1)

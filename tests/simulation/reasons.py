@@ -27,23 +27,17 @@ def parse(reason: str) -> tuple[FailureCode, dict[str, str]] | None:
 @cache
 def _pattern(code: FailureCode, end: str) -> re.Pattern[str]:
     """Pattern of a failure code, whose cause is complete or truncated after its last field."""
-    named: set[str] = set()
-    summary = [re.escape(f"{code.name}: "), *_parts(code.cause, named)]
+    summary = [re.escape(f"{code.name}: "), *_parts(code.cause)]
     if end:
-        fields = [index for index, part in enumerate(summary) if part.startswith("(?P<")]
-        if not fields:
-            return re.compile("(?!)")
-        summary = [*summary[: fields[-1] + 1], re.escape(end)]
-    return re.compile("".join([*summary, " ", *_parts(code.remedy, named)]), re.DOTALL)
+        last = max(index for index, part in enumerate(summary) if part.startswith("(?P<"))
+        summary = [*summary[: last + 1], re.escape(end)]
+    return re.compile("".join([*summary, " ", *_parts(code.remedy)]), re.DOTALL)
 
 
-def _parts(text: str, named: set[str]) -> list[str]:
+def _parts(text: str) -> list[str]:
     parts = []
     for literal, name, _, _ in Formatter().parse(text):
         parts.append(re.escape(literal))
-        if name in named:
-            parts.append(f"(?P={name})")
-        elif name:
-            named.add(name)
+        if name:
             parts.append(f"(?P<{name}>.+?)")
     return parts
