@@ -124,7 +124,7 @@ def main() -> int:
     target = "simulate-guard" if options.guard else "simulate"
     again = f"make {target} FIRST={first} SEEDS={options.seeds}"
     sys.stderr.write(f"seeds from {first}; again: {again}\n")
-    began = time.monotonic()
+    began, revision = time.monotonic(), _revision()
     summary = Summary()
     for summary in campaign(first, options.seeds, options.workers, guard=options.guard):
         seconds = time.monotonic() - began
@@ -134,7 +134,7 @@ def main() -> int:
         )
     seconds = time.monotonic() - began
     report = {
-        "revision": _revision(),
+        "revision": revision,
         "first_seed": first,
         "seconds": round(seconds, 1),
         "workers": options.workers,
