@@ -12,6 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from kinesis_stream_encryption._arguments import check_argument
 from kinesis_stream_encryption._final_template import check_final_template
 from kinesis_stream_encryption._function_check import SUPPORTED_RUNTIME, FunctionCheck
 from kinesis_stream_encryption._permissions import FunctionPermissions
@@ -66,6 +67,13 @@ _DEFAULTS: dict[str, Any] = {
     "tracing": lambda_.Tracing.DISABLED,
 }
 
+# Options that are read before CDK validates the type.
+_EXPECTED = {
+    "log_group": ("log_group_arn", "an ILogGroup, as logs.LogGroup.from_log_group_name"),
+    "role": ("role_arn", "an IRole, for example iam.Role.from_role_arn(scope, id, arn)"),
+    "runtime": ("name", "a Runtime, for example lambda_.Runtime.PYTHON_3_13"),
+}
+
 
 class HandlerFunction:
     """The function with its log group and permissions; users cannot override ``props``.
@@ -89,6 +97,9 @@ class HandlerFunction:
         settings: Any = _DEFAULTS | {
             name: value for name, value in options.items() if value is not None
         }
+        for name, (attribute, expected) in _EXPECTED.items():
+            if name in settings:
+                check_argument(name, settings[name], attribute, expected)
         vpc, runtime = settings.get("vpc"), settings["runtime"].name
         if SUPPORTED_RUNTIME.fullmatch(runtime) is None:
             raise ValueError(

@@ -132,6 +132,9 @@ class KinesisStreamEncryption(StreamInterface, Construct):
         self._previous_keys = [stream_key(stack, key) for key in previous_keys or ()]
         require_retained_keys(self, self._key, *self._previous_keys)
         register_stream(self, target)
+        if provider is not None:
+            remedy = "a KinesisStreamEncryptionProvider of the stack"
+            check_argument("provider", provider, "service_token", remedy)
         self._provider = provider or KinesisStreamEncryptionProvider.get_or_create(stack)
         permissions = self._provider._allow(  # noqa: SLF001
             stack,

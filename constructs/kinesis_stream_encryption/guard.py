@@ -117,7 +117,7 @@ class StreamEncryptionGuard(Construct):
         **options: Unpack[FunctionOptions],
     ) -> None:
         super().__init__(scope, id)
-        _check_types(streams, notification_topic)
+        _check_types(streams, notification_topic, remediation)
         check_interval = check_interval or Duration.hours(6)
         _check_interval(check_interval)
         if exempt_tag_key is not None:
@@ -471,11 +471,14 @@ class StreamEncryptionGuard(Construct):
         events.Rule(self, "Deployments", event_pattern=deployments, targets=[scan])
 
 
-def _check_types(streams: object, topic: object) -> None:
+def _check_types(streams: object, topic: object, remediation: object) -> None:
     check_argument("streams", streams, "settings", "for example GuardedStreams.all()")
     if topic is not None:
         remedy = "an ITopic, for example sns.Topic.from_topic_arn(scope, id, arn)"
         check_argument("notification_topic", topic, "topic_arn", remedy)
+    if remediation is not None:
+        remedy = "its limits, for example Remediation(max_changes_per_stream=3)"
+        check_argument("remediation", remediation, "max_changes_per_stream", remedy)
 
 
 def _check_interval(check_interval: Duration) -> None:

@@ -212,6 +212,15 @@ OF_ANOTHER_TYPE: list[tuple[str, Callable[[Stack], object], str]] = [
         lambda stack: guard(stack, notification_topic="alerts"),
         "notification_topic is 'alerts': pass an ITopic",
     ),
+    ("remediation", lambda stack: guard(stack, remediation=True), "remediation is True: pass its"),
+    ("provider", lambda stack: encrypt(stack, provider="shared"), "provider is 'shared': pass a"),
+    ("role", lambda stack: with_provider(stack, role=ROLE_ARN), f"role is '{ROLE_ARN}': pass an"),
+    ("log group", lambda stack: with_provider(stack, log_group="a"), "log_group is 'a': pass an"),
+    (
+        "runtime",
+        lambda stack: with_provider(stack, runtime="python3.13"),
+        "runtime is 'python3.13'",
+    ),
 ]
 
 
