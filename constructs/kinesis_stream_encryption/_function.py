@@ -69,7 +69,10 @@ _DEFAULTS: dict[str, Any] = {
 
 # Options that are read before CDK validates the type.
 _EXPECTED = {
-    "log_group": ("log_group_arn", "an ILogGroup, as logs.LogGroup.from_log_group_name"),
+    "log_group": (
+        "log_group_arn",
+        "an ILogGroup, for example logs.LogGroup.from_log_group_name(scope, id, name)",
+    ),
     "role": ("role_arn", "an IRole, for example iam.Role.from_role_arn(scope, id, arn)"),
     "runtime": ("name", "a Runtime, for example lambda_.Runtime.PYTHON_3_13"),
 }

@@ -122,9 +122,13 @@ def missing_statements(needed: list[Json], documents: list[Json], arns: list[Any
 
 def allows(statements: Iterable[Json], actions: Iterable[str]) -> bool:
     """Return whether the statements of a resource policy allow actions on the resource."""
-    pairs = _action_resource_pairs({"Statement": [*statements]})
-    allowed = {(action, "*") for action, _ in pairs}
-    return all(_is_allowed((each, "*"), allowed) for each in actions)
+    patterns = [
+        str(pattern)
+        for statement in statements
+        if statement["Effect"] == "Allow"
+        for pattern in alternatives(statement.get("Action", []))
+    ]
+    return all(any(fnmatchcase(action, each) for each in patterns) for action in actions)
 
 
 def referenced(value: Any, resources: Json) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jsii
 import pytest
@@ -381,6 +381,19 @@ def test_a_key_that_eventbridge_and_the_function_can_use_causes_no_warning(stack
     key.grant_encrypt_decrypt(guard(stack).function)
     encrypt_queues(stack, key.key_arn)
     assert warnings(stack) == []
+
+
+def test_conditional_actions_of_a_key_policy_are_read(stack: Stack) -> None:
+    """As in existing templates; both branches count."""
+    key = kms.Key(stack, "Key")
+    actions = Fn.condition_if("IsProduction", [*DELIVERY], "kms:*")
+    statement = for_eventbridge("kms:*").to_statement_json() | {"Action": actions}
+    resource = cast(kms.CfnKey, key.node.default_child)
+    resource.add_property_override("KeyPolicy.Statement", [statement])
+    guard(stack)
+    encrypt_queues(stack, key.key_arn)
+    (warning,) = warnings(stack)
+    assert "missingPermissions" in warning
 
 
 @pytest.mark.parametrize(
