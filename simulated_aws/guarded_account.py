@@ -199,7 +199,8 @@ class SimulatedGuard:
             **traits.settings,
         }
         if remediates:
-            given["limits"] = {"check_queue": QUEUE, "known_good_for": DAY, **(traits.limits or {})}
+            own = {"key": self.key.value, "check_queue": QUEUE, "known_good_for": DAY}
+            given["limits"] = own | (traits.limits or {})
         elif traits.limits:
             given["remediation_queue"] = REMEDIATION
         return Settings.parse(json.dumps(given))

@@ -171,6 +171,7 @@ class StreamEncryptionGuard(Construct):
             self._functions.append(remediates)
             self._queues.append(queue)
             limits = {
+                "key": arn,
                 "check_queue": self._queue.queue_url,
                 **vars(remediation),
                 # Scans are not punctual.

@@ -135,6 +135,7 @@ def test_functions_have_the_settings_of_each_other(stack: Stack) -> None:
     assert remediates.table == checks.table
     assert remediates.limits is not None
     assert remediates.limits._asdict() == {
+        "key": KEY_ARN,
         "check_queue": "GuardQueue",
         "max_changes_per_stream": 2,
         "max_streams_per_hour": 7,

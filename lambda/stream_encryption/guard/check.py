@@ -100,7 +100,7 @@ class Checker:
         """
         began = self._clock.now()
         arn = self._place.arn("kinesis", f"stream/{message.name}")
-        stored = self._table.get(arn)
+        stored = self._table.get(Item, arn)
         if stored and stored.is_being_notified(began, NOTIFICATION_LEASE):
             raise RetryLater("another invocation is publishing a notification for the stream")
         # Described after the item was read: no writer of the item has seen a later state.
@@ -108,7 +108,7 @@ class Checker:
         if description and description.status in {"CREATING", "UPDATING"}:
             if stored and stored.since and stored.finding.state is State.UNENCRYPTED:
                 # It is being encrypted: if it is unencrypted afterwards, it was stopped again.
-                self._table.put(stored._replace(since=""), began)
+                self._table.put(stored._replace(since=""))
             raise RetryLater(f"the stream is {description.status}")
         call = message.call
         if call and description and call.precedes(description.created):
@@ -120,7 +120,7 @@ class Checker:
         if finding is None:
             return None
         now, key = self._clock.now(), self._desired_key
-        item = (stored or Item(arn, finding)).observed(finding, now, call, key)
+        item = (stored or Item(arn, *finding)).observed(finding, now, call, key)
         item = self._put(item, stored)
         if item.is_due:
             self._notify(item, call, began)
@@ -184,10 +184,9 @@ class Checker:
             except ClientError as error:
                 # After a retry, an attempt without a response may have been successful.
                 if not error.response["ResponseMetadata"].get("RetryAttempts"):
-                    reset = begun._replace(notifying_since=item.notifying_since)
-                    self._table.put(reset, self._clock.now())
+                    self._table.put(begun._replace(notifying_since=item.notifying_since))
                 raise
-        self._table.put(begun.notified(), self._clock.now())
+        self._table.put(begun.notified())
 
     def _put(self, item: Item, stored: Item | None) -> Item:
         if bool(item.confirmed) != bool(stored and stored.confirmed):
@@ -197,4 +196,4 @@ class Checker:
                 MessageBody=json.dumps({"count": {}}),
                 DelaySeconds=COUNT_DELAY,
             )
-        return self._table.put(item, self._clock.now())
+        return self._table.put(item)

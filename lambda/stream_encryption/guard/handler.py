@@ -17,6 +17,7 @@ from stream_encryption.aws.errors import AwsError
 from stream_encryption.encryption.failure import MAX_REASON, cut
 from stream_encryption.guard.check import Checker
 from stream_encryption.guard.messages import (
+    Check,
     Count,
     NonRetryableError,
     Release,
@@ -99,11 +100,16 @@ class _Receipt:
         place = Place.of(self._context.invoked_function_arn)
         environment = Environment(settings, place, self._runtime.clock, self._runtime.client)
         self._log.add(**(message._asdict() if message else {}))
-        if isinstance(message, Remediate | Release) != bool(settings.limits):
+        limits, runtime = settings.limits, self._runtime
+        if isinstance(message, Remediate | Release) and limits:
+            Remediator(environment, limits, runtime, self._log, self._count).handle(message)
+        elif isinstance(message, Remediate | Release) or limits:
             raise NonRetryableError("malformed message: it is for the guard's other queue")
-        if isinstance(message, Remediate | Release):
-            Remediator(environment, self._runtime, self._log, self._count).handle(message)
-            return
+        else:
+            self._check(message, environment)
+
+    def _check(self, message: Check | Scan | Count | None, environment: Environment) -> None:
+        settings = self._settings
         if isinstance(message, Scan):
             counts = Scanner(environment).scan(message)
             if counts is None:

@@ -8,17 +8,21 @@ from typing import NamedTuple
 from stream_encryption.guard.finding import ENCRYPTED, NONCOMPLIANT, Finding, State, utc
 from stream_encryption.guard.messages import ApiCall
 
+RETENTION = 90 * 24 * 3600
+"""Seconds for which the item of a stream is kept that is no longer checked."""
+
 _NOTHING = "nothing"
 
 
 class Item(NamedTuple):
     """The stored state of a stream; times are texts, as in the table.
 
-    The finding has been the same ``since`` then, and was last ``checked`` then. ``caller``,
-    ``call``, and ``call_time`` describe the call that changed the stream, if an event named it.
-    ``last_notified`` is the finding of the last notification; ``notifying_since`` is when another
-    one was begun, and empty once it is done. ``confirmed`` is a noncompliant state that is due for
-    notification; it becomes empty when the stream is found otherwise. ``revision`` counts writes.
+    The finding (``state``, ``key``, and ``created``) has been the same ``since`` then, and was last
+    ``checked`` then. ``caller``, ``call``, and ``call_time`` describe the call that changed the
+    stream, if an event named it. ``last_notified`` is the finding of the last notification;
+    ``notifying_since`` is when another one was begun, and empty once it is done. ``confirmed`` is a
+    noncompliant state that is due for notification; it becomes empty when the stream is found
+    otherwise. DynamoDB deletes the item when it ``expires``. ``revision`` counts writes.
 
     This very stream was compliant with ``good_key`` at ``good_at`` when it was last seen encrypted.
     ``drift`` is when it was last found to have become unencrypted; ``ended_drift`` is that time of
@@ -26,7 +30,9 @@ class Item(NamedTuple):
     """
 
     arn: str
-    finding: Finding
+    state: str
+    key: str
+    created: str
     since: str = ""
     checked: str = ""
     caller: str = ""
@@ -39,7 +45,13 @@ class Item(NamedTuple):
     good_at: str = ""
     drift: str = ""
     ended_drift: str = ""
+    expires: int = 0
     revision: int = 0
+
+    @property
+    def finding(self) -> Finding:
+        """The last finding."""
+        return Finding(State(self.state), self.key, self.created)
 
     def observed(
         self, finding: Finding, now: float, call: ApiCall | None, desired_key: str | None
@@ -53,7 +65,8 @@ class Item(NamedTuple):
         same_key = finding[1:] == self.finding[1:]
         if finding.state is State.UNKNOWN and same_key and self.finding.state in ENCRYPTED:
             finding = self.finding  # the alias could be resolved before
-        item = self._replace(finding=finding, checked=utc(now), good_key=good_key, good_at=good_at)
+        item = self._replace(**finding._asdict(), checked=utc(now), expires=int(now + RETENTION))
+        item = item._replace(good_key=good_key, good_at=good_at)
         if finding != self.finding:
             item = item._replace(since="", caller="", call="", call_time="")
         item = item._replace(since=item.since or item.checked)

@@ -8,8 +8,8 @@ from stream_encryption.aws.arn import AWS_MANAGED_KEY
 from stream_encryption.encryption.failure import cut
 from stream_encryption.guard.finding import NONCOMPLIANT, State
 from stream_encryption.guard.item import Item
+from stream_encryption.guard.record import Record
 from stream_encryption.guard.settings import Settings
-from stream_encryption.guard.table import Record
 
 MAX_SUBJECT = 100
 """Characters of a subject, by SNS's API reference, Publish."""

@@ -24,8 +24,9 @@ from stream_encryption.guard.finding import Finding, State, utc
 from stream_encryption.guard.item import Item
 from stream_encryption.guard.messages import STOP, Release, Remediate, RetryLater
 from stream_encryption.guard.notification import breaker_notification, remediation_notification
+from stream_encryption.guard.record import PREFIX, Breaker, Record
 from stream_encryption.guard.settings import Environment, Limits
-from stream_encryption.guard.table import Breaker, Record, Table
+from stream_encryption.guard.table import Table
 from stream_encryption.log import Log
 from stream_encryption.runtime import Runtime
 from stream_encryption.waiting import Backoff, DeadlinePassed, Wait
@@ -39,7 +40,7 @@ REPORT_LEASE = 60.0
 RETRY_INTERVAL, ATTEMPTS = 3600.0, 4
 """Seconds between two attempts that change nothing, and their number in one drift."""
 
-HOUR, DAY = 3600.0, 24 * 3600.0
+HOUR = 3600.0
 MAX_CHANGES_PER_DAY = 5
 """Of the 25 changes of a stream in 24 hours, however often the guard resumes."""
 
@@ -57,12 +58,16 @@ class Remediator:
     """Restores encryption; ``count`` counts an outcome that was reported."""
 
     def __init__(
-        self, environment: Environment, runtime: Runtime, log: Log, count: Callable[[str], None]
+        self,
+        environment: Environment,
+        limits: Limits,
+        runtime: Runtime,
+        log: Log,
+        count: Callable[[str], None],
     ) -> None:
-        self._environment, self._runtime, self._log, self._count = environment, runtime, log, count
+        self._environment, self._limits, self._key = environment, limits, limits.key
+        self._runtime, self._log, self._count = runtime, log, count
         self._settings, self._place, self._clock, self._client = environment
-        self._limits: Limits = environment.settings.limits  # type: ignore[assignment]
-        self._key: str = environment.settings.key  # type: ignore[assignment]
         self._table = Table(environment.client("dynamodb"), self._settings.table)
 
     def handle(self, message: Remediate | Release) -> None:
@@ -86,17 +91,18 @@ class Remediator:
 
     def _release(self, message: Release) -> None:
         if message.stream is None:
-            breaker = self._table.record(Breaker, BREAKER)
-            self._table.put_record(Breaker(BREAKER, revision=breaker.revision))
+            self._table.put(Breaker(BREAKER, revision=self._breaker().revision))
         else:
-            record = self._record(message.stream)
-            released = record._replace(remediations=0, changes="[]", yielded=0, attempts=0)
-            self._table.put_record(released._replace(next_attempt=0))
+            record = self._record(message.stream).released()
+            self._table.put(record._replace(changes="[]", attempts=0, next_attempt=0))
         self._send({"scan": {}})
 
     def _record(self, name: str) -> Record:
-        arn = self._place.arn("kinesis", f"stream/{name}")
-        return self._table.record(Record, f"remediation#{arn}")._replace(stream=arn)
+        key = PREFIX + self._place.arn("kinesis", f"stream/{name}")
+        return self._table.get(Record, key) or Record(key)
+
+    def _breaker(self) -> Breaker:
+        return self._table.get(Breaker, BREAKER) or Breaker(BREAKER)
 
     def _remediate(self, message: Remediate, began: float) -> None:
         record = self._record(message.stream)
@@ -106,24 +112,16 @@ class Remediator:
         now, stack = self._clock.now(), idle_stack(self._environment)
         if now - began > DEPLOYMENT_TAIL:
             raise RetryLater("a deployment may have ended since the invocation began")
-        record = self._claimable(record, item, now)
+        record = record.of_drift(item, now)
+        self._check_limits(record, now)
         self._admit(message.stream, now)
-        changes = json.dumps([*json.loads(record.changes), now])
-        claim = self._table.put_record(
-            record._replace(
-                claimed_until=now + TIMEOUT + CONSISTENCY_WINDOW,
-                changed=1,
-                changes=changes,
-                remediations=record.remediations + 1,
-                attempts=record.attempts + 1,
-            )
-        )
+        claim = self._table.put(record.claimed(now, until=now + TIMEOUT + CONSISTENCY_WINDOW))
 
         def require_due() -> None:
             self._due(message)
-            if self._table.record(Breaker, BREAKER).open:
+            if self._breaker().open:
                 raise Skip("the circuit breaker is open")
-            if self._table.record(Record, claim.arn).revision != claim.revision:
+            if self._record(message.stream).revision != claim.revision:
                 raise Skip("the stream was released, or another invocation works on it")
             if idle_stack(self._environment) != stack:
                 raise RetryLater("the guard's own stack was deployed in the meantime")
@@ -133,7 +131,7 @@ class Remediator:
     def _due(self, message: Remediate) -> Item:
         """Return the item of a stream whose drift is confirmed, and which was known good."""
         arn = self._place.arn("kinesis", f"stream/{message.stream}")
-        item = self._table.get(arn)
+        item = self._table.get(Item, arn)
         if not item or item.since != message.drift or item.confirmed != State.UNENCRYPTED:
             raise Skip("the drift has ended, or is not confirmed")
         now = self._clock.now()
@@ -146,26 +144,16 @@ class Remediator:
         description = Stream(self._client("kinesis"), arn).describe()
         if not description or description.status == "DELETING":
             raise Skip("it is deleted")
-        if utc(description.created) != item.finding.created:
+        if utc(description.created) != item.created:
             raise Skip("it is another stream of that name")
         if is_exempt(self._environment, message.stream):
             raise Skip("it is exempt")
         return item
 
-    def _claimable(self, record: Record, item: Item, now: float) -> Record:
-        """Return the record as of this drift, unless the stream's limits are used up."""
+    def _check_limits(self, record: Record, now: float) -> None:
         limit = self._limits.max_changes_per_stream
-        if record.created != item.finding.created:
-            new = Record(record.arn, record.stream, item.finding.created, revision=record.revision)
-            record = new
-        if record.drift != item.since:
-            if item.ended_drift > record.acted:  # it became compliant without the guard
-                record = record._replace(remediations=0, yielded=0)
-            record = record._replace(drift=item.since, changed=0, attempts=0, next_attempt=0)
-        changes = [when for when in json.loads(record.changes) if when > now - DAY]
-        caller = f"{item.caller} ({item.call} at {item.call_time})" if item.call else ""
-        record = record._replace(changes=json.dumps(changes), caller=caller)
-        if record.remediations >= limit or len(changes) >= MAX_CHANGES_PER_DAY:
+        changes_of_the_day = len(json.loads(record.changes))
+        if record.remediations >= limit or changes_of_the_day >= MAX_CHANGES_PER_DAY:
             if not record.yielded:
                 # The daily limit, too, ends only as the other one does: time releases nothing.
                 self._report(record._replace(remediations=limit, yielded=1), YIELDED)
@@ -174,22 +162,21 @@ class Remediator:
             raise Skip("all attempts have failed")
         if now < record.next_attempt:
             raise Skip(f"the next attempt is at {utc(record.next_attempt)}")
-        return record
 
     def _admit(self, name: str, now: float) -> None:
         """Add a stream to those that are due within an hour; too many open the breaker."""
-        breaker, limit = self._table.record(Breaker, BREAKER), self._limits.max_streams_per_hour
+        breaker, limit = self._breaker(), self._limits.max_streams_per_hour
         if not breaker.open:
             due = {each: at for each, at in json.loads(breaker.due).items() if at > now - HOUR}
             due[name] = now
             opens = len(due) > limit
-            breaker = self._table.put_record(
+            breaker = self._table.put(
                 breaker._replace(due=json.dumps(due), open=int(opens), report=OPENED * opens)
             )
         if breaker.report:
             self._publish(breaker_notification([*json.loads(breaker.due)], limit, self._settings))
             self._count(breaker.report)
-            self._table.put_record(breaker._replace(report=""))
+            self._table.put(breaker._replace(report=""))
         if breaker.open:
             raise Skip("the circuit breaker is open")
 
@@ -225,7 +212,7 @@ class Remediator:
             self._handle_error(error, job, claim, before)
         else:
             if not progress.accepted and progress.no_response_since is None:
-                self._table.put_record(before)
+                self._table.put(before)
                 raise Skip("another caller has encrypted it")
             self._report(claim, RESTORED)
 
@@ -237,7 +224,7 @@ class Remediator:
             self._report(claim, FAILED, str(error))
             return
         if progress.accepted or progress.no_response_since is not None:
-            self._table.put_record(claim._replace(claimed_until=now + CONSISTENCY_WINDOW))
+            self._table.put(claim._replace(claimed_until=now + CONSISTENCY_WINDOW))
             reason = "it is not known yet whether the stream was changed"
             raise RetryLater(reason, CONSISTENCY_WINDOW) from error
         if isinstance(error, DeadlinePassed) and progress.limited_since is not None:
@@ -247,7 +234,7 @@ class Remediator:
             failed = before._replace(attempts=claim.attempts, next_attempt=retry)
             self._report(failed, FAILED, str(error))
             return
-        self._table.put_record(before)
+        self._table.put(before)
         if isinstance(error, DeadlinePassed):
             raise RetryLater("the stream could not be changed yet") from error
         raise error
@@ -274,17 +261,17 @@ class Remediator:
         begun = record._replace(outcome=outcome, report=outcome, reason=reason, time=time)
         if begun.changed:
             # Until then, a stale description may show a drift that it was the guard who ended.
-            begun = begun._replace(acted=utc(now + CONSISTENCY_WINDOW))
-        begun = self._table.put_record(begun._replace(claimed_until=now + REPORT_LEASE))
+            begun = begun._replace(considered=utc(now + CONSISTENCY_WINDOW))
+        begun = self._table.put(begun._replace(claimed_until=now + REPORT_LEASE))
         if begun.changed:
             self._end_drift(begun)
         self._publish(remediation_notification(begun, self._settings))
         self._count(outcome)
-        return self._table.put_record(begun._replace(report="", claimed_until=0))
+        return self._table.put(begun._replace(report="", claimed_until=0))
 
     def _end_drift(self, record: Record) -> None:
         """Have the next finding begin a new drift: this one may have been changed, once."""
-        item, now = self._table.get(record.stream), self._clock.now()
+        item, now = self._table.get(Item, record.stream), self._clock.now()
         if item and item.drift == record.drift and item.finding.state is State.UNENCRYPTED:
             if item.is_being_notified(now, NOTIFICATION_LEASE):
                 raise RetryLater("another invocation is publishing a notification")
@@ -294,7 +281,7 @@ class Remediator:
                 compliant = Finding(State.COMPLIANT, self._key, record.created)
                 item = item._replace(ended_drift=record.drift, last_notified=str(compliant))
                 item = item._replace(caller="", call="", call_time="")
-            self._table.put(item, now)
+            self._table.put(item)
         self._send({"check": record.stream.split("/", 1)[1], "exempt": None})
 
     def _publish(self, notification: dict[str, object]) -> None:

@@ -74,7 +74,7 @@ class Scanner:
         counts = Counter(dict.fromkeys(State, 0))
         checks = []
         for item in self._table.scan():
-            name, state = item.arn.split("/", 1)[1], item.finding.state
+            name, state = item.arn.split("/", 1)[1], State(item.state)
             if not self._settings.selects(name):
                 continue
             counts[state] += 1

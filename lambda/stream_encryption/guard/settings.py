@@ -14,8 +14,12 @@ VARIABLE = "GUARD"
 
 
 class Limits(NamedTuple):
-    """Settings of the remediation function only; ``known_good_for`` is in seconds."""
+    """Settings of the remediation function only.
 
+    ``key`` is the ARN of the key to restore; ``known_good_for`` is in seconds.
+    """
+
+    key: str
     check_queue: str
     max_changes_per_stream: int
     max_streams_per_hour: int

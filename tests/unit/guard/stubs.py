@@ -27,6 +27,7 @@ FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:guard"
 ALICE = f"arn:aws:sts::{ACCOUNT}:assumed-role/Admin/alice"
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 LIMITS = {
+    "key": KEY,
     "check_queue": QUEUE,
     "max_changes_per_stream": 3,
     "max_streams_per_hour": 10,
