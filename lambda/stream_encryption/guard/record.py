@@ -18,8 +18,8 @@ class Record(NamedTuple):
 
     ``remediations`` is their number since the stream was last compliant without one, the last of
     them for ``drift``, in which the stream was or may have been ``changed``; ``changes`` are their
-    times in the last 24 hours. Drifts that began before ``considered`` were ended by the guard.
-    ``claimed_until`` is set while an invocation works on the stream,
+    times in the last 24 hours. Drifts that began before ``considered`` were ended by the guard, or
+    have been considered. ``claimed_until`` is set while an invocation works on the stream,
     ``report`` while the ``outcome`` has yet to be reported.
     """
 
@@ -53,7 +53,7 @@ class Record(NamedTuple):
             record = Record(record.arn, item.created, revision=record.revision)
         if record.drift != item.since:
             if item.ended_drift > record.considered:  # it became compliant without the guard
-                record = record.released()
+                record = record.released()._replace(considered=item.ended_drift)
             record = record._replace(drift=item.since, changed=0, attempts=0, next_attempt=0)
         changes = [when for when in json.loads(record.changes) if when > now - DAY]
         caller = f"{item.caller} ({item.call} at {item.call_time})" if item.call else ""
@@ -75,10 +75,13 @@ class Record(NamedTuple):
 
 
 class Breaker(NamedTuple):
-    """Circuit breaker: the streams that were ``due`` within an hour, with their times."""
+    """Circuit breaker: the streams that were ``due`` within an hour, with their times.
+
+    ``claimed_until`` is set while an invocation reports that it is open.
+    """
 
     arn: str
     due: str = "{}"
     open: int = 0
-    report: str = ""
+    claimed_until: float = 0
     revision: int = 0

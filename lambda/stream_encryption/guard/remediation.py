@@ -166,19 +166,22 @@ class Remediator:
     def _admit(self, name: str, now: float) -> None:
         """Add a stream to those that are due within an hour; too many open the breaker."""
         breaker, limit = self._breaker(), self._limits.max_streams_per_hour
+        if now < breaker.claimed_until:
+            remaining = breaker.claimed_until - now
+            raise RetryLater("another invocation reports the open circuit breaker", remaining)
+        if breaker.open and not breaker.claimed_until:
+            raise Skip("the circuit breaker is open")
         if not breaker.open:
             due = {each: at for each, at in json.loads(breaker.due).items() if at > now - HOUR}
             due[name] = now
-            opens = len(due) > limit
-            breaker = self._table.put(
-                breaker._replace(due=json.dumps(due), open=int(opens), report=OPENED * opens)
-            )
-        if breaker.report:
-            self._publish(breaker_notification([*json.loads(breaker.due)], limit, self._settings))
-            self._count(breaker.report)
-            self._table.put(breaker._replace(report=""))
+            breaker = breaker._replace(due=json.dumps(due), open=int(len(due) > limit))
+        claimed_until = now + REPORT_LEASE if breaker.open else 0
+        breaker = self._table.put(breaker._replace(claimed_until=claimed_until))
         if breaker.open:
-            raise Skip("the circuit breaker is open")
+            self._publish(breaker_notification([*json.loads(breaker.due)], limit, self._settings))
+            self._count(OPENED)
+            self._table.put(breaker._replace(claimed_until=0))
+            raise Skip("the circuit breaker has opened")
 
     def _run(self, claim: Record, before: Record, require_due: Callable[[], None]) -> None:
         """Run the handler's job; ``before`` is the record if nothing is changed."""

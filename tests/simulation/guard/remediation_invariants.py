@@ -43,6 +43,9 @@ UNSEEN = 150.0
 
 DAILY = 5
 
+_NOT_CUT = {"", None, "ConditionalCheckFailedException", "InvalidParameterValue"}
+"""Errors of calls that do not leave open whether they had an effect."""
+
 
 class _Judge:
     def __init__(self, account: GuardSimulation, part: SimulatedGuard) -> None:
@@ -184,7 +187,12 @@ class _Judge:
         for one, other in itertools.pairwise(restored):
             if one.lines["Found"] == other.lines["Found"] and not self._cut(one.when, other.when):
                 self._violated("n", stream, "a change is reported twice", other.when)
-        for one, other in itertools.pairwise(self._reports(stream, {"yielded"})):
+        first: dict[str, Publication] = {}
+        for report in self._reports(stream, {"yielded"}):
+            published = first.setdefault(report.lines["Done"], report)
+            if report is not published and not self._cut(published.when, report.when):
+                self._violated("n", stream, "yields twice", report.when)
+        for one, other in itertools.pairwise(first.values()):
             new = [each.when for each in stream.changes] + self._resets()
             if not any(one.when < each < other.when for each in new) and not self._cut(
                 one.when, other.when
@@ -204,9 +212,9 @@ class _Judge:
         return any(body.get("remediate", {}).get("stream") == stream.name for body in bodies)
 
     def _cut(self, begin: float, end: float) -> bool:
-        """Whether an invocation or a call was cut short in a time."""
+        """Whether an invocation or a call was cut short in a time; a lost write is not."""
         return any(
-            each.crashed or any(call.error for call in each.calls)
+            each.crashed or any(call.error not in _NOT_CUT for call in each.calls)
             for each in self._invocations()
             if each.began <= end and (each.ended or end) >= begin
         )

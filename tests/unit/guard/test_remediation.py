@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -240,6 +242,24 @@ def test_changes_of_a_day_are_limited_even_if_the_owner_restores_now_and_then(
     assert len(stubs.starts) == 5
 
 
+def test_guard_yields_once_though_the_stream_was_updating_in_between() -> None:
+    stubs = known_good(limits={"max_changes_per_stream": 5})
+    for _ in range(6):
+        stop(stubs)
+        stubs.run(5 * MINUTE)
+    stubs.change("orders")
+    stubs.handle(CHECK)
+    stop(stubs)
+    stubs.run(5 * MINUTE)
+    assert stubs.reported.count("yielded") == 2  # by its own limit, and by that of the day
+    stubs.change("orders", None, "UPDATING")
+    stubs.send(CHECK)
+    stubs.run(MINUTE)
+    stubs.change("orders", None)
+    stubs.run(HOUR)
+    assert (len(stubs.starts), stubs.reported.count("yielded")) == (5, 2)
+
+
 def test_circuit_breaker_opens_and_only_an_operator_releases_it() -> None:
     names = [f"s{number}" for number in range(4)]
     stubs = known_good(*names, limits={"max_streams_per_hour": 2})
@@ -258,6 +278,24 @@ def test_circuit_breaker_opens_and_only_an_operator_releases_it() -> None:
     stubs.send({"release": {}}, REMEDIATION)
     stubs.run(2 * HOUR)
     assert len(stubs.starts) == 4
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_open_circuit_breaker_is_reported_once_unless_the_report_is_interrupted(
+    crashes: bool,
+) -> None:
+    stubs = known_good("s0", "s1", limits={"max_streams_per_hour": 1})
+    stop(stubs, "s0")
+    stubs.run(5 * MINUTE)
+    stop(stubs, "s1")
+    (body,) = remediations(stubs)
+    parallel = partial(stubs.send, body, REMEDIATION)
+    stubs.after["Publish"] = [crash] if crashes else [lambda: stubs.receive(parallel())]
+    with pytest.raises(Crash) if crashes else nullcontext():
+        stubs.run(MINUTE)
+    stubs.run(HOUR)
+    assert stubs.reported.count("circuit breaker opened") == 1 + crashes
+    assert ([name for _, name, _ in stubs.starts], stubs.dead) == (["s0"], [])
 
 
 def test_failure_is_reported_and_retried_after_an_hour_and_thrice(stubs: GuardStubs) -> None:
