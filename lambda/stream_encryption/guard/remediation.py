@@ -93,8 +93,10 @@ class Remediator:
         if message.stream is None:
             self._table.put(Breaker(BREAKER, revision=self._breaker().revision))
         else:
-            record = self._record(message.stream).released()
-            self._table.put(record._replace(changes="[]", attempts=0, next_attempt=0))
+            record = self._record(message.stream)
+            self._wait_for_claim(record)  # whose change has to be counted first
+            record = record.released()._replace(changes="[]", attempts=0, next_attempt=0)
+            self._table.put(record)
         self._send({"scan": {}})
 
     def _record(self, name: str) -> Record:
@@ -122,7 +124,7 @@ class Remediator:
             if self._breaker().open:
                 raise Skip("the circuit breaker is open")
             if self._record(message.stream).revision != claim.revision:
-                raise Skip("the stream was released, or another invocation works on it")
+                raise Skip("another invocation works on it")
             if idle_stack(self._environment) != stack:
                 raise RetryLater("the guard's own stack was deployed in the meantime")
 
@@ -242,11 +244,14 @@ class Remediator:
             raise RetryLater("the stream could not be changed yet") from error
         raise error
 
+    def _wait_for_claim(self, record: Record) -> None:
+        remaining = record.claimed_until - self._clock.now()
+        if remaining > 0:
+            raise RetryLater("another invocation works on the stream", remaining)
+
     def _complete(self, record: Record) -> Record:
         """Complete what another invocation has begun and, after a crash, not completed."""
-        now = self._clock.now()
-        if now < record.claimed_until:
-            raise RetryLater("another invocation works on it", record.claimed_until - now)
+        self._wait_for_claim(record)
         if record.report:
             return self._report(record, record.report, record.reason)
         description = Stream(self._client("kinesis"), record.stream).describe()

@@ -333,6 +333,18 @@ def test_duplicate_during_an_attempt_waits_for_its_end(stubs: GuardStubs, operat
     assert stubs.reported == ["unencrypted", "restored"]
 
 
+@pytest.mark.parametrize("operation", ["DescribeKey", "StartStreamEncryption"])
+def test_release_waits_for_an_attempt(stubs: GuardStubs, operation: str) -> None:
+    stop(stubs)
+    release = partial(stubs.send, {"release": {"stream": "orders"}}, REMEDIATION)
+    stubs.after[operation] = [lambda: stubs.receive(release())]
+    stubs.run(MINUTE)
+    assert (len(stubs.starts), stubs.reported) == (1, ["unencrypted", "restored"])
+    assert record(stubs)["remediations"] == "1"
+    stubs.run(HOUR)
+    assert record(stubs)["remediations"] == "0"
+
+
 @pytest.mark.parametrize("key", [KEY, OTHER_KEY])
 def test_another_caller_was_faster(stubs: GuardStubs, key: str) -> None:
     stop(stubs)
