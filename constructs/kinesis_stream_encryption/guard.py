@@ -13,16 +13,14 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from kinesis_stream_encryption._arguments import check_argument
-from kinesis_stream_encryption._asset import handler_code
 from kinesis_stream_encryption._final_template import check_final_template
-from kinesis_stream_encryption._function import FunctionOptions, HandlerFunction
+from kinesis_stream_encryption._function import FunctionOptions
+from kinesis_stream_encryption._guard_function import GuardFunction
 from kinesis_stream_encryption._guarded import GuardedStreams, check_tag
 from kinesis_stream_encryption._keys import StreamKey, stream_key
 from kinesis_stream_encryption._remediation import Remediation, remediation_key
@@ -31,7 +29,6 @@ from kinesis_stream_encryption._tokens import resolved_or_none, stack_lineage
 
 __all__ = ["StreamEncryptionGuard"]
 
-_HANDLER = "stream_encryption.guard.handler.on_event"
 _DESCRIPTION = "Reports Kinesis data streams that are not encrypted with the desired key"
 _NAMESPACE = "StreamEncryptionGuard"
 
@@ -47,9 +44,6 @@ _TIMEOUT = Duration.seconds(90)
 _VISIBILITY = Duration.seconds(120)
 _REMEDIATES = "Restores encryption of Kinesis data streams that was stopped"
 _REMEDIATION_TIMEOUT, _REMEDIATION_VISIBILITY = Duration.minutes(5), Duration.minutes(6)
-_REMEDY = "select the streams by prefix or tag, or give some of them a guard of their own"
-# The function itself gives up after an hour: this is for messages on which it crashes.
-_MAX_RECEIVES = 100
 
 
 class StreamEncryptionGuard(Construct):
@@ -122,19 +116,16 @@ class StreamEncryptionGuard(Construct):
         _check_interval(check_interval)
         if exempt_tag_key is not None:
             check_tag(exempt_tag_key)
-        stack, self._check_interval = Stack.of(self), check_interval
+        stack, self._streams, self._check_interval = Stack.of(self), streams, check_interval
         for stream in streams.streams:
             _check_environment(self, stream, "region", "account")
-        code: Any = {"handler": _HANDLER, "code": handler_code(guard=True)}
-        made = HandlerFunction(self, options, _DESCRIPTION, _TIMEOUT, _REMEDY, **code)
-        _check_log_class(made.log_group)
-        self._permissions, self._function = made.permissions, made.function
-        self._functions = [made]
+        reads_tags = exempt_tag_key is not None or "tag" in streams.settings
+        self._tags = ["kinesis:ListTagsForStream"] if reads_tags else []
         self._any_key = stack.format_arn(service="kms", resource="key", resource_name="*")
         # The outermost stack, which is the last one to be idle.
-        deployed = stack_lineage(stack)[-1].stack_id
+        self._deployed = stack_lineage(stack)[-1].stack_id
         key = None if encryption_key is None else stream_key(stack, encryption_key)
-        reads_tags = exempt_tag_key is not None or "tag" in streams.settings
+        self._checks = GuardFunction(self, options, _DESCRIPTION, _TIMEOUT)
         self._dead_letter_queue = sqs.Queue(
             self,
             "DeadLetters",
@@ -142,7 +133,6 @@ class StreamEncryptionGuard(Construct):
             retention_period=Duration.days(14),
             encryption_master_key=queue_encryption_key,
         )
-        self._queue = self._make_queue(self, _VISIBILITY, queue_encryption_key)
         self._table = dynamodb.TableV2(
             self,
             "Table",
@@ -150,66 +140,45 @@ class StreamEncryptionGuard(Construct):
             time_to_live_attribute="expires",
             removal_policy=RemovalPolicy.DESTROY,
         )
+        self._checks.add_queue(self._dead_letter_queue, _VISIBILITY, queue_encryption_key)
+        self._functions = [self._checks]
         settings = {
-            "queue": self._queue.queue_url,
             "dead_letter_queue": self._dead_letter_queue.queue_url,
             "table": self._table.table_name,
-            "stack": deployed,
+            "stack": self._deployed,
             "topic": notification_topic and notification_topic.topic_arn,
             "key": key and key.key_id,
             "exempt_tag_key": exempt_tag_key,
             **streams.settings,
         }
-        self._queues = [self._queue]
+        self._allow_checks(key)
         if remediation is not None:
-            arn, scope = remediation_key(key), Construct(self, "Remediation")
-            others: FunctionOptions = {**options, "role": None}
-            remediates = HandlerFunction(
-                scope, others, _REMEDIATES, _REMEDIATION_TIMEOUT, _REMEDY, **code
-            )
-            queue = self._make_queue(scope, _REMEDIATION_VISIBILITY, queue_encryption_key)
+            arn, own = remediation_key(key), FunctionOptions(**{**options, "role": None})
+            remediates = self._add_remediation(arn, own, queue_encryption_key)
+            remediates.configure(settings | {"limits": self._limits(remediation, arn)})
             self._functions.append(remediates)
-            self._queues.append(queue)
-            limits = {
-                "key": arn,
-                "check_queue": self._queue.queue_url,
-                **vars(remediation),
-                # Scans are not punctual.
-                "known_good_for": max(24 * 60, check_interval.to_minutes() + 60) * 60,
-            }
-            own = settings | {"queue": queue.queue_url, "limits": limits}
-            remediates.function.add_environment("GUARD", stack.to_json_string(own))
-            self._allow_own(remediates, queue, deployed)
-            self._allow_remediation(remediates, streams, arn, reads_tags=reads_tags)
-            settings["remediation_queue"] = queue.queue_url
-            self._permissions.add("sqs:SendMessage", on=[queue.queue_arn])
-        self._function.add_environment("GUARD", stack.to_json_string(settings))
-        self._allow_own(made, self._queue, deployed, "dynamodb:Scan")
-        self._allow(streams, key, reads_tags=reads_tags)
+            settings["remediation_queue"] = remediates.queue.queue_url
+        self._checks.configure(settings)
         if queue_encryption_key is not None:
             self._allow_queue_key(queue_encryption_key)
         if table_encryption_key is not None:
             self._encrypt_table(table_encryption_key)
         if notification_topic is not None:
             self._allow_topic(notification_topic)
-        for each, queue in zip(self._functions, self._queues, strict=True):
-            each.function.add_event_source(
-                sources.SqsEventSource(
-                    queue, batch_size=1, max_concurrency=2, report_batch_item_failures=True
-                )
-            )
+        for each in self._functions:
+            each.connect()
         self._check_functions(notification_topic)
-        self._rules([*_CHANGES, *(_TAG_CHANGES if reads_tags else [])], deployed)
+        self._add_rules()
 
     @property
     def function(self) -> lambda_.Function:
         """The function that checks and reports."""
-        return self._function
+        return self._checks.function
 
     @property
     def queue(self) -> sqs.Queue:
         """The queue of checks; the message ``{"scan": {}}`` starts a scan."""
-        return self._queue
+        return self._checks.queue
 
     @property
     def dead_letter_queue(self) -> sqs.Queue:
@@ -233,7 +202,7 @@ class StreamEncryptionGuard(Construct):
         ``{"release": {"stream": "orders"}}`` has the guard forget its changes of a stream, and
         ``{"release": {}}`` closes the circuit breaker.
         """
-        return self._queues[1] if self._queues[1:] else None
+        return self._functions[1].queue if self._functions[1:] else None
 
     def metric(
         self, metric_name: str, state: str | None = None, **options: Any
@@ -255,10 +224,10 @@ class StreamEncryptionGuard(Construct):
             Options of :class:`aws_cdk.aws_cloudwatch.MetricOptions`, for example ``period``.
             Default: the maximum of the numbers of streams, the sum of the others, in five minutes.
         """
-        function, dimension = self._function, "State"
+        made, dimension = self._checks, "State"
         if metric_name == "Remediations":
-            function, dimension = self._functions[-1].function, "Outcome"
-        dimensions = {"FunctionName": function.function_name}
+            made, dimension = self._functions[-1], "Outcome"
+        dimensions = {"FunctionName": made.function.function_name}
         defaults = {
             "statistic": "Maximum" if metric_name.endswith("Streams") else "Sum",
             "dimensions_map": dimensions | ({dimension: state} if state else {}),
@@ -285,7 +254,7 @@ class StreamEncryptionGuard(Construct):
         missing = cloudwatch.TreatMissingData
         drift = self.metric("NoncompliantStreams", period=Duration.minutes(1))
         dead = self._dead_letter_queue.metric_approximate_number_of_messages_visible()
-        age = self._queue.metric_approximate_age_of_oldest_message()
+        age = self.queue.metric_approximate_age_of_oldest_message()
         # Only a completed scan emits this metric, whatever its value.
         hour = Duration.hours(1)
         scans = self.metric("Streams", "compliant", statistic="SampleCount", period=hour)
@@ -313,57 +282,50 @@ class StreamEncryptionGuard(Construct):
         check_final_template(self, partial(check_alarm_topics, elements))
         return alarms
 
-    def _make_queue(
-        self, scope: Construct, visibility: Duration, key: kms.IKey | None
-    ) -> sqs.Queue:
-        dead = sqs.DeadLetterQueue(queue=self._dead_letter_queue, max_receive_count=_MAX_RECEIVES)
-        return sqs.Queue(
-            scope,
-            "Queue",
-            enforce_ssl=True,
-            visibility_timeout=visibility,
-            dead_letter_queue=dead,
-            encryption_master_key=key,
-        )
-
-    def _allow_own(
-        self, made: HandlerFunction, queue: sqs.Queue, deployed: str, *actions: str
-    ) -> None:
-        """Allow what both functions need of the guard's own resources."""
-        add = made.permissions.add
-        add("cloudformation:DescribeStacks", on=[deployed])
-        add("sqs:SendMessage", on=[self._queue.queue_arn, self._dead_letter_queue.queue_arn])
-        receive = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
-        add(*receive, "sqs:ChangeMessageVisibility", on=[queue.queue_arn])
-        add("dynamodb:GetItem", "dynamodb:PutItem", *actions, on=[self._table.table_arn])
-
-    def _allow_remediation(
-        self, made: HandlerFunction, streams: GuardedStreams, key: str, *, reads_tags: bool
-    ) -> None:
-        tag, add = streams.settings.get("tag"), made.permissions.add
-        actions = ["kinesis:DescribeStreamSummary", "kinesis:StartStreamEncryption"]
-        actions += ["kinesis:ListTagsForStream"] if reads_tags else []
+    def _add_remediation(
+        self, key: str, options: FunctionOptions, queue_key: kms.IKey | None
+    ) -> GuardFunction:
+        """Create the only function that changes streams."""
+        scope = Construct(self, "Remediation")
+        made = GuardFunction(scope, options, _REMEDIATES, _REMEDIATION_TIMEOUT)
+        made.add_queue(self._dead_letter_queue, _REMEDIATION_VISIBILITY, queue_key)
+        self._checks.permissions.add("sqs:SendMessage", on=[made.queue.queue_arn])
+        self._allow_own(made)
+        tag = self._streams.settings.get("tag")
+        actions = ("kinesis:DescribeStreamSummary", "kinesis:StartStreamEncryption", *self._tags)
         condition = tag and {f"aws:ResourceTag/{tag[0]}": tag[1]}
-        for name in streams.names:
-            arn = Stack.of(self).format_arn(
-                service="kinesis", resource="stream", resource_name=name
-            )
-            add(*actions, on=[arn], condition=condition, operator="StringEquals")
+        made.allow_streams(self._streams, *actions, condition=condition, operator="StringEquals")
         # The key, too, is a resource of the call ("Actions, resources, and condition keys for
         # Amazon Kinesis Data Streams", Service Authorization Reference).
-        add("kinesis:StartStreamEncryption", "kms:DescribeKey", on=[key])
+        made.permissions.add("kinesis:StartStreamEncryption", "kms:DescribeKey", on=[key])
+        return made
 
-    def _allow(self, streams: GuardedStreams, key: StreamKey | None, *, reads_tags: bool) -> None:
-        stack, add = Stack.of(self), self._permissions.add
-        tags = ["kinesis:ListTagsForStream"] if reads_tags else []
-        for name in streams.names:
-            # A statement each: a policy that grows too large is split between statements.
-            arn = stack.format_arn(service="kinesis", resource="stream", resource_name=name)
-            add("kinesis:DescribeStreamSummary", *tags, on=[arn])
-        if not {"names", "tag"} & streams.settings.keys():
+    def _limits(self, remediation: Remediation, key: str) -> dict[str, Any]:
+        return {
+            "key": key,
+            "check_queue": self.queue.queue_url,
+            **vars(remediation),
+            # Scans are not punctual.
+            "known_good_for": max(24 * 60, self._check_interval.to_minutes() + 60) * 60,
+        }
+
+    def _allow_own(self, made: GuardFunction, *table_actions: str) -> None:
+        """Allow what both functions need of the guard's own resources."""
+        add = made.permissions.add
+        add("cloudformation:DescribeStacks", on=[self._deployed])
+        add("sqs:SendMessage", on=[self.queue.queue_arn, self._dead_letter_queue.queue_arn])
+        receive = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+        add(*receive, "sqs:ChangeMessageVisibility", on=[made.queue.queue_arn])
+        add("dynamodb:GetItem", "dynamodb:PutItem", *table_actions, on=[self._table.table_arn])
+
+    def _allow_checks(self, key: StreamKey | None) -> None:
+        self._allow_own(self._checks, "dynamodb:Scan")
+        self._checks.allow_streams(self._streams, "kinesis:DescribeStreamSummary", *self._tags)
+        add = self._checks.permissions.add
+        if not {"names", "tag"} & self._streams.settings.keys():
             # It lists the streams of the Region: there is no resource to name.
             add("kinesis:ListStreams", on=["*"])
-        if reads_tags:
+        if self._tags:
             # It searches the Region: there is no resource to name.
             add("tag:GetResources", on=["*"])
         if key is not None:
@@ -432,21 +394,19 @@ class StreamEncryptionGuard(Construct):
         topics = [cast(CfnElement, element)] if in_stack else []
         queues = [
             cast(CfnElement, each.node.default_child)
-            for each in (self._queue, self._dead_letter_queue)
+            for each in (self.queue, self._dead_letter_queue)
         ]
-        checks, *others = self._functions
-        checks.check(queues=queues, topics=topics)
-        for each in others:
-            each.check(topics=topics)
+        for each in self._functions:
+            each.check(queues=queues if each is self._checks else [], topics=topics)
 
     def _inform(self, id_: str, message: str) -> None:
         Annotations.of(self).add_info_v2(f"cdk-kinesis-stream-encryption:{id_}", message)
 
-    def _rules(self, calls: list[str], deployed: str) -> None:
+    def _add_rules(self) -> None:
         dead = self._dead_letter_queue
-        check = targets.SqsQueue(self._queue, dead_letter_queue=dead)
+        check = targets.SqsQueue(self.queue, dead_letter_queue=dead)
         message = events.RuleTargetInput.from_object({"scan": {}})
-        scan = targets.SqsQueue(self._queue, dead_letter_queue=dead, message=message)
+        scan = targets.SqsQueue(self.queue, dead_letter_queue=dead, message=message)
         # Events of rejected calls have an error code: they changed nothing. Other accounts and
         # Regions may forward their events to this event bus.
         changes = events.EventPattern(
@@ -456,7 +416,7 @@ class StreamEncryptionGuard(Construct):
             detail_type=["AWS API Call via CloudTrail"],
             detail={
                 "eventSource": ["kinesis.amazonaws.com"],
-                "eventName": calls,
+                "eventName": [*_CHANGES, *(_TAG_CHANGES if self._tags else [])],
                 "errorCode": [{"exists": False}],
             },
         )
@@ -467,7 +427,7 @@ class StreamEncryptionGuard(Construct):
         deployments = events.EventPattern(
             source=["aws.cloudformation"],
             detail_type=["CloudFormation Stack Status Change"],
-            detail={"stack-id": [deployed], "status-details": {"status": _DEPLOYED}},
+            detail={"stack-id": [self._deployed], "status-details": {"status": _DEPLOYED}},
         )
         events.Rule(self, "Deployments", event_pattern=deployments, targets=[scan])
 
@@ -492,16 +452,6 @@ def _check_interval(check_interval: Duration) -> None:
         raise ValueError(
             f"check_interval {check_interval.to_human_string()} is out of bounds: it must be whole "
             f"minutes between {_SHORTEST.to_human_string()} and {_LONGEST.to_human_string()}"
-        )
-
-
-def _check_log_class(log_group: logs.ILogGroup) -> None:
-    """Reject a log group whose class has no metrics ("Log classes", CloudWatch Logs User Guide)."""
-    found = getattr(log_group.node.default_child, "log_group_class", None)
-    if found not in {None, "STANDARD"}:
-        raise ValueError(
-            f"the log group {log_group.node.path!r} has the class {found!r}, from which CloudWatch "
-            "extracts no metrics, so the alarms would not work: pass one of the class STANDARD"
         )
 
 
