@@ -7,7 +7,7 @@ l. It changes a stream at most once for each time that encryption was stopped, a
    no more streams in an hour than the circuit breaker allows, none once that is open.
 m. It changes no exempt stream, and nothing while its own stack is deployed.
 n. Each change is reported; a report is repeated only if an invocation or a call was cut short; the
-   guard reports that it yields once.
+   guard reports once that it yields, or that the circuit breaker is open; no report stays pending.
 o. Encryption that was stopped once is restored, unless a limit or a failure was reported.
 p. No function calls StopStreamEncryption, and the one that checks does not start encryption.
 """
@@ -18,11 +18,13 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 
 from simulated_aws.event_source import MessageInvocation
 from simulated_aws.guarded_account import SimulatedGuard
 from simulated_aws.kinesis import DAY, Change, State, Stream
 from simulated_aws.scheduler import BEGIN
+from simulated_aws.service import arn
 from simulated_aws.sns import Publication
 from simulated_aws.sqs import DEAD_LETTERS, REMEDIATION
 from tests.simulation.guard.schedule import EXEMPT, HOUR
@@ -42,6 +44,8 @@ UNSEEN = 150.0
 """Seconds for which another key may be unseen though each event is delivered: UPDATING is long."""
 
 DAILY = 5
+
+_ZERO = {"N": "0"}
 
 _NOT_CUT = {"", None, "ConditionalCheckFailedException", "InvalidParameterValue"}
 """Errors of calls that do not leave open whether they had an effect."""
@@ -72,6 +76,7 @@ class _Judge:
                 self._check_change(stream, change)
             self._check_limits(stream)
             self._check_reports(stream, own)
+            self._check_record(stream)
             self._check_restored(stream, own)
         self._check_breaker(sorted(changes, key=lambda pair: pair[0].when))
         self._check_calls()
@@ -187,17 +192,30 @@ class _Judge:
         for one, other in itertools.pairwise(restored):
             if one.lines["Found"] == other.lines["Found"] and not self._cut(one.when, other.when):
                 self._violated("n", stream, "a change is reported twice", other.when)
-        first: dict[str, Publication] = {}
+        first: dict[float, Publication] = {}
         for report in self._reports(stream, {"yielded"}):
-            published = first.setdefault(report.lines["Done"], report)
+            published = first.setdefault(_done(report), report)
             if report is not published and not self._cut(published.when, report.when):
-                self._violated("n", stream, "yields twice", report.when)
-        for one, other in itertools.pairwise(first.values()):
-            new = [each.when for each in stream.changes] + self._resets()
-            if not any(one.when < each < other.when for each in new) and not self._cut(
-                one.when, other.when
-            ):
-                self._violated("n", stream, "yields twice", other.when)
+                self._violated("n", stream, "a yield is reported twice", report.when)
+        new = [each.when for each in stream.changes] + self._resets()
+        for since, when in itertools.pairwise(first):
+            if not any(since < each < when for each in new) and not self._cut(since, when):
+                self._violated("n", stream, "yields twice", when)
+
+    def _check_record(self, stream: Stream) -> None:
+        """Check what the table has in the end of one stream, and of the circuit breaker."""
+        records = self.part.table.items
+        record = records.get(f"remediation#{arn('kinesis', f'stream/{stream.name}')}", {})
+        breaker, end = records.get("circuit-breaker", {}), self.account.schedule.ends
+        if self._is_given_up(stream) or not record:
+            return
+        if float(record["claimed_until"]["N"]) or float(breaker.get("claimed_until", _ZERO)["N"]):
+            self._violated("n", stream, "a report is pending", end)
+        if record["yielded"] != _ZERO and not self._reports(stream, {"yielded"}):
+            self._violated("n", stream, "yields, and nothing reports it", end)
+        opened = [each for each, _ in self.part.published if each.state == "circuit breaker opened"]
+        if breaker.get("open", _ZERO) != _ZERO and not opened:
+            self._violated("n", stream, "the open circuit breaker is not reported", end)
 
     def _reports(self, stream: Stream, states: set[str]) -> list[Publication]:
         return [
@@ -250,6 +268,12 @@ class _Judge:
         horizon = self.account.schedule.ends - 1.5 * HOUR
         if old := [each for each in left if each.sent < horizon]:
             self._violated("p", None, f"a message is left: {old[0]}", BEGIN)
+
+
+def _done(report: Publication) -> float:
+    """When what is reported was done; the report may have been published later."""
+    text = report.lines["Done"]
+    return datetime.fromisoformat(text[text.index("(") + 1 : -1]).timestamp()
 
 
 def _admitted(change: Change) -> float:
