@@ -78,6 +78,16 @@ def _report_nothing(real: Method, _: Settings) -> Method:
     return lambda **params: {}
 
 
+def _stop_silently(real: Method, _: Settings) -> Method:
+    """The operator does not learn that streams are no longer restored."""
+
+    def publish(**params: Any) -> dict[str, Any]:
+        state = params["MessageAttributes"]["state"]["StringValue"]
+        return {} if state in {"yielded", "circuit breaker opened"} else real(**params)
+
+    return publish
+
+
 def _apply_another_key(real: Method, settings: Settings) -> Method:
     """One key for all streams."""
     return lambda **params: real(**params | {"KeyId": _OTHER[settings.key or ""]})
@@ -137,6 +147,7 @@ BROKEN_REMEDIATION: tuple[BrokenGuard, ...] = (
         "m", "ignores the stack", _instead("cloudformation", "describe_stacks", _ignore_the_stack)
     ),
     Broken("n", "reports nothing", _instead("sns", "publish", _report_nothing)),
+    Broken("n", "stops silently", _instead("sns", "publish", _stop_silently)),
     Broken("n", "has no claims", _read(_have_no_claims)),
     Broken("o", "restores nothing", _do_nothing),
     Broken("p", "changes streams from the check", _change_from_the_check),
