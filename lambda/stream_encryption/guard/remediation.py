@@ -107,7 +107,9 @@ class Remediator:
         return self._table.get(Breaker, BREAKER) or Breaker(BREAKER)
 
     def _remediate(self, message: Remediate, began: float) -> None:
-        record = self._record(message.stream)
+        record, breaker = self._record(message.stream), self._breaker()
+        if breaker.claimed_until:
+            self._report_breaker(breaker)
         if record.claimed_until:
             record = self._complete(record)
         item = self._due(message)
@@ -168,22 +170,26 @@ class Remediator:
     def _admit(self, name: str, now: float) -> None:
         """Add a stream to those that are due within an hour; too many open the breaker."""
         breaker, limit = self._breaker(), self._limits.max_streams_per_hour
-        if now < breaker.claimed_until:
-            remaining = breaker.claimed_until - now
-            raise RetryLater("another invocation reports the open circuit breaker", remaining)
-        if breaker.open and not breaker.claimed_until:
-            raise Skip("the circuit breaker is open")
         if not breaker.open:
             due = {each: at for each, at in json.loads(breaker.due).items() if at > now - HOUR}
             due[name] = now
             breaker = breaker._replace(due=json.dumps(due), open=int(len(due) > limit))
-        claimed_until = now + REPORT_LEASE if breaker.open else 0
-        breaker = self._table.put(breaker._replace(claimed_until=claimed_until))
+            if breaker.open:
+                self._report_breaker(breaker)
+            else:
+                self._table.put(breaker)
         if breaker.open:
-            self._publish(breaker_notification([*json.loads(breaker.due)], limit, self._settings))
-            self._count(OPENED)
-            self._table.put(breaker._replace(claimed_until=0))
-            raise Skip("the circuit breaker has opened")
+            raise Skip("the circuit breaker is open")
+
+    def _report_breaker(self, breaker: Breaker) -> None:
+        """Report the open circuit breaker, also if another invocation began and was interrupted."""
+        self._wait_for_claim(breaker)
+        until = self._clock.now() + REPORT_LEASE
+        breaker = self._table.put(breaker._replace(claimed_until=until))
+        due, limit = [*json.loads(breaker.due)], self._limits.max_streams_per_hour
+        self._publish(breaker_notification(due, limit, self._settings))
+        self._count(OPENED)
+        self._table.put(breaker._replace(claimed_until=0))
 
     def _run(self, claim: Record, before: Record, require_due: Callable[[], None]) -> None:
         """Run the handler's job; ``before`` is the record if nothing is changed."""
@@ -244,10 +250,10 @@ class Remediator:
             raise RetryLater("the stream could not be changed yet") from error
         raise error
 
-    def _wait_for_claim(self, record: Record) -> None:
+    def _wait_for_claim(self, record: Record | Breaker) -> None:
         remaining = record.claimed_until - self._clock.now()
         if remaining > 0:
-            raise RetryLater("another invocation works on the stream", remaining)
+            raise RetryLater("another invocation works on it", remaining)
 
     def _complete(self, record: Record) -> Record:
         """Complete what another invocation has begun and, after a crash, not completed."""

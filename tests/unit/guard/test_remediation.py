@@ -293,6 +293,8 @@ def test_open_circuit_breaker_is_reported_once_unless_the_report_is_interrupted(
     stubs.after["Publish"] = [crash] if crashes else [lambda: stubs.receive(parallel())]
     with pytest.raises(Crash) if crashes else nullcontext():
         stubs.run(MINUTE)
+    stubs.change("s1")
+    stubs.handle({"check": "s1", "exempt": None})
     stubs.run(HOUR)
     assert stubs.reported.count("circuit breaker opened") == 1 + crashes
     assert ([name for _, name, _ in stubs.starts], stubs.dead) == (["s0"], [])
