@@ -60,7 +60,7 @@ class Item(NamedTuple):
         good_key, good_at = "", ""
         if finding.state is State.COMPLIANT and desired_key:
             good_key, good_at = desired_key, utc(now)
-        elif finding.state is State.UNENCRYPTED and finding.created == self.finding.created:
+        elif finding.key in {"", self.good_key} and finding.created == self.created:
             good_key, good_at = self.good_key, self.good_at
         same_key = finding[1:] == self.finding[1:]
         if finding.state is State.UNKNOWN and same_key and self.finding.state in ENCRYPTED:

@@ -8,7 +8,8 @@ l. It changes a stream at most once for each time that encryption was stopped, a
 m. It changes no exempt stream, and nothing while its own stack is deployed.
 n. Each change is reported; a report is repeated only if an invocation or a call was cut short; the
    guard reports once that it yields, or that the circuit breaker is open; no report stays pending.
-o. Encryption that was stopped once is restored, unless a limit or a failure was reported.
+o. In the end, no stream is unencrypted that was known good and is not exempt, unless a limit, a
+   failure, or a dead letter was reported.
 p. No function calls StopStreamEncryption, and the one that checks does not start encryption.
 """
 
@@ -42,6 +43,9 @@ JOB = 330.0
 
 UNSEEN = 150.0
 """Seconds for which another key may be unseen though each event is delivered: UPDATING is long."""
+
+QUARTER = 900.0
+"""Seconds by which a scan may be late."""
 
 DAILY = 5
 
@@ -77,7 +81,7 @@ class _Judge:
             self._check_limits(stream)
             self._check_reports(stream, own)
             self._check_record(stream)
-            self._check_restored(stream, own)
+            self._check_restored(stream)
         self._check_breaker(sorted(changes, key=lambda pair: pair[0].when))
         self._check_calls()
         return self.violations
@@ -242,18 +246,34 @@ class _Judge:
 
     # o
 
-    def _check_restored(self, stream: Stream, own: list[Change]) -> None:
-        schedule = self.account.schedule
-        stops = [each for each in stream.changes if each.key is None]
-        if len(stops) != 1 or len(stream.changes) > 2 or schedule.owners[stream.name] != "once":
+    def _check_restored(self, stream: Stream) -> None:
+        """Check that no stream that was known good is unencrypted in the end for no reason."""
+        spans = list(_spans(stream))
+        _, _, last = spans[-1]
+        if last.status != "ACTIVE" or last.key is not None or self._is_prevented(stream):
             return
-        if schedule.deployments or schedule.windows or len(schedule.keys) > 1:
+        encrypted = [
+            (begin, end, state.key)
+            for begin, end, state in spans
+            if state.created == last.created and state.status == "ACTIVE" and state.key is not None
+        ]
+        if not encrypted or encrypted[-1][2] != self.part.key.value:
             return
-        reports = {publication.state for publication, _ in self.part.published}
-        if own or reports & {"yielded", "circuit breaker opened", "failed"}:
-            return
-        if self.part.key.value == stops[0].before.key and not self._is_given_up(stream):
-            self._violated("o", stream, "is not restored", stops[0].when)
+        begin, end, _ = encrypted[-1]
+        if begin <= BEGIN or end - begin > self.account.schedule.check_every + QUARTER:
+            self._violated("o", stream, "is not restored", end)
+
+    def _is_prevented(self, stream: Stream) -> bool:
+        """Whether remediation is prevented in the end, as far as the operator can know."""
+        records, reports = self.part.table.items, self._reports(stream, {"failed", "yielded"})
+        return (
+            EXEMPT in self.account.tags[stream.name].value
+            or not self.account.status.value.endswith("_COMPLETE")
+            or len(self.part.key._times) > 1
+            or records.get("circuit-breaker", {}).get("open", _ZERO) != _ZERO
+            or bool(reports)
+            or self._is_given_up(stream)
+        )
 
     # p
 

@@ -167,6 +167,19 @@ def test_exempt_stream_is_not_changed() -> None:
     assert (stubs.starts, stubs.reported) == ([], ["unencrypted"])
 
 
+@pytest.mark.parametrize("key", [None, KEY, OTHER_KEY])
+def test_exemption_keeps_the_known_good_key_unless_another_one_is_seen(key: str | None) -> None:
+    stubs = known_good(exempt_tag_key="exempt")
+    stubs.tags["orders"] = {"exempt": ""}
+    stubs.change("orders", key)
+    stubs.handle(CHECK)
+    del stubs.tags["orders"]
+    stubs.change("orders", None)
+    stubs.send(CHECK)
+    stubs.run(HOUR)
+    assert len(stubs.starts) == (key != OTHER_KEY)
+
+
 def test_stream_that_becomes_exempt_while_the_job_waits_is_not_changed() -> None:
     stubs = known_good(exempt_tag_key="exempt")
     stop(stubs)
