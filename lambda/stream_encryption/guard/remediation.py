@@ -220,7 +220,7 @@ class Remediator:
         try:
             job.run()
         except Exception as error:  # noqa: BLE001 - whatever it is, a change may be under way
-            self._handle_error(error, job, claim, before)
+            self._handle_error(error, progress, claim, before)
         else:
             if not progress.accepted and progress.no_response_since is None:
                 self._table.put(before)
@@ -228,9 +228,9 @@ class Remediator:
             self._report(claim, RESTORED)
 
     def _handle_error(
-        self, error: Exception, job: EncryptionJob, claim: Record, before: Record
+        self, error: Exception, progress: Progress, claim: Record, before: Record
     ) -> None:
-        progress, now = job.progress, self._clock.now()
+        now = self._clock.now()
         if progress.accepted and isinstance(error, Failure):
             self._report(claim, FAILED, str(error))
             return
@@ -238,8 +238,6 @@ class Remediator:
             self._table.put(claim._replace(claimed_until=now + CONSISTENCY_WINDOW))
             reason = "it is not known yet whether the stream was changed"
             raise RetryLater(reason, CONSISTENCY_WINDOW) from error
-        if isinstance(error, DeadlinePassed) and progress.limited_since is not None:
-            error = job.timed_out()
         if isinstance(error, Failure):
             retry = now + RETRY_INTERVAL
             failed = before._replace(attempts=claim.attempts, next_attempt=retry)

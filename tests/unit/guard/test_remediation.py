@@ -159,6 +159,29 @@ def test_another_stream_of_the_name_is_not_changed(stubs: GuardStubs) -> None:
     assert stubs.starts == []
 
 
+def test_another_stream_that_no_check_has_seen_is_not_changed(stubs: GuardStubs) -> None:
+    stop(stubs)
+    stubs.add("orders", None, age=0)
+    (message,) = stubs.sqs.queues[REMEDIATION].values()
+    assert stubs.receive(message) is None
+    assert stubs.starts == []
+
+
+def test_message_of_another_drift_is_ignored(stubs: GuardStubs) -> None:
+    stop(stubs)
+    stubs.sqs.queues[REMEDIATION].clear()
+    for drift in ("", "2026-01-01T00:00:00.000+00:00"):
+        body = {"remediate": {"stream": "orders", "drift": drift}}
+        assert stubs.receive(stubs.send(body, REMEDIATION)) is None
+    assert stubs.starts == []
+
+
+def test_message_of_an_unknown_stream_is_ignored(stubs: GuardStubs) -> None:
+    body = {"remediate": {"stream": "unknown", "drift": ""}}
+    assert stubs.receive(stubs.send(body, REMEDIATION)) is None
+    assert "Failures" not in json.dumps(stubs.log)
+
+
 def test_exempt_stream_is_not_changed() -> None:
     stubs = known_good(exempt_tag_key="exempt")
     stop(stubs)
@@ -293,6 +316,15 @@ def test_circuit_breaker_opens_and_only_an_operator_releases_it() -> None:
     assert len(stubs.starts) == 4
 
 
+def test_circuit_breaker_counts_the_streams_of_an_hour() -> None:
+    names = ["s0", "s1", "s2"]
+    stubs = known_good(*names, limits={"max_streams_per_hour": 1})
+    for name in names:
+        stop(stubs, name)
+        stubs.run(HOUR + MINUTE)
+    assert [name for _, name, _ in stubs.starts] == names
+
+
 @pytest.mark.parametrize("crashes", [False, True])
 def test_open_circuit_breaker_is_reported_once_unless_the_report_is_interrupted(
     crashes: bool,
@@ -317,13 +349,34 @@ def test_failure_is_reported_and_retried_after_an_hour_and_thrice(stubs: GuardSt
     disabled = ServiceError("KMSDisabledException", "it is disabled")
     stubs.failing["StartStreamEncryption"] = [disabled] * 1000
     stop(stubs)
+    failed, counts = [], []
     for _ in range(20):
-        stubs.run(HOUR / 2 + MINUTE)
+        stubs.run(HOUR / 2 - MINUTE)
+        failed = [each for each in stubs.notifications if each.state == "failed"]
+        counts.append(len(failed))
         stubs.handle(CHECK)
-    failed = [each for each in stubs.notifications if each.state == "failed"]
-    assert len(failed) == 4
+    assert counts == [1, 1, 1, 2, 2, 2, 3, 3, 3, *[4] * 11]
     assert "it is disabled" in failed[0].lines["Reason"]
     assert record(stubs)["remediations"] == "0"
+
+
+def test_spent_quota_is_reported(stubs: GuardStubs) -> None:
+    stop(stubs)
+    spent = ServiceError("LimitExceededException", "Rate exceeded for stream orders.")
+    stubs.failing["StartStreamEncryption"] = [spent] * 100
+    stubs.run(MINUTE)
+    assert stubs.reported == ["unencrypted", "failed"]
+    assert stubs.notifications[1].lines["Reason"].startswith("LIMIT_EXCEEDED: ")
+
+
+def test_change_that_outlasts_the_function_is_reported_once_it_is_done(stubs: GuardStubs) -> None:
+    stop(stubs)
+    stubs.after["StartStreamEncryption"] = [lambda: stubs.change("orders", KEY, "UPDATING")]
+    stubs.run(8 * MINUTE)
+    assert stubs.reported == ["unencrypted"]
+    stubs.change("orders")
+    stubs.run(8 * MINUTE)
+    assert (len(stubs.starts), stubs.reported) == (1, ["unencrypted", "restored"])
 
 
 def test_duplicates_change_a_stream_once(stubs: GuardStubs) -> None:
