@@ -313,7 +313,9 @@ class StreamEncryptionGuard(Construct):
         """Allow what both functions need of the guard's own resources."""
         add = made.permissions.add
         add("cloudformation:DescribeStacks", on=[self._deployed])
-        add("sqs:SendMessage", on=[self.queue.queue_arn, self._dead_letter_queue.queue_arn])
+        # The function of remediation sends messages to both.
+        queues = dict.fromkeys((self.queue, self._dead_letter_queue, made.queue))
+        add("sqs:SendMessage", on=[each.queue_arn for each in queues])
         receive = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
         add(*receive, "sqs:ChangeMessageVisibility", on=[made.queue.queue_arn])
         add("dynamodb:GetItem", "dynamodb:PutItem", *table_actions, on=[self._table.table_arn])

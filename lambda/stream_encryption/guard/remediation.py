@@ -34,6 +34,9 @@ from stream_encryption.waiting import Backoff, DeadlinePassed, Wait
 TIMEOUT, JOB_TIME = 300.0, 260.0
 """Seconds of the function, and of the job in it: longer than it takes to detect a spent quota."""
 
+CLAIM = int(TIMEOUT + CONSISTENCY_WINDOW)
+"""Seconds after which an invocation that began a change has ended, and the change is described."""
+
 REPORT_LEASE = 60.0
 """Seconds after which an invocation that began a report has ended."""
 
@@ -97,7 +100,7 @@ class Remediator:
             self._wait_for_claim(record)  # whose change has to be counted first
             record = record.released()._replace(changes="[]", attempts=0, next_attempt=0)
             self._table.put(record)
-        self._send({"scan": {}})
+        self._send(self._limits.check_queue, {"scan": {}})
 
     def _record(self, name: str) -> Record:
         key = PREFIX + self._place.arn("kinesis", f"stream/{name}")
@@ -119,7 +122,9 @@ class Remediator:
         record = record.of_drift(item, now)
         self._check_limits(record, now)
         self._admit(message.stream, now)
-        claim = self._table.put(record.claimed(now, until=now + TIMEOUT + CONSISTENCY_WINDOW))
+        # If a copy of this message was deleted, nothing would complete the claim after a crash.
+        self._send(self._settings.queue, {"remediate": message._asdict()}, delay=CLAIM + 1)
+        claim = self._table.put(record.claimed(now, until=now + CLAIM))
 
         def require_due() -> None:
             self._due(message)
@@ -294,15 +299,16 @@ class Remediator:
                 item = item._replace(ended_drift=record.drift, last_notified=str(compliant))
                 item = item._replace(caller="", call="", call_time="")
             self._table.put(item)
-        self._send({"check": record.stream.split("/", 1)[1], "exempt": None})
+        name = record.stream.split("/", 1)[1]
+        self._send(self._limits.check_queue, {"check": name, "exempt": None})
 
     def _publish(self, notification: dict[str, object]) -> None:
         if self._settings.topic:
             self._client("sns").publish(TopicArn=self._settings.topic, **notification)
 
-    def _send(self, body: dict[str, object]) -> None:
-        queue = self._limits.check_queue
-        self._client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(body))
+    def _send(self, queue: str, body: dict[str, object], delay: int = 0) -> None:
+        text = json.dumps(body)
+        self._client("sqs").send_message(QueueUrl=queue, MessageBody=text, DelaySeconds=delay)
 
 
 class _UnencryptedStream(Stream):

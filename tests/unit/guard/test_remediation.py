@@ -331,7 +331,7 @@ def test_open_circuit_breaker_is_reported_once_unless_the_report_is_interrupted(
 ) -> None:
     stubs = known_good("s0", "s1", limits={"max_streams_per_hour": 1})
     stop(stubs, "s0")
-    stubs.run(5 * MINUTE)
+    stubs.run(10 * MINUTE)
     stop(stubs, "s1")
     (body,) = remediations(stubs)
     parallel = partial(stubs.send, body, REMEDIATION)
@@ -446,6 +446,19 @@ def test_crash_after_the_change_is_completed_later(stubs: GuardStubs, operation:
     assert len(stubs.starts) == 1
     # A crash after a report repeats it, as it may not have been published.
     assert stubs.reported == ["unencrypted", *["restored"] * (1 + (operation == "Publish"))]
+
+
+def test_crash_is_completed_though_a_duplicate_of_the_message_was_deleted(
+    stubs: GuardStubs,
+) -> None:
+    stop(stubs)
+    (message,) = stubs.sqs.queues[REMEDIATION].values()
+    stubs.after["StartStreamEncryption"] = [crash]
+    with pytest.raises(Crash):
+        stubs.receive(message)
+    stubs.sqs.delete(message)
+    stubs.run(HOUR)
+    assert (len(stubs.starts), stubs.reported) == (1, ["unencrypted", "restored"])
 
 
 def test_crash_before_the_change_is_reported_and_the_stream_restored(stubs: GuardStubs) -> None:
