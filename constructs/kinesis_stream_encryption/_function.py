@@ -136,15 +136,23 @@ class HandlerFunction:
             resource.node.add_dependency(vpc)
 
     def check(
-        self, *, queues: Sequence[CfnElement] = (), topics: Sequence[CfnElement] = ()
+        self,
+        *,
+        source: CfnElement | None = None,
+        queues: Sequence[CfnElement] = (),
+        topics: Sequence[CfnElement] = (),
     ) -> None:
-        """Validate the function in the final template, with the queues and topics that it uses."""
+        """Validate the function in the final template, with the queues and topics that it uses.
+
+        Lambda receives from ``source``.
+        """
         check = FunctionCheck(
             permissions=self.permissions,
             function=cast(CfnElement, self.function.node.default_child),
             timeout=int(self._timeout.to_seconds()),
             log_group_name=self.log_group.log_group_name,
             remedy=self._remedy,
+            source=source,
             queues=queues,
             topics=topics,
         )

@@ -28,7 +28,7 @@ from kinesis_stream_encryption._policies import (
     policy_size,
     referenced,
 )
-from kinesis_stream_encryption._service_keys import SEND_ACTIONS, check_queue_key
+from kinesis_stream_encryption._service_keys import SEND_ACTIONS
 from kinesis_stream_encryption._tokens import readable
 
 __all__ = ["SUPPORTED_RUNTIME", "FunctionCheck"]
@@ -44,8 +44,10 @@ class FunctionCheck(NamedTuple):
     timeout: int
     log_group_name: str
     remedy: str
+    source: CfnElement | None
+    """Queue that Lambda receives from."""
     queues: Sequence[CfnElement]
-    """Queues that EventBridge sends to."""
+    """Queues that the function sends to or receives from."""
     topics: Sequence[CfnElement]
     """Topics that the function publishes to."""
 
@@ -53,14 +55,11 @@ class FunctionCheck(NamedTuple):
         """Yield the errors; add warnings for what may be intended."""
         properties = final_resource(self.function, final).get("Properties", {})
         yield from self._check_properties(properties)
+        yield from self._check_source(properties.get("Timeout"), final)
         resources, resolve = final(self.function.stack), self.function.stack.resolve
         needed = resolve(self.permissions.statements)
         needed += _statements_needed_by(properties, resources, resolve(self.log_group_name))
-        needed += _statements_for_topics(self.topics, final)
-        for queue in self.queues:
-            if key := final_resource(queue, final).get("Properties", {}).get("KmsMasterKeyId"):
-                needed.append(allow(SEND_ACTIONS, key))
-                yield from check_queue_key(queue, key, resources)
+        needed += _statements_for_keys([*self.queues, *self.topics], final)
         role = self.permissions.role
         is_replaced = properties.get("Role") != resolve(role.role_arn)
         name = None if is_replaced else resolve(role.role_name)
@@ -80,8 +79,8 @@ class FunctionCheck(NamedTuple):
             if number > limit:
                 yield (
                     f"the role {role.node.path!r} would have {number} {what}, and IAM allows "
-                    f"{limit}: {self.remedy}. In a stack without env, you can instead set the "
-                    f"context {ARN_SIZE_CONTEXT!r} to the length of the longest ARN"
+                    f"{limit}: {self.remedy}. If the ARNs are longer than CDK assumes, you can "
+                    f"instead set the context {ARN_SIZE_CONTEXT!r} to the length of the longest one"
                 )
 
     def _check_properties(self, properties: Json) -> Iterator[str]:
@@ -103,6 +102,17 @@ class FunctionCheck(NamedTuple):
                 "the function has a code signing configuration, but CDK does not sign its code, so "
                 "the deployment fails if the configuration enforces signatures: exclude the "
                 "function from the Aspect",
+            )
+
+    def _check_source(self, timeout: Any, final: Resources) -> Iterator[str]:
+        """Check that Lambda accepts the queue ("Configuring a queue", Lambda Developer Guide)."""
+        source = final_resource(self.source, final).get("Properties", {}) if self.source else {}
+        visibility = source.get("VisibilityTimeout", timeout)
+        if isinstance(visibility, int) and isinstance(timeout, int) and visibility < timeout:
+            yield (
+                f"the visibility timeout of the function's queue is {visibility} seconds, and "
+                f"Lambda requires at least the timeout of the function, {timeout} seconds: exclude "
+                "both from the Aspect or override"
             )
 
     def _warn(self, id_: str, message: str) -> None:
@@ -127,10 +137,10 @@ def _statements_needed_by(function: Json, resources: Json, log_group: Any) -> It
         yield allow(["kms:Decrypt"], key)
 
 
-def _statements_for_topics(topics: Sequence[CfnElement], final: Resources) -> Iterator[Json]:
-    """Yield the statements that the role needs to publish to encrypted topics."""
-    for topic in topics:
-        key = final_resource(topic, final).get("Properties", {}).get("KmsMasterKeyId")
+def _statements_for_keys(targets: Sequence[CfnElement], final: Resources) -> Iterator[Json]:
+    """Yield the statements that the role needs for encrypted queues and topics."""
+    for target in targets:
+        key = final_resource(target, final).get("Properties", {}).get("KmsMasterKeyId")
         # The permission on an alias is one on all keys, under a condition.
         if key and "alias/" not in readable(key):
             yield allow(SEND_ACTIONS, key)

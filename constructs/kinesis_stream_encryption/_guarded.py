@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from aws_cdk import aws_kinesis as kinesis
 
-from kinesis_stream_encryption._arguments import check_argument
+from kinesis_stream_encryption._arguments import check_argument, check_text
 from kinesis_stream_encryption._tokens import resolved_or_none
 
 __all__ = ["GuardedStreams", "check_tag"]
@@ -47,6 +47,8 @@ class GuardedStreams(NamedTuple):
 
         Raises
         ------
+        TypeError
+            If one is neither a string nor a stream.
         ValueError
             If there is no stream, if a name is malformed, if the number of names is known only at
             deployment, or if the names exceed 2,000 characters as JSON.
@@ -83,6 +85,8 @@ class GuardedStreams(NamedTuple):
 
         Raises
         ------
+        TypeError
+            If it is not a string.
         ValueError
             If no stream name can have the prefix.
         """
@@ -100,6 +104,8 @@ class GuardedStreams(NamedTuple):
 
         Raises
         ------
+        TypeError
+            If one of them is not a string.
         ValueError
             If the key does not have 1 to 128 characters, or if the value has more than 256.
         """
@@ -113,10 +119,12 @@ class GuardedStreams(NamedTuple):
 
 
 def check_tag(key: str, value: str = "") -> None:
-    """Raise ValueError for a tag that no stream can have.
+    """Raise TypeError or ValueError for a tag that no stream can have.
 
     Source: `Tag <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_Tag.html>`_.
     """
+    check_text("tag key", key)
+    check_text(f"value of tag {key!r}", value)
     if resolved_or_none(key) is not None and not 1 <= len(key) <= 128:
         raise ValueError(f"malformed tag key {key!r}: it takes 1 to 128 characters")
     if resolved_or_none(value) is not None and len(value) > 256:
@@ -124,6 +132,7 @@ def check_tag(key: str, value: str = "") -> None:
 
 
 def _check(what: str, name: str) -> None:
+    check_text(what, name)
     if resolved_or_none(name) is not None and _NAME.fullmatch(name) is None:
         raise ValueError(
             f"malformed {what} {name!r}: use 1 to 128 letters, digits, '_', '.', or '-'"

@@ -25,7 +25,7 @@ from kinesis_stream_encryption._tokens import (
     stack_properties,
 )
 
-__all__ = ["AWS_MANAGED_ALIAS", "StreamKey", "require_retained_keys", "stream_key"]
+__all__ = ["AWS_MANAGED_ALIAS", "StreamKey", "key_of_alias", "require_retained_keys", "stream_key"]
 
 AWS_MANAGED_ALIAS = "alias/aws/kinesis"
 
@@ -84,8 +84,8 @@ def stream_key(stack: Stack, key: kms.IKey | None) -> StreamKey:
     alias_name = _alias_name(key)
     if alias_name is None:
         return _key(stack, key)
-    target = _alias_target(key)
-    if target is not None:
+    target = key_of_alias(key)
+    if target is not key:
         # If an alias changes its target, the alias in the template stays the same, so that
         # CloudFormation would not send an update. The ARN of the target changes.
         return stream_key(stack, target)
@@ -99,11 +99,12 @@ def _alias_name(key: kms.IKey) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _alias_target(key: kms.IKey) -> kms.IKey | None:
+def key_of_alias(key: kms.IKey) -> kms.IKey:
+    """Return the key of an alias of the app; any other key as it is."""
     # The property raises an error for an alias from Alias.from_alias_name, which has no target.
     with suppress(RuntimeError):
-        return cast("kms.IKey | None", getattr(key, "alias_target_key", None))
-    return None
+        return cast("kms.IKey | None", getattr(key, "alias_target_key", None)) or key
+    return key
 
 
 def _check_alias(name: str) -> None:

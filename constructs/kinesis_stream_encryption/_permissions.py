@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Annotations, Stack
+from aws_cdk import Annotations, PhysicalName, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IDependable
 
@@ -35,7 +35,14 @@ class FunctionPermissions:
             self.role = self._role_for_stack(role)
         else:
             principal = iam.ServicePrincipal("lambda.amazonaws.com")
-            self.role = iam.Role(scope, "Role", assumed_by=principal, description=description)
+            self.role = iam.Role(
+                scope,
+                "Role",
+                assumed_by=principal,
+                description=description,
+                # Only if another account or Region refers to the role, as a topic policy may.
+                role_name=PhysicalName.GENERATE_IF_NEEDED,
+            )
         self._any_key = self._stack.format_arn(service="kms", resource="key", resource_name="*")
         self._aliases: set[str] = set()
         self.statements: list[Json] = []

@@ -6,6 +6,9 @@ from kinesis_stream_encryption._keys import StreamKey
 
 __all__ = ["Remediation", "remediation_key"]
 
+# Of a stream's 25 changes in 24 hours; and what fits into a DynamoDB item.
+_MOST = {"max_changes_per_stream": 5, "max_streams_per_hour": 1_000}
+
 
 class Remediation:
     """Limits within which a guard restores encryption that was stopped.
@@ -21,6 +24,8 @@ class Remediation:
 
     Raises
     ------
+    TypeError
+        If a limit is not an int, for example a token.
     ValueError
         If a limit is out of bounds.
     """
@@ -28,9 +33,11 @@ class Remediation:
     def __init__(self, *, max_changes_per_stream: int = 3, max_streams_per_hour: int = 10) -> None:
         self.max_changes_per_stream = max_changes_per_stream
         self.max_streams_per_hour = max_streams_per_hour
-        # Of a stream's 25 changes in 24 hours; and what fits into a DynamoDB item.
-        for name, most in {"max_changes_per_stream": 5, "max_streams_per_hour": 1_000}.items():
-            if not 1 <= (value := getattr(self, name)) <= most:
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if type(value) is not int:
+                raise TypeError(f"{name} is {value!r}: pass a number from 1 to {most}")
+            if not 1 <= value <= most:
                 raise ValueError(f"{name} {value!r} is out of bounds: pass 1 to {most}")
 
 

@@ -12,7 +12,7 @@ from kinesis_stream_encryption._final_template import Resources, final_resource
 from kinesis_stream_encryption._policies import Json, allows, referenced, statements_of
 from kinesis_stream_encryption._tokens import readable
 
-__all__ = ["SEND_ACTIONS", "check_alarm_topics", "check_queue_key"]
+__all__ = ["SEND_ACTIONS", "check_alarm_topics", "check_event_queues"]
 
 # Who sends to an encrypted queue or topic needs both ("Key management" in the developer guides of
 # Amazon SQS and Amazon SNS).
@@ -32,9 +32,11 @@ _EVENTBRIDGE = _Sender("EventBridge", "events.amazonaws.com", "queue", "SSE-SQS"
 _CLOUDWATCH = _Sender("CloudWatch", "cloudwatch.amazonaws.com", "topic", "an unencrypted topic")
 
 
-def check_queue_key(queue: CfnElement, key: Any, resources: Json) -> Iterator[str]:
-    """Yield an error if EventBridge cannot use the key of a queue; warn if it is unknown."""
-    return _check_key(_EVENTBRIDGE, queue, queue.node.path, key, resources)
+def check_event_queues(queues: list[CfnElement], final: Resources) -> Iterator[str]:
+    """Yield an error for each queue of a rule with a key that EventBridge cannot use."""
+    for queue in queues:
+        if key := final_resource(queue, final).get("Properties", {}).get("KmsMasterKeyId"):
+            yield from _check_key(_EVENTBRIDGE, queue, queue.node.path, key, final(queue.stack))
 
 
 def check_alarm_topics(alarms: list[CfnElement], final: Resources) -> Iterator[str]:

@@ -6,7 +6,7 @@ from functools import partial
 from math import ceil
 from typing import Any, Unpack, cast
 
-from aws_cdk import Annotations, Aws, CfnElement, Duration, IResource, RemovalPolicy, Stack
+from aws_cdk import Annotations, Aws, CfnElement, Duration, IResource, RemovalPolicy, Stack, Token
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
@@ -22,15 +22,22 @@ from kinesis_stream_encryption._final_template import check_final_template
 from kinesis_stream_encryption._function import FunctionOptions
 from kinesis_stream_encryption._guard_function import GuardFunction
 from kinesis_stream_encryption._guarded import GuardedStreams, check_tag
-from kinesis_stream_encryption._keys import StreamKey, stream_key
+from kinesis_stream_encryption._keys import (
+    StreamKey,
+    key_of_alias,
+    require_retained_keys,
+    stream_key,
+)
 from kinesis_stream_encryption._remediation import Remediation, remediation_key
-from kinesis_stream_encryption._service_keys import check_alarm_topics
+from kinesis_stream_encryption._service_keys import check_alarm_topics, check_event_queues
 from kinesis_stream_encryption._tokens import resolved_or_none, stack_lineage
 
 __all__ = ["StreamEncryptionGuard"]
 
 _DESCRIPTION = "Reports Kinesis data streams that are not encrypted with the desired key"
 _NAMESPACE = "StreamEncryptionGuard"
+_METRICS = ("NoncompliantStreams", "Streams", "Checks", "Failures", "DeadLetters", "Remediations")
+_AGE_ALARMS = ("AgeAlarm", "RemediationAgeAlarm")
 
 _CHANGES = ["CreateStream", "DeleteStream", "StartStreamEncryption", "StopStreamEncryption"]
 _TAG_CHANGES = ["AddTagsToStream", "RemoveTagsFromStream", "TagResource", "UntagResource"]
@@ -111,7 +118,9 @@ class StreamEncryptionGuard(Construct):
         **options: Unpack[FunctionOptions],
     ) -> None:
         super().__init__(scope, id)
-        _check_types(streams, notification_topic, remediation)
+        _check_types(streams, notification_topic, remediation, queue_encryption_key)
+        if queue_encryption_key is not None:
+            queue_encryption_key = key_of_alias(queue_encryption_key)
         check_interval = check_interval or Duration.hours(6)
         _check_interval(check_interval)
         if exempt_tag_key is not None:
@@ -154,6 +163,7 @@ class StreamEncryptionGuard(Construct):
         self._allow_checks(key)
         if remediation is not None:
             arn, own = remediation_key(key), FunctionOptions(**{**options, "role": None})
+            require_retained_keys(self, cast(StreamKey, key))
             remediates = self._add_remediation(arn, own, queue_encryption_key)
             remediates.configure(settings | {"limits": self._limits(remediation, arn)})
             self._functions.append(remediates)
@@ -223,7 +233,15 @@ class StreamEncryptionGuard(Construct):
         options
             Options of :class:`aws_cdk.aws_cloudwatch.MetricOptions`, for example ``period``.
             Default: the maximum of the numbers of streams, the sum of the others, in five minutes.
+
+        Raises
+        ------
+        ValueError
+            If the guard has no such metric.
         """
+        names = _METRICS if self._functions[1:] else _METRICS[:-1]
+        if metric_name not in names:
+            raise ValueError(f"the guard has no metric {metric_name!r}: use {', '.join(names)}")
         made, dimension = self._checks, "State"
         if metric_name == "Remediations":
             made, dimension = self._functions[-1], "Outcome"
@@ -238,11 +256,12 @@ class StreamEncryptionGuard(Construct):
         return metric.attach_to(self)
 
     def alarms(self, *actions: cloudwatch.IAlarmAction) -> list[cloudwatch.Alarm]:
-        """Create four alarms; call it once.
+        """Create four alarms, five with ``remediation``; call it once.
 
         ``DriftAlarm``: a stream is noncompliant. ``ScanAlarm``: no scan was completed within two
         intervals, as before the first scan of a new guard. ``DeadLettersAlarm``: a message was
-        given up. ``AgeAlarm``: a message is older than two hours.
+        given up. ``AgeAlarm`` and ``RemediationAgeAlarm``: a message in the queue of checks, or of
+        remediations, is older than two hours.
 
         Parameters
         ----------
@@ -254,7 +273,6 @@ class StreamEncryptionGuard(Construct):
         missing = cloudwatch.TreatMissingData
         drift = self.metric("NoncompliantStreams", period=Duration.minutes(1))
         dead = self._dead_letter_queue.metric_approximate_number_of_messages_visible()
-        age = self.queue.metric_approximate_age_of_oldest_message()
         # Only a completed scan emits this metric, whatever its value.
         hour = Duration.hours(1)
         scans = self.metric("Streams", "compliant", statistic="SampleCount", period=hour)
@@ -267,10 +285,14 @@ class StreamEncryptionGuard(Construct):
             "evaluation_periods": 1,
             "treat_missing_data": missing.NOT_BREACHING,
         }
-        rows: list[tuple[str, cloudwatch.Metric, int, dict[str, Any]]] = [
+        ages: list[tuple[str, cloudwatch.Metric, int, dict[str, Any]]] = [
+            (name, each.queue.metric_approximate_age_of_oldest_message(), 2 * 3600, {})
+            for name, each in zip(_AGE_ALARMS, self._functions, strict=False)
+        ]
+        rows = [
             ("DriftAlarm", drift, 1, {"treat_missing_data": missing.IGNORE}),
             ("DeadLettersAlarm", dead, 1, {}),
-            ("AgeAlarm", age, 2 * 3600, {}),
+            *ages,
             ("ScanAlarm", scans, 1, no_scan),
         ]
         alarms = []
@@ -292,6 +314,11 @@ class StreamEncryptionGuard(Construct):
         self._checks.permissions.add("sqs:SendMessage", on=[made.queue.queue_arn])
         self._allow_own(made)
         tag = self._streams.settings.get("tag")
+        if tag and Token.is_unresolved(tag[0]):
+            raise ValueError(
+                "the key of the selecting tag is known only at deployment, and with remediation it "
+                "is part of a condition in a policy: pass the key as text"
+            )
         actions = ("kinesis:DescribeStreamSummary", "kinesis:StartStreamEncryption", *self._tags)
         condition = tag and {f"aws:ResourceTag/{tag[0]}": tag[1]}
         made.allow_streams(self._streams, *actions, condition=condition, operator="StringEquals")
@@ -304,7 +331,8 @@ class StreamEncryptionGuard(Construct):
         return {
             "key": key,
             "check_queue": self.queue.queue_url,
-            **vars(remediation),
+            "max_changes_per_stream": remediation.max_changes_per_stream,
+            "max_streams_per_hour": remediation.max_streams_per_hour,
             # Scans are not punctual.
             "known_good_for": max(24 * 60, self._check_interval.to_minutes() + 60) * 60,
         }
@@ -394,12 +422,11 @@ class StreamEncryptionGuard(Construct):
         element = topic and topic.node.default_child
         in_stack = isinstance(element, sns.CfnTopic) and element.stack is Stack.of(self)
         topics = [cast(CfnElement, element)] if in_stack else []
-        queues = [
-            cast(CfnElement, each.node.default_child)
-            for each in (self.queue, self._dead_letter_queue)
-        ]
-        for each in self._functions:
-            each.check(queues=queues if each is self._checks else [], topics=topics)
+        sources = [cast(CfnElement, each.queue.node.default_child) for each in self._functions]
+        dead = cast(CfnElement, self._dead_letter_queue.node.default_child)
+        for each, source in zip(self._functions, sources, strict=True):
+            each.check(source=source, queues=[*sources, dead], topics=topics)
+        check_final_template(self, partial(check_event_queues, [sources[0], dead]))
 
     def _inform(self, id_: str, message: str) -> None:
         Annotations.of(self).add_info_v2(f"cdk-kinesis-stream-encryption:{id_}", message)
@@ -434,8 +461,11 @@ class StreamEncryptionGuard(Construct):
         events.Rule(self, "Deployments", event_pattern=deployments, targets=[scan])
 
 
-def _check_types(streams: object, topic: object, remediation: object) -> None:
-    check_argument("streams", streams, "settings", "for example GuardedStreams.all()")
+def _check_types(streams: object, topic: object, remediation: object, queue_key: object) -> None:
+    if not isinstance(streams, GuardedStreams):
+        raise TypeError(f"streams is {streams!r}: pass for example GuardedStreams.all()")
+    if queue_key is not None:
+        check_argument("queue_encryption_key", queue_key, "key_arn", "an IKey")
     if topic is not None:
         remedy = "an ITopic, for example sns.Topic.from_topic_arn(scope, id, arn)"
         check_argument("notification_topic", topic, "topic_arn", remedy)

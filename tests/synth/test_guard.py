@@ -389,6 +389,12 @@ def test_metrics_are_those_that_the_function_emits(stack: Stack) -> None:
     assert sorted(streams.dimensions or {}) == ["FunctionName", "State"]
 
 
+@pytest.mark.parametrize("name", ["Remediations", "Drift"])
+def test_metric_without_data_is_rejected(stack: Stack, name: str) -> None:
+    with pytest.raises(ValueError, match=f"no metric '{name}': use NoncompliantStreams, Streams, "):
+        guard(stack).metric(name)
+
+
 def test_metrics_accept_the_usual_options(stack: Stack) -> None:
     metric = guard(stack).metric(
         "Checks",
@@ -435,6 +441,39 @@ def test_parts_are_offered(stack: Stack) -> None:
 def test_bad_choice_is_rejected(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: GuardedStreams.prefixed(None), "the prefix is None: pass a string"),  # type: ignore[arg-type]
+        (lambda: GuardedStreams.tagged(None, "pii"), "the tag key is None"),  # type: ignore[arg-type]
+        (lambda: GuardedStreams.tagged("class", None), "the value of tag 'class' is None"),  # type: ignore[arg-type]
+        (lambda: GuardedStreams.tagged("class", True), "the value of tag 'class' is True"),  # type: ignore[arg-type]
+        (lambda: GuardedStreams.named(None), "a stream is None"),  # type: ignore[arg-type]
+        (lambda: guard(Stack(), exempt_tag_key=5), "the tag key is 5"),
+        (lambda: guard(Stack(), streams=GuardedStreams), "pass for example GuardedStreams.all()"),
+        (
+            lambda: guard(Stack(), queue_encryption_key="alias/x"),
+            "queue_encryption_key is 'alias/x'",
+        ),
+    ],
+)
+def test_argument_of_another_type_is_rejected(make: Any, message: str) -> None:
+    """Context values that are not set are None."""
+    with pytest.raises(TypeError, match=re.escape(message)):
+        make()
+
+
+@pytest.mark.parametrize("owned", [False, True])
+def test_queue_key_may_be_an_alias(stack: Stack, *, owned: bool) -> None:
+    alias = (
+        kms.Key(stack, "Key").add_alias("alias/queues")
+        if owned
+        else kms.Alias.from_alias_name(stack, "Alias", "alias/queues")
+    )
+    guard(stack, queue_encryption_key=alias)
+    assert warnings(stack) == []
 
 
 def managed_key(stack: Stack, service: str) -> kms.IKey:

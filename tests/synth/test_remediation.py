@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App, Duration, Stack
+from aws_cdk import App, CfnParameter, Duration, Environment, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 
 from kinesis_stream_encryption import GuardedStreams, Remediation, StreamEncryptionGuard
 from stream_encryption.guard import remediation
@@ -19,12 +20,14 @@ from stream_encryption.guard.settings import Settings
 from tests.synth.templates import (
     HERE,
     KEY_ARN,
+    REGION,
     as_list,
     documents,
     filled_in,
     guard,
     resources,
     stream_arn,
+    warnings,
 )
 from tests.synth.test_findings import SOLUTIONS, findings
 from tests.synth.test_guard import CHOICES, settings_of
@@ -191,6 +194,43 @@ def test_limits_have_bounds(options: dict[str, int], message: str) -> None:
         Remediation(**options)
 
 
+@pytest.mark.parametrize("value", [True, 2.5, "3", None])
+def test_limits_are_whole_numbers(value: Any) -> None:
+    with pytest.raises(TypeError, match=f"max_streams_per_hour is {value!r}: pass a number from 1"):
+        Remediation(max_streams_per_hour=value)
+
+
+def test_tag_key_that_is_known_only_at_deployment_is_rejected(stack: Stack) -> None:
+    key = CfnParameter(stack, "TagKey").value_as_string
+    with pytest.raises(ValueError, match="known only at deployment, and with remediation"):
+        remediating(stack, streams=GuardedStreams.tagged(key, "pii"))
+
+
+def test_key_that_is_deleted_with_its_stack_is_rejected(stack: Stack) -> None:
+    remediating(stack, encryption_key=kms.Key(stack, "Own", removal_policy=RemovalPolicy.DESTROY))
+    with pytest.raises(RuntimeError, match="'Stack/Own/Resource' would be deleted with its stack"):
+        resources(stack)
+
+
+def test_topic_may_be_of_another_account_of_the_app() -> None:
+    app = App()
+    other = Stack(app, "Other", env=Environment(account="444455556666", region=REGION))
+    topic = sns.Topic(other, "Topic", topic_name="drift")
+    stack = Stack(app, "Stack", env=HERE)
+    remediating(stack, notification_topic=topic)
+    roles = [each["Properties"] for each in resources(stack, "AWS::IAM::Role").values()]
+    policy = json.dumps(resources(other, "AWS::SNS::TopicPolicy"))
+    assert len(roles) == 2
+    assert all(f":role/{role['RoleName']}" in policy for role in roles)
+
+
+def test_alarms_cover_the_second_queue(stack: Stack) -> None:
+    names = [each.node.id for each in remediating(stack).alarms()]
+    assert names == [
+        *("DriftAlarm", "DeadLettersAlarm", "AgeAlarm", "RemediationAgeAlarm", "ScanAlarm"),
+    ]
+
+
 def test_limits_include_their_bounds(stack: Stack) -> None:
     remediating(stack, remediation=Remediation(max_changes_per_stream=5, max_streams_per_hour=1000))
     limits = settings(stack, remediates=True).limits
@@ -218,6 +258,36 @@ def test_keys_of_queues_and_table_are_allowed(stack: Stack) -> None:
         for action in as_list(each["Action"])
     }
     assert {"kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt"} <= allowed
+
+
+def test_key_that_an_aspect_sets_for_the_queue_is_missing_in_both_roles(stack: Stack) -> None:
+    made = remediating(stack)
+    assert made.remediation_queue is not None
+    queue = made.remediation_queue.node.default_child
+    assert isinstance(queue, sqs.CfnQueue)
+    queue.kms_master_key_id = KEY_ARN.replace("key/", "key/f")
+    found = [each for each in warnings(stack) if "missingPermissions" in each]
+    assert sorted(each.split("'")[1] for each in found) == [
+        "Stack/Guard/Function/Resource",
+        "Stack/Guard/Remediation/Function/Resource",
+    ]
+
+
+@pytest.mark.parametrize(("visibility", "timeout"), [(10, 300), (360, 900)])
+def test_visibility_timeout_has_to_be_as_long_as_the_timeout(
+    stack: Stack, visibility: int, timeout: int
+) -> None:
+    made = remediating(stack)
+    assert made.remediation_queue is not None
+    assert made.remediation_function is not None
+    queue, function = (
+        each.node.default_child for each in (made.remediation_queue, made.remediation_function)
+    )
+    assert isinstance(queue, sqs.CfnQueue)
+    assert isinstance(function, lambda_.CfnFunction)
+    queue.visibility_timeout, function.timeout = visibility, timeout
+    with pytest.raises(RuntimeError, match=f"queue is {visibility} seconds, and Lambda requires"):
+        resources(stack)
 
 
 def test_properties_and_metric(stack: Stack) -> None:
