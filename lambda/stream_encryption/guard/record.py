@@ -54,7 +54,10 @@ class Record(NamedTuple):
         if record.drift != item.since:
             if item.ended_drift > record.considered:  # it became compliant without the guard
                 record = record.released()._replace(considered=item.ended_drift)
-            record = record._replace(drift=item.since, changed=0, attempts=0, next_attempt=0)
+            # Otherwise the stream was only UPDATING in between, and attempts would never end.
+            if record.changed or item.ended_drift >= record.drift:
+                record = record._replace(attempts=0, next_attempt=0)
+            record = record._replace(drift=item.since, changed=0)
         changes = [when for when in json.loads(record.changes) if when > now - DAY]
         caller = f"{item.caller} ({item.call} at {item.call_time})" if item.call else ""
         return record._replace(changes=json.dumps(changes), caller=caller)
@@ -67,6 +70,7 @@ class Record(NamedTuple):
             changes=json.dumps([*json.loads(self.changes), now]),
             remediations=self.remediations + 1,
             attempts=self.attempts + 1,
+            yielded=0,
         )
 
     def released(self) -> Record:

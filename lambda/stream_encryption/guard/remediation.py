@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 
 from stream_encryption.aws.errors import AwsError
 from stream_encryption.aws.kinesis import Stream, StreamDescription
@@ -11,7 +12,7 @@ from stream_encryption.aws.kms import Kms
 from stream_encryption.encryption.best_effort import BestEffort
 from stream_encryption.encryption.failure import Failure
 from stream_encryption.encryption.job import CONSISTENCY_WINDOW, EncryptionJob
-from stream_encryption.encryption.key import DesiredKey, KeyMatch
+from stream_encryption.encryption.key import DesiredKey, KeyMatch, compare
 from stream_encryption.encryption.progress import Progress
 from stream_encryption.guard.check import (
     DEPLOYMENT_TAIL,
@@ -99,6 +100,8 @@ class Remediator:
             record = self._record(message.stream)
             self._wait_for_claim(record)  # whose change has to be counted first
             record = record.released()._replace(changes="[]", attempts=0, next_attempt=0)
+            if record.report == YIELDED:  # no longer true
+                record = record._replace(report="", claimed_until=0)
             self._table.put(record)
         self._send(self._limits.check_queue, {"scan": {}})
 
@@ -116,11 +119,17 @@ class Remediator:
         if record.claimed_until:
             record = self._complete(record)
         item = self._due(message)
+        # Not before the call, too: the job describes the stream, which has few such calls.
+        description = Stream(self._client("kinesis"), item.arn).describe()
+        if not description or description.status == "DELETING":
+            raise Skip("it is deleted")
+        if utc(description.created) != item.created:
+            raise Skip("it is another stream of that name")
         now, stack = self._clock.now(), idle_stack(self._environment)
         if now - began > DEPLOYMENT_TAIL:
             raise RetryLater("a deployment may have ended since the invocation began")
         record = record.of_drift(item, now)
-        self._check_limits(record, now)
+        self._check_limits(record, item, now)
         self._admit(message.stream, now)
         # If a copy of this message was deleted, nothing would complete the claim after a crash.
         self._send(self._settings.queue, {"remediate": message._asdict()}, delay=CLAIM + 1)
@@ -140,6 +149,8 @@ class Remediator:
     def _due(self, message: Remediate) -> Item:
         """Return the item of a stream whose drift is confirmed, and which was known good."""
         arn = self._place.arn("kinesis", f"stream/{message.stream}")
+        if not self._settings.selects(message.stream):
+            raise Skip("it is not guarded any more")
         item = self._table.get(Item, arn)
         if not item or item.since != message.drift or item.confirmed != State.UNENCRYPTED:
             raise Skip("the drift has ended, or is not confirmed")
@@ -150,22 +161,19 @@ class Remediator:
         oldest = utc(now - item.age(now) - self._limits.known_good_for)
         if item.good_key != self._key or item.good_at < oldest:
             raise Skip(f"last known good with {item.good_key or 'no key'} at {item.good_at}")
-        description = Stream(self._client("kinesis"), arn).describe()
-        if not description or description.status == "DELETING":
-            raise Skip("it is deleted")
-        if utc(description.created) != item.created:
-            raise Skip("it is another stream of that name")
         if is_exempt(self._environment, message.stream):
             raise Skip("it is exempt")
         return item
 
-    def _check_limits(self, record: Record, now: float) -> None:
+    def _check_limits(self, record: Record, item: Item, now: float) -> None:
         limit = self._limits.max_changes_per_stream
         changes_of_the_day = len(json.loads(record.changes))
         if record.remediations >= limit or changes_of_the_day >= MAX_CHANGES_PER_DAY:
             if not record.yielded:
-                # The daily limit, too, ends only as the other one does: time releases nothing.
-                self._report(record._replace(remediations=limit, yielded=1), YIELDED)
+                # Both limits end only when another caller ends a drift: time releases nothing.
+                considered = min(record.considered, item.ended_drift)
+                yielded = record._replace(remediations=limit, yielded=1, considered=considered)
+                self._report(yielded, YIELDED)
             raise Skip("the limit of the stream is reached")
         if record.attempts >= ATTEMPTS:
             raise Skip("all attempts have failed")
@@ -267,7 +275,8 @@ class Remediator:
         if description and utc(description.created) == record.created:
             if description.status in {"CREATING", "UPDATING"}:
                 raise RetryLater(f"the stream is {description.status}")
-            if description.key_id == self._key:
+            key, place = description.key_id or "", self._place
+            if compare(key, self._key, place, lambda _: None) is KeyMatch.SAME:
                 return self._report(record, RESTORED)
         return self._report(record, UNCONFIRMED)
 
@@ -284,21 +293,32 @@ class Remediator:
             self._end_drift(begun)
         self._publish(remediation_notification(begun, self._settings))
         self._count(outcome)
+        if begun.changed:
+            self._check_again(begun)  # not before: each retry of the report would send a message
         return self._table.put(begun._replace(report="", claimed_until=0))
 
     def _end_drift(self, record: Record) -> None:
         """Have the next finding begin a new drift: this one may have been changed, once."""
-        item, now = self._table.get(Item, record.stream), self._clock.now()
+        item = self._table.get(Item, record.stream)
         if item and item.drift == record.drift and item.finding.state is State.UNENCRYPTED:
-            if item.is_being_notified(now, NOTIFICATION_LEASE):
+            if item.is_being_notified(self._clock.now(), NOTIFICATION_LEASE):
                 raise RetryLater("another invocation is publishing a notification")
-            item = item._replace(since="")
-            if record.outcome == RESTORED:
-                # It is reported here. What follows a stop of which no check knows is news.
-                compliant = Finding(State.COMPLIANT, self._key, record.created)
+            self._table.put(item._replace(since=""))
+
+    def _check_again(self, record: Record) -> None:
+        """Have the stream checked; its compliance is reported already."""
+        item = self._table.get(Item, record.stream)
+        is_of_drift = item and item.drift == record.drift and not item.notifying_since
+        if item and is_of_drift and record.outcome == RESTORED:
+            compliant = Finding(State.COMPLIANT, self._key, record.created)
+            if item.finding.state is State.UNENCRYPTED:
+                # What follows a stop of which no check knows is news.
                 item = item._replace(ended_drift=record.drift, last_notified=str(compliant))
                 item = item._replace(caller="", call="", call_time="")
-            self._table.put(item)
+            elif item.finding.state is State.COMPLIANT:
+                item = item.notified()
+            with suppress(RetryLater):  # a check has been faster
+                self._table.put(item)
         name = record.stream.split("/", 1)[1]
         self._send(self._limits.check_queue, {"check": name, "exempt": None})
 

@@ -9,7 +9,7 @@ m. It changes no exempt stream, and nothing while its own stack is deployed.
 n. Each change is reported; a report is repeated only if an invocation or a call was cut short; the
    guard reports once that it yields, or that the circuit breaker is open; no report stays pending.
 o. In the end, no stream is unencrypted that was known good and is not exempt, unless a limit, a
-   failure, or a dead letter was reported.
+   failure, or a dead letter was reported. Without faults of calls, there are no dead letters.
 p. No function calls StopStreamEncryption, and the one that checks does not start encryption.
 """
 
@@ -61,13 +61,7 @@ class _Judge:
         self.limits = account.schedule.limits or {}
         self.slack = SLACK + account.schedule.kinesis.staleness
         self.violations: list[Violation] = []
-        # SQS may deliver a release more than once.
-        self.releases = [
-            call.began
-            for each in part.remediates.invocations
-            if each.message.body.startswith('{"release"')
-            for call in each.calls
-        ]
+        self.releases = self._releases("{}")
         self.has_gaps = bool(account.schedule.rates or account.schedule.windows)
 
     def judge(self) -> list[Violation]:
@@ -140,10 +134,10 @@ class _Judge:
                 count, stopped, recent, created = 0, True, [], change.before.created
             if not self._is_own(change):
                 stopped = stopped or change.key is None
-                if change.key is not None:
+                if change.key == self.part.key.at(change.when):
                     count = 0  # perhaps compliant without this guard
                 continue
-            if any(recent and recent[-1] < each < change.when for each in self._resets()):
+            if any(recent and recent[-1] < each < change.when for each in self._resets(stream)):
                 count, recent = 0, []
             if not stopped:
                 self._violated("l", stream, "was changed twice", change.when)
@@ -154,9 +148,18 @@ class _Judge:
             if len(recent) > DAILY:
                 self._violated("l", stream, f"was changed {len(recent)} times a day", change.when)
 
-    def _resets(self) -> list[float]:
-        """Times of releases, and of deployments, which may make a stream compliant."""
-        return [*self.releases, *self.part.key._times[1:]]
+    def _resets(self, stream: Stream) -> list[float]:
+        """Times of its releases, and of deployments, which may make a stream compliant."""
+        return [*self._releases(f'"{stream.name}"'), *self.part.key._times[1:]]
+
+    def _releases(self, of: str) -> list[float]:
+        """Times of releases; SQS may deliver one more than once."""
+        return [
+            call.began
+            for each in self.part.remediates.invocations
+            if each.message.body.startswith('{"release"') and of in each.message.body
+            for call in each.calls
+        ]
 
     def _check_breaker(self, changes: list[tuple[Change, Stream]]) -> None:
         limit = self.limits["max_streams_per_hour"]
@@ -201,7 +204,7 @@ class _Judge:
             published = first.setdefault(_done(report), report)
             if report is not published and not self._cut(published.when, report.when):
                 self._violated("n", stream, "a yield is reported twice", report.when)
-        new = [each.when for each in stream.changes] + self._resets()
+        new = [each.when for each in stream.changes] + self._resets(stream)
         for since, when in itertools.pairwise(first):
             if not any(since < each < when for each in new) and not self._cut(since, when):
                 self._violated("n", stream, "yields twice", when)
@@ -284,6 +287,9 @@ class _Judge:
             allowed = {"StartStreamEncryption"} if name == "remediates" else set()
             if {each for each in called if "StreamEncryption" in each} - allowed:
                 self._violated("p", None, f"the function that {name} called {called}", BEGIN)
+        if self.account.schedule.profile in {"quiet", "events"}:  # no call fails in them
+            for each in self.part.sqs.queues[DEAD_LETTERS].values():
+                self._violated("o", None, f"a message was given up: {each.body}", each.sent)
         left = self.part.sqs.queues[REMEDIATION].values()
         horizon = self.account.schedule.ends - 1.5 * HOUR
         if old := [each for each in left if each.sent < horizon]:

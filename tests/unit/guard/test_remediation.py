@@ -17,6 +17,7 @@ from tests.unit.guard.stubs import (
     DAY,
     HOUR,
     MINUTE,
+    SCAN,
     Crash,
     GuardStubs,
     crash,
@@ -26,6 +27,7 @@ from tests.unit.guard.stubs import (
 from tests.unit.stubs import KEY, OTHER_KEY
 
 CHECK: dict[str, Any] = {"check": "orders", "exempt": None}
+REFUSED = ServiceError("InternalError", "no", 500)
 
 
 def known_good(*names: str, limits: dict[str, Any] | None = None, **settings: Any) -> GuardStubs:
@@ -176,6 +178,13 @@ def test_message_of_another_drift_is_ignored(stubs: GuardStubs) -> None:
     assert stubs.starts == []
 
 
+def test_stream_that_is_no_longer_guarded_is_not_changed(stubs: GuardStubs) -> None:
+    stop(stubs)
+    stubs.restart(limits={}, prefix="prod-")
+    stubs.run(HOUR)
+    assert (stubs.starts, stubs.dead) == ([], [])
+
+
 def test_message_of_an_unknown_stream_is_ignored(stubs: GuardStubs) -> None:
     body = {"remediate": {"stream": "unknown", "drift": ""}}
     assert stubs.receive(stubs.send(body, REMEDIATION)) is None
@@ -262,6 +271,50 @@ def test_guard_resumes_when_the_stream_became_compliant_without_it() -> None:
     stop(stubs)
     stubs.run(5 * MINUTE)
     assert len(stubs.starts) == 2
+
+
+def test_guard_resumes_though_the_owner_had_insisted_at_once() -> None:
+    """A stop within the consistency window of the guard's own change is a drift of its own."""
+    stubs = known_good(limits={"max_changes_per_stream": 1})
+    stop(stubs)
+    stubs.run(12)
+    stubs.change("orders", None)
+    stubs.handle(event("StopStreamEncryption", age=1, now=stubs.clock.now()))
+    stubs.run(5 * MINUTE)
+    assert stubs.reported[-2:] == ["unencrypted", "yielded"]
+    stubs.change("orders")
+    stubs.handle(CHECK)
+    stubs.run(HOUR)
+    stop(stubs)
+    stubs.run(HOUR)
+    assert len(stubs.starts) == 2
+
+
+def test_yield_is_reported_again_after_the_limit_was_raised() -> None:
+    stubs = known_good(limits={"max_changes_per_stream": 1})
+    for _ in range(2):
+        stop(stubs)
+        stubs.run(5 * MINUTE)
+    stubs.restart(limits={"max_changes_per_stream": 2})
+    stubs.send(CHECK)
+    stubs.run(5 * MINUTE)
+    stop(stubs)
+    stubs.run(5 * MINUTE)
+    assert (len(stubs.starts), stubs.reported.count("yielded")) == (2, 2)
+
+
+def test_release_cancels_an_interrupted_report_of_a_yield() -> None:
+    stubs = known_good(limits={"max_changes_per_stream": 1})
+    stop(stubs)
+    stubs.run(10 * MINUTE)
+    stop(stubs)
+    (message,) = stubs.sqs.queues[REMEDIATION].values()
+    stubs.failing["Publish"] = [REFUSED]
+    stubs.receive(message)
+    stubs.clock.time += 2 * MINUTE
+    stubs.receive(stubs.send({"release": {"stream": "orders"}}, REMEDIATION))
+    stubs.run(HOUR)
+    assert (len(stubs.starts), stubs.reported.count("yielded")) == (2, 0)
 
 
 def test_changes_of_a_day_are_limited_even_if_the_owner_restores_now_and_then(
@@ -360,6 +413,20 @@ def test_failure_is_reported_and_retried_after_an_hour_and_thrice(stubs: GuardSt
     assert record(stubs)["remediations"] == "0"
 
 
+def test_failure_is_not_retried_earlier_because_the_stream_was_updating(stubs: GuardStubs) -> None:
+    """As when shards are split."""
+    disabled = ServiceError("KMSDisabledException", "it is disabled")
+    stubs.failing["StartStreamEncryption"] = [disabled] * 1000
+    stop(stubs)
+    for _ in range(8):
+        stubs.run(5 * MINUTE)
+        stubs.change("orders", None, "UPDATING")
+        stubs.send(CHECK)
+        stubs.run(20)
+        stubs.change("orders", None)
+    assert stubs.reported.count("failed") == 1
+
+
 def test_spent_quota_is_reported(stubs: GuardStubs) -> None:
     stop(stubs)
     spent = ServiceError("LimitExceededException", "Rate exceeded for stream orders.")
@@ -367,6 +434,72 @@ def test_spent_quota_is_reported(stubs: GuardStubs) -> None:
     stubs.run(MINUTE)
     assert stubs.reported == ["unencrypted", "failed"]
     assert stubs.notifications[1].lines["Reason"].startswith("LIMIT_EXCEEDED: ")
+
+
+def test_throttled_descriptions_delay_the_change_only(stubs: GuardStubs) -> None:
+    """Two at once are all that other callers leave of the account's quota."""
+    stop(stubs)
+    tokens, last, real = 2.0, stubs.clock.now(), stubs._describe
+
+    def describe(name: str) -> dict[str, Any]:
+        nonlocal tokens, last
+        now = stubs.clock.now()
+        tokens, last = min(2.0, tokens + 2 * (now - last)), now
+        if tokens < 1:
+            raise ServiceError("LimitExceededException", "Rate exceeded for account 1.")
+        tokens -= 1
+        return real(name)
+
+    stubs._describe = describe  # type: ignore[method-assign]
+    stubs.run(HOUR)
+    assert (len(stubs.starts), stubs.dead) == (1, [])
+
+
+@pytest.mark.parametrize("operation", ["DescribeKey", "StartStreamEncryption"])
+def test_outage_of_the_topic_does_not_multiply_messages(stubs: GuardStubs, operation: str) -> None:
+    stop(stubs)
+    stubs.after[operation] = [crash]
+    with pytest.raises(Crash):
+        stubs.run(MINUTE)
+    stubs.failing["Publish"], sent = [REFUSED] * 1000, stubs.sqs.sent
+    stubs.run(50 * MINUTE)
+    assert stubs.sqs.sent - sent < 5
+
+
+def test_end_of_a_drift_is_reported_after_a_long_outage_of_the_topic(stubs: GuardStubs) -> None:
+    stop(stubs)
+    stubs.failing["Publish"] = [REFUSED] * 1000
+    stubs.run(2 * HOUR)
+    stubs.failing.clear()
+    for _ in range(3):
+        stubs.send(SCAN)
+        stubs.run(HOUR)
+    assert stubs.reported == ["unencrypted", "compliant"]
+
+
+def test_next_drift_is_notified_after_an_outage_of_the_topic(stubs: GuardStubs) -> None:
+    stop(stubs)
+    stubs.failing["Publish"] = [REFUSED] * 1000
+    stubs.run(MINUTE)
+    stubs.handle(CHECK)
+    stubs.failing.clear()
+    stubs.run(5 * MINUTE)
+    stop(stubs)
+    stubs.run(5 * MINUTE)
+    assert stubs.reported.count("unencrypted") == 2
+
+
+def test_long_change_is_reported_though_its_message_is_given_up(stubs: GuardStubs) -> None:
+    stop(stubs)
+    stubs.stack.status = "UPDATE_IN_PROGRESS"
+    stubs.run(30 * MINUTE)
+    stubs.stack.status = "UPDATE_COMPLETE"
+    stubs.after["StartStreamEncryption"] = [lambda: stubs.change("orders", KEY, "UPDATING")]
+    stubs.run(40 * MINUTE)
+    assert len(stubs.dead) == 1
+    stubs.change("orders")
+    stubs.run(HOUR)
+    assert (len(stubs.starts), stubs.reported[-1]) == (1, "restored")
 
 
 def test_change_that_outlasts_the_function_is_reported_once_it_is_done(stubs: GuardStubs) -> None:
@@ -446,6 +579,16 @@ def test_crash_after_the_change_is_completed_later(stubs: GuardStubs, operation:
     assert len(stubs.starts) == 1
     # A crash after a report repeats it, as it may not have been published.
     assert stubs.reported == ["unencrypted", *["restored"] * (1 + (operation == "Publish"))]
+
+
+def test_restored_is_recognized_by_the_key_id_alone(stubs: GuardStubs) -> None:
+    stop(stubs)
+    stubs.after["DescribeKey"] = [crash]
+    with pytest.raises(Crash):
+        stubs.run(HOUR)
+    stubs.change("orders", KEY.rsplit("/", 1)[1])
+    stubs.run(HOUR)
+    assert "unconfirmed" not in stubs.reported
 
 
 def test_crash_is_completed_though_a_duplicate_of_the_message_was_deleted(
