@@ -119,23 +119,19 @@ class Remediator:
         if record.claimed_until:
             record = self._complete(record)
         item = self._due(message)
-        # Not before the call, too: the job describes the stream, which has few such calls.
-        description = Stream(self._client("kinesis"), item.arn).describe()
-        if not description or description.status == "DELETING":
-            raise Skip("it is deleted")
-        if utc(description.created) != item.created:
-            raise Skip("it is another stream of that name")
+        self._check_existence(item)
         now, stack = self._clock.now(), idle_stack(self._environment)
         if now - began > DEPLOYMENT_TAIL:
             raise RetryLater("a deployment may have ended since the invocation began")
         record = record.of_drift(item, now)
         self._check_limits(record, item, now)
         self._admit(message.stream, now)
-        # If a copy of this message was deleted, nothing would complete the claim after a crash.
-        self._send(self._settings.queue, {"remediate": message._asdict()}, delay=CLAIM + 1)
         claim = self._table.put(record.claimed(now, until=now + CLAIM))
 
+        is_repeated = False
+
         def require_due() -> None:
+            nonlocal is_repeated
             self._due(message)
             if self._breaker().open:
                 raise Skip("the circuit breaker is open")
@@ -143,6 +139,10 @@ class Remediator:
                 raise Skip("another invocation works on it")
             if idle_stack(self._environment) != stack:
                 raise RetryLater("the guard's own stack was deployed in the meantime")
+            if not is_repeated:
+                # If a duplicate of this message is deleted, a crash would leave the change unknown.
+                self._send(self._settings.queue, {"remediate": message._asdict()}, delay=CLAIM)
+                is_repeated = True
 
         self._run(claim, record._replace(revision=claim.revision), require_due)
 
@@ -164,6 +164,14 @@ class Remediator:
         if is_exempt(self._environment, message.stream):
             raise Skip("it is exempt")
         return item
+
+    def _check_existence(self, item: Item) -> None:
+        """Describe the stream; not again before the call, as the job describes it anyway."""
+        description = Stream(self._client("kinesis"), item.arn).describe()
+        if not description or description.status == "DELETING":
+            raise Skip("it is deleted")
+        if utc(description.created) != item.created:
+            raise Skip("it is another stream of that name")
 
     def _check_limits(self, record: Record, item: Item, now: float) -> None:
         limit = self._limits.max_changes_per_stream

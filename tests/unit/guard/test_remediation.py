@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -453,6 +454,20 @@ def test_throttled_descriptions_delay_the_change_only(stubs: GuardStubs) -> None
     stubs._describe = describe  # type: ignore[method-assign]
     stubs.run(HOUR)
     assert (len(stubs.starts), stubs.dead) == (1, [])
+
+
+def test_failing_verification_does_not_multiply_messages(stubs: GuardStubs) -> None:
+    stop(stubs)
+    real, calls = stubs.stack.serve, itertools.count()
+
+    def serve(*args: Any) -> dict[str, Any]:
+        if next(calls) % 2:
+            raise ServiceError("Throttling", "Rate exceeded")
+        return real(*args)
+
+    stubs.stack.serve, sent = serve, stubs.sqs.sent  # type: ignore[method-assign]
+    stubs.run(HOUR / 2)
+    assert (stubs.starts, stubs.sqs.sent) == ([], sent)
 
 
 @pytest.mark.parametrize("operation", ["DescribeKey", "StartStreamEncryption"])
