@@ -262,8 +262,10 @@ class _Judge:
         ]
         if not encrypted or encrypted[-1][2] != self.part.key.value:
             return
-        begin, end, _ = encrypted[-1]
-        if begin <= BEGIN or end - begin > self.account.schedule.check_every + QUARTER:
+        (begin, end, _), schedule = encrypted[-1], self.account.schedule
+        refused = sum(window.ends - window.begins for window in schedule.windows)
+        was_checked = end - begin > schedule.check_every + QUARTER + refused
+        if was_checked or (begin <= BEGIN and not refused):
             self._violated("o", stream, "is not restored", end)
 
     def _is_prevented(self, stream: Stream) -> bool:
