@@ -98,8 +98,9 @@ class StreamEncryptionGuard(Construct):
     TypeError
         If an argument is of another type.
     ValueError
-        If a value is out of bounds, a key cannot be used for its purpose, or the class of the log
-        group is not Standard. A stream or a topic in another Region is an error annotation.
+        If a value is out of bounds, a key cannot be used for its purpose, the key of the selecting
+        tag is a token with ``remediation``, or the class of the log group is not Standard. A stream
+        or a topic in another Region is an error annotation.
     """
 
     def __init__(
@@ -341,7 +342,7 @@ class StreamEncryptionGuard(Construct):
         """Allow what both functions need of the guard's own resources."""
         add = made.permissions.add
         add("cloudformation:DescribeStacks", on=[self._deployed])
-        # The function of remediation sends messages to both.
+        # Remediation sends checks to the first queue, and copies of its messages to its own.
         queues = dict.fromkeys((self.queue, self._dead_letter_queue, made.queue))
         add("sqs:SendMessage", on=[each.queue_arn for each in queues])
         receive = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")

@@ -51,7 +51,7 @@ DAILY = 5
 
 _ZERO = {"N": "0"}
 
-_NOT_CUT = {"", None, "ConditionalCheckFailedException", "InvalidParameterValue"}
+_NOT_CUT = {"", "ConditionalCheckFailedException", "InvalidParameterValue"}
 """Errors of calls that do not leave open whether they had an effect."""
 
 
